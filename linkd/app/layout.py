@@ -1,0 +1,33 @@
+"""From a pipeline file to what a home serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from linkd.app.pipeline_file import load_pipeline
+from linkd.core.pipeline import Pipeline
+from linkd.home.home import Layout, layout
+
+
+def layout_of(path: Path) -> Layout:
+    """The layout of the pipeline file at `path`. Raises PipelineFileInvalid."""
+    pipeline = load_pipeline(path)
+    return layout(pipeline, declared_schemas(pipeline))
+
+
+def declared_schemas(pipeline: Pipeline) -> Mapping[str, tuple[bytes, bytes]]:
+    """(schema id, schema message) of each link whose `schema:` the file declares."""
+    declared = {name: spec.schema for name, spec in pipeline.links.items() if spec.schema is not None}
+    if not declared:
+        return {}
+    import pyarrow as pa
+
+    from linkd.core.schema import parse_type
+    from linkd.wire.arrow_ipc import schema_id
+
+    messages = {}
+    for name, columns in declared.items():
+        message = pa.schema([pa.field(column, parse_type(kind)) for column, kind in columns.items()]).serialize().to_pybytes()
+        messages[name] = (schema_id(message), message)
+    return messages

@@ -1,0 +1,215 @@
+"""The process of a home: build (recover, bind), start, wait, drain.
+
+It ends by SIGTERM or SIGINT, when the pipe of the supervisor that started it closes (`supervised`), or a little after its last client
+(`on_demand`). When it serves it prints one JSON line to its standard output: `endpoint`, `pid`, `http_port`, and for its supervisor
+`run_token`; then nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from linkd import limits
+from linkd.app.layout import layout_of
+from linkd.app.state import Lock, make_state_directory, socket_path, write_json
+from linkd.faces.call import Presence
+from linkd.faces.describe import version
+from linkd.faces.grpc_server import GrpcFace
+from linkd.faces.links import LinksService
+from linkd.faces.runs import RunsService
+from linkd.home.clock import SystemClock
+from linkd.home.home import OPEN, Home, Layout
+from linkd.home.runs import tokens
+from linkd.home.tokens import RUN_NAME
+from linkd.query.children import QueryChildren
+from linkd.telemetry.events import HomeDraining, HomeStarted, HomeStopped, LoopLag
+from linkd.telemetry.hub import Telemetry
+from linkd.telemetry.log_lines import LogLevel
+from linkd.telemetry.logs import LineWriter, LogFormat, Logs
+from linkd.telemetry.tracing import Tracing, open_tracing
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How a home is to run. `pipeline` of None is `--open`; `lock_fd` is the lock that the supervisor took and passed on."""
+
+    directory: Path
+    socket: Path | None
+    pipeline: Path | None
+    on_demand: bool = False
+    supervised: bool = False
+    lock_fd: int | None = None
+    http_port: int | None = None
+    memory_bytes: int = limits.MEMORY_BUDGET_BYTES
+    log_format: str = "text"
+    log_level: str = "info"
+
+    @property
+    def kind(self) -> str:
+        if self.supervised:
+            return "linkd run"
+        return "a linkd home started for a reader" if self.on_demand else "linkd serve"
+
+
+def serve(options: ServeOptions) -> int:
+    """Runs a home to its end; returns the exit code. Raises errors of the tree for what keeps it from starting."""
+    sys.setswitchinterval(limits.SWITCH_INTERVAL_S)
+    layout = OPEN if options.pipeline is None else layout_of(options.pipeline)
+    make_state_directory(options.directory)
+    lock_path = options.directory / "lock"
+    inherited = options.lock_fd
+    lock = Lock.take(lock_path, options.kind) if inherited is None else Lock.inherit(lock_path, inherited, options.kind)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_serve(options, layout))
+    finally:
+        lock.release()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(options: ServeOptions, layout: Layout) -> int:
+    began_s = time.monotonic()
+    telemetry = Telemetry()
+    writer = LineWriter(sys.stderr.buffer, lambda lines: None)
+    writer.start()
+    telemetry.attach(Logs(writer.write, time.time_ns, LogFormat(options.log_format), LogLevel[options.log_level.upper()]))
+    tracing = open_tracing(os.environ, telemetry, "linkd", version())
+    try:
+        return await _serve_observed(options, layout, telemetry, tracing, began_s)
+    finally:
+        await asyncio.to_thread(tracing.close, limits.TRACE_FLUSH_TIMEOUT_S)
+        writer.close()
+
+
+async def _serve_observed(options: ServeOptions, layout: Layout, telemetry: Telemetry, tracing: Tracing, began_s: float) -> int:
+    home = Home.open(layout, options.directory, telemetry, SystemClock(), tracing, memory_bytes=options.memory_bytes)
+    if options.supervised:
+        home.new_epoch()
+    path = options.socket if options.socket is not None else socket_path(options.directory)
+    presence = Presence()
+    queries = QueryChildren(home, f"unix:{path}", options.directory / "spill")
+    face = await GrpcFace.build(path, LinksService(home, queries), RunsService(home), presence)
+    http_port = None
+    home.start()
+    await face.start()
+    async with contextlib.AsyncExitStack() as stack:
+        if options.http_port is not None:
+            http_port = await stack.enter_async_context(_http(home, telemetry, layout.name, options.http_port))
+        write_json(options.directory / "home.json", {"endpoint": face.endpoint, "pid": os.getpid(), "http_port": http_port})
+        _write_tokens(home, options.directory)
+        telemetry.emit(
+            HomeStarted(
+                pipeline=layout.name, version=version(), pid=os.getpid(), endpoint=face.endpoint, seconds=time.monotonic() - began_s
+            )
+        )
+        _announce(home, face, options, http_port)
+        reason = await _until_told(options, home, presence)
+        await _drain(options, home, face, telemetry, reason)
+    return 0 if not home.failure else 5
+
+
+def _announce(home: Home, face: GrpcFace, options: ServeOptions, http_port: int | None) -> None:
+    said = {"endpoint": face.endpoint, "pid": os.getpid(), "http_port": http_port}
+    if options.supervised:
+        said["run_token"] = home.tokens.make(RUN_NAME, home.ledger.epoch)
+    with contextlib.suppress(BrokenPipeError):  # whoever started us does not listen
+        print(json.dumps(said), flush=True)
+
+
+def _write_tokens(home: Home, directory: Path) -> None:
+    """The tokens of programs that are started by hand, readable by this user only."""
+    folder = directory / "tokens"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name, token in tokens(home).items():
+        aside = folder / f".{name}.tmp-{os.getpid()}"
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(token)
+        aside.replace(folder / name)
+
+
+async def _until_told(options: ServeOptions, home: Home, presence: Presence) -> str:
+    """Waits for the reason to end."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[str] = loop.create_future()
+
+    def tell(reason: str) -> None:
+        if not told.done():
+            told.set_result(reason)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, tell, signal.Signals(number).name)
+    async with asyncio.TaskGroup() as group:
+        watchers = []
+        if home.telemetry.wants(LoopLag):
+            watchers.append(group.create_task(_watch_loop(home.telemetry), name="linkd loop lag"))
+        if options.supervised:
+            loop.add_reader(sys.stdin.fileno(), _supervisor_gone, loop, tell)
+        if options.on_demand:
+            watchers.append(group.create_task(_watch_clients(presence, tell), name="linkd on demand"))
+        reason = await told
+        for watcher in watchers:
+            watcher.cancel()
+    return reason
+
+
+def _supervisor_gone(loop: asyncio.AbstractEventLoop, tell: Callable[[str], None]) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        loop.remove_reader(sys.stdin.fileno())
+        tell("the supervisor is gone")
+
+
+async def _watch_clients(presence: Presence, tell: Callable[[str], None]) -> None:
+    await presence.gone_for(limits.ON_DEMAND_IDLE_S)
+    tell("the last client has gone")
+
+
+async def _watch_loop(telemetry: Telemetry) -> None:
+    """Measures how late the loop comes back: the one thing that cannot be an event of its own."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due_s = loop.time() + limits.LOOP_LAG_INTERVAL_S
+        await asyncio.sleep(limits.LOOP_LAG_INTERVAL_S)
+        telemetry.emit(LoopLag(seconds=max(loop.time() - due_s, 0.0)))
+
+
+@contextlib.asynccontextmanager
+async def _http(home: Home, telemetry: Telemetry, pipeline: str, port: int) -> AsyncIterator[int]:
+    from linkd.app.http import HttpFace
+    from linkd.telemetry.metrics import Metrics
+
+    metrics = Metrics(pipeline, version())
+    telemetry.attach(metrics)
+    face = HttpFace.build(port, home.ready, metrics.render)
+    await face.start()
+    try:
+        yield face.port
+    finally:
+        await face.drain()
+
+
+async def _drain(options: ServeOptions, home: Home, face: GrpcFace, telemetry: Telemetry, reason: str) -> None:
+    began_s = time.monotonic()
+    telemetry.emit(HomeDraining(detail=reason))
+    home.stop_sessions()
+    await face.drain(limits.DRAIN_TIMEOUT_S)
+    await home.close()
+    (options.directory / "home.json").unlink(missing_ok=True)
+    telemetry.emit(HomeStopped(seconds=time.monotonic() - began_s))

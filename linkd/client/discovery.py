@@ -1,0 +1,235 @@
+"""Which home a program means, and who it is there.
+
+    connect()                     LINKD_ENDPOINT and LINKD_TOKEN_FILE, as linkd sets them for tasks; else the one pipeline file here or above
+    connect("flights.yaml")       the pipeline's home, running or started for this
+    connect("some/directory")     the one pipeline file in it; or a state directory, which has `home.json` in it
+    connect("unix:/run/x.sock"), connect("host:port")
+
+`home.json` in the state directory (`.linkd/<pipeline>/` beside the pipeline file) is one JSON object: {"endpoint": "unix:...", "pid": n}.
+Tokens of tasks are in `tokens/<task>` there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import socket
+import stat
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from linkd.client.calls import Dial, Endpoint
+from linkd.client.launch import start_home
+from linkd.core.diagnostics import with_suggestion
+from linkd.errors import ConnectionFailed, InvalidArgument, StateLocked
+from linkd.limits import HOME_FILE_MAX_BYTES, HOME_START_TIMEOUT_S, PIPELINE_FILE_MAX_BYTES, RECONNECT_BACKOFF_FIRST_S
+from linkd.telemetry.trace_context import parse_traceparent
+
+ENDPOINT_VARIABLE = "LINKD_ENDPOINT"
+TOKEN_FILE_VARIABLE = "LINKD_TOKEN_FILE"
+TASK_VARIABLE = "LINKD_TASK"
+TRACE_VARIABLE = "TRACEPARENT"
+
+_UNIX = "unix:"
+_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
+_PIPELINE_LINE = re.compile(rb"""^pipeline[ \t]*:[ \t]*(['"]?)([a-z][a-z0-9_]*)\1[ \t]*(?:#.*)?\r?$""", re.MULTILINE)
+_PROBE_TIMEOUT_S = 1.0
+"""A listening unix socket answers at once; one whose process is stopped does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelinePlace:
+    """A pipeline file and the directory of its state."""
+
+    file: Path
+    state: Path
+
+
+def dial_for(target: str | os.PathLike[str] | None, task: str | None, token: str | None, environ: Mapping[str, str], start: Path) -> Dial:
+    """How to find the home that `target` means; called again whenever the home must be found anew. `start` is the working directory.
+
+    Raises InvalidArgument for a target that cannot mean anything. Starts nothing: the dial does.
+    """
+    traceparent = environ.get(TRACE_VARIABLE, "")
+    traceparent = traceparent if parse_traceparent(traceparent) else ""
+    address = environ.get(ENDPOINT_VARIABLE) if target is None else _address(str(target))
+    if address is not None:
+        return _fixed(address, _endpoint_token(target, task, token, environ), traceparent)
+    place = find_pipeline(start) if target is None else _place(Path(target))
+    if isinstance(place, PipelinePlace):
+        return _pipeline_dial(place, task, token, traceparent)
+    return _state_dial(place, task, token, traceparent)
+
+
+def find_pipeline(start: Path) -> PipelinePlace:
+    """The one pipeline file in `start`, else in the nearest directory above it that has one. InvalidArgument if there is none, or several."""
+    for directory in (start, *start.parents):
+        files = _pipeline_files(directory)
+        if len(files) > 1:
+            listed = ", ".join(str(file) for file in files)
+            raise InvalidArgument(f"there are several pipelines in {directory}: {listed}; name the one: linkd.connect({files[0].name!r})")
+        if files:
+            return pipeline_place(files[0])
+    raise InvalidArgument(
+        f"nothing says which linkd is meant: {ENDPOINT_VARIABLE} is not set, and there is no pipeline file (*.yaml with `pipeline: NAME`) "
+        f"in {start} or above; give one, such as linkd.connect('flights.yaml')"
+    )
+
+
+def pipeline_place(file: Path) -> PipelinePlace:
+    """Where the state of a pipeline file lies. Raises InvalidArgument if the file does not say `pipeline: NAME`."""
+    name = _pipeline_name(file)
+    if name is None:
+        raise InvalidArgument(f"{file} is no pipeline file: it has no line `pipeline: NAME` (lower-case letters, digits, `_`)")
+    file = file.absolute()
+    return PipelinePlace(file, file.parent / ".linkd" / name)
+
+
+def _address(target: str) -> str | None:
+    """The endpoint that `target` spells out, or None if it is a path."""
+    if target.startswith(_UNIX):
+        return target
+    path = Path(target)
+    try:
+        if stat.S_ISSOCK(path.stat().st_mode):
+            return _UNIX + str(path.absolute())
+        return None
+    except OSError:
+        return target if _HOST_PORT.fullmatch(target) else None
+
+
+def _place(path: Path) -> PipelinePlace | Path:
+    """The pipeline, or the state directory, that an existing path means."""
+    if path.is_file():
+        return pipeline_place(path)
+    if not path.is_dir():
+        beside = [item.name for item in path.parent.glob("*") if item.is_dir() or item.suffix in (".yaml", ".yml")]
+        raise InvalidArgument(
+            with_suggestion(f"{path} is neither a file nor a directory, nor `unix:PATH` or `HOST:PORT`", path.name, beside)
+        )
+    if (path / "home.json").is_file():
+        return path.absolute()
+    files = _pipeline_files(path)
+    if len(files) != 1:
+        listed = ", ".join(str(file) for file in files) or "none"
+        raise InvalidArgument(f"{path} must hold one pipeline file, and there are: {listed}")
+    return pipeline_place(files[0])
+
+
+def _pipeline_files(directory: Path) -> list[Path]:
+    try:
+        candidates = sorted(path for path in directory.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
+    except OSError:
+        return []
+    return [path for path in candidates if _pipeline_name(path) is not None]
+
+
+def _pipeline_name(file: Path) -> str | None:
+    """The name in the line `pipeline: NAME`, found without a YAML library, which a client does not have."""
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(PIPELINE_FILE_MAX_BYTES)
+    except OSError as error:
+        raise InvalidArgument(f"{file} cannot be read: {error.strerror}") from None
+    found = _PIPELINE_LINE.search(text)
+    return found[2].decode("ascii") if found else None
+
+
+def _endpoint_token(target: object, task: str | None, token: str | None, environ: Mapping[str, str]) -> str:
+    """The token for an endpoint that was spelt out. That of the environment belongs to the endpoint of the environment, and goes nowhere else."""
+    if token is not None:
+        return token
+    token_file = environ.get(TOKEN_FILE_VARIABLE) if target is None else None
+    if task is not None and (token_file is None or environ.get(TASK_VARIABLE) not in (None, task)):
+        raise InvalidArgument(f"whoever is task {task} shows its token: give token=, or the pipeline file, whose state directory has it")
+    return _read_token(Path(token_file)) if token_file else ""
+
+
+def _task_token(state: Path, task: str | None, token: str | None) -> str:
+    if token is not None or task is None:
+        return token or ""
+    directory = state / "tokens"
+    if not (directory / task).is_file():
+        known = sorted(path.name for path in directory.glob("*"))
+        listed = f"(tasks: {', '.join(known)})" if known else "(tokens are made when a run begins: start `linkd run`)"
+        raise InvalidArgument(with_suggestion(f"there is no token of a task {task} in {directory} {listed}", task, known))
+    return _read_token(directory / task)
+
+
+def _read_token(file: Path) -> str:
+    try:
+        with file.open("r", encoding="ascii") as stream:
+            return stream.read(HOME_FILE_MAX_BYTES).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds no token"
+        raise InvalidArgument(f"the token file {file} cannot be read: {reason}") from None
+
+
+def _fixed(address: str, token: str, traceparent: str) -> Dial:
+    async def dial() -> Endpoint:
+        return Endpoint(address, token, traceparent)
+
+    return dial
+
+
+def _state_dial(state: Path, task: str | None, token: str | None, traceparent: str) -> Dial:
+    async def dial() -> Endpoint:
+        address = await asyncio.to_thread(live_endpoint, state)
+        if address is None:
+            raise ConnectionFailed(f"the linkd of {state} is not running: start it with `linkd serve --dir {state} ...`")
+        return Endpoint(address, _task_token(state, task, token), traceparent)
+
+    return dial
+
+
+def _pipeline_dial(place: PipelinePlace, task: str | None, token: str | None, traceparent: str) -> Dial:
+    async def dial() -> Endpoint:
+        abandoned = threading.Event()
+        try:
+            address = await asyncio.to_thread(home_of, place, abandoned)
+        finally:
+            abandoned.set()
+        return Endpoint(address, _task_token(place.state, task, token), traceparent)
+
+    return dial
+
+
+def home_of(place: PipelinePlace, abandoned: threading.Event) -> str:
+    """The endpoint of the pipeline's home, started if there is none. Blocks; ends early when `abandoned` is set.
+
+    Of several clients that find none at once, one starts it and the others find the directory locked: those look again.
+    """
+    deadline = time.monotonic() + HOME_START_TIMEOUT_S
+    while True:
+        address = live_endpoint(place.state)
+        if address is not None:
+            return address
+        try:
+            return start_home(place.file, max(1.0, deadline - time.monotonic()), abandoned)
+        except StateLocked:
+            if time.monotonic() > deadline or abandoned.wait(RECONNECT_BACKOFF_FIRST_S):
+                raise
+
+
+def live_endpoint(state: Path) -> str | None:
+    """The endpoint in `home.json` if something accepts connections there. Blocks for at most a second."""
+    try:
+        with (state / "home.json").open("rb") as stream:
+            said = json.loads(stream.read(HOME_FILE_MAX_BYTES))
+        endpoint = str(said["endpoint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none, or one that is being written: not ready
+    if not endpoint.startswith(_UNIX):
+        return endpoint
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_TIMEOUT_S)
+        try:
+            probe.connect(endpoint.removeprefix(_UNIX))
+        except OSError:
+            return None
+    return endpoint

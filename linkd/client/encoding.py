@@ -1,0 +1,135 @@
+"""What a program publishes, as payloads: Arrow where pyarrow is installed, else JSON lines that linkd types, or opaque bytes.
+
+With pyarrow the rows are brought to the link's schema here, before anything is sent, so that a mismatch is met where it was made.
+JSON lines are those of `proto/linkd/v1/value.proto`: times in ISO 8601, bytes in base64, NaN and infinities as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from linkd.client.extras import is_installed, missing
+from linkd.client.payloads import Payload
+from linkd.errors import InvalidArgument, ValueTooLarge
+from linkd.limits import JSON_ROW_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.wire.messages import ARROW, BYTES, ROWS
+
+
+def encode(link: str, data: object, *, schema: bytes, declared: bool, inputs: Sequence[bytes]) -> tuple[Payload, ...]:
+    """The values that publishing `data` makes, each at most `VALUE_SIZE_MAX_BYTES`.
+
+    `schema` is the link's schema message, empty while there is none; then `inputs`, the schema messages of what the data was made from,
+    lend their types to columns of the same name. Raises SchemaMismatch, InvalidArgument, ValueTooLarge, MissingExtra.
+    """
+    if isinstance(data, bytes | bytearray | memoryview):
+        return (_opaque(link, bytes(data)),)
+    if is_installed("pyarrow"):
+        return _arrow(link, data, schema, declared, inputs)
+    return tuple(_json_lines(link, _plain_rows(data)))
+
+
+def _opaque(link: str, content: bytes) -> Payload:
+    if len(content) > VALUE_SIZE_MAX_BYTES:
+        raise ValueTooLarge(
+            f"{link}: {len(content):,} bytes, and a value has at most {VALUE_SIZE_MAX_BYTES:,}: publish a reference (a path, a URL), or pieces"
+        )
+    return Payload(BYTES, 1, len(content), lambda: content)
+
+
+def _arrow(link: str, data: object, schema: bytes, declared: bool, inputs: Sequence[bytes]) -> tuple[Payload, ...]:
+    import pyarrow as pa
+
+    from linkd.core import schema as schemas
+
+    table = schemas.to_arrow(data)
+    if schema:
+        kept = pa.ipc.read_schema(pa.py_buffer(schema))
+        if not declared:
+            kept = schemas.widen(kept, table.schema) or kept
+    else:
+        kept = schemas.kept_schema(table, None, [pa.ipc.read_schema(pa.py_buffer(message)) for message in inputs if message])
+    batches = schemas.split(schemas.conform(table, kept, link=link), VALUE_SIZE_MAX_BYTES, link=link)
+    message = kept.serialize().to_pybytes()
+    return tuple(_batch_payload(batch, message) for batch in batches)
+
+
+def _batch_payload(batch: Any, message: bytes) -> Payload:
+    import pyarrow as pa
+
+    return Payload(ARROW, batch.num_rows, pa.ipc.get_record_batch_size(batch), partial(_batch_content, batch), message)
+
+
+def _batch_content(batch: Any) -> memoryview:
+    from linkd.core.schema import payload
+
+    return payload(batch)[1]
+
+
+def _plain_rows(data: object) -> Sequence[Mapping[str, Any]]:
+    """Rows of what can be published without pyarrow."""
+    if isinstance(data, Mapping):
+        columns = {name: list(column) for name, column in data.items()}
+        if len({len(column) for column in columns.values()}) > 1:
+            raise InvalidArgument("the columns have different numbers of rows")
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        for number, row in enumerate(data, 1):
+            if not isinstance(row, Mapping):
+                raise InvalidArgument(f"row {number} is {type(row).__name__}: in a list of rows each is a dict")
+        return data
+    if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
+        raise missing("pyarrow", f"publishing {type(data).__name__}")
+    raise InvalidArgument(f"cannot publish {type(data).__name__}: give a data frame, a dict of columns, a list of dicts, or bytes")
+
+
+def _json_lines(link: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Payload]:
+    if not rows:
+        raise InvalidArgument(
+            f"{link}: there are no rows, and without pyarrow no columns either: pip install 'linkd[arrow]', or publish a row"
+        )
+    lines: list[bytes] = []
+    size_bytes = 0
+    for number, row in enumerate(rows, 1):
+        line = json.dumps({str(name): _json_value(name, value) for name, value in row.items()}, ensure_ascii=False).encode() + b"\n"
+        if len(line) > JSON_ROW_MAX_BYTES:
+            raise ValueTooLarge(f"{link}: row {number} has {len(line):,} bytes of JSON, and a row at most {JSON_ROW_MAX_BYTES:,}")
+        if size_bytes + len(line) > VALUE_SIZE_MAX_BYTES:
+            yield _line_payload(lines)
+            lines, size_bytes = [], 0
+        lines.append(line)
+        size_bytes += len(line)
+    yield _line_payload(lines)
+
+
+def _line_payload(lines: list[bytes]) -> Payload:
+    content = b"".join(lines)
+    return Payload(ROWS, len(lines), len(content), lambda: content)
+
+
+def _json_value(name: object, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "NaN"
+        return value if math.isfinite(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(name, item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_json_value(name, item) for item in value]
+    raise InvalidArgument(
+        f"column `{name}` holds {type(value).__name__}, which has no form in JSON: pip install 'linkd[arrow]', or convert it"
+    )

@@ -1,0 +1,104 @@
+"""Starting a home on demand: `python -m linkd serve --on-demand --pipeline FILE`, which says on stdout where it listens.
+
+The one line it prints when it is ready is a JSON object with the key `endpoint`. It is a session of its own, so that Ctrl-C in a notebook
+does not reach it, and it ends by itself after its last client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import selectors
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import IO
+
+from linkd.client.extras import is_installed
+from linkd.errors import (
+    EXIT_BAD_DATA,
+    EXIT_STATE,
+    EXIT_USAGE,
+    ConnectionFailed,
+    DataFault,
+    Error,
+    InternalFault,
+    MissingExtra,
+    PipelineFileInvalid,
+    StateLocked,
+)
+from linkd.limits import HOME_FILE_MAX_BYTES, KIB
+
+_NEEDED = ("pyarrow", "aiohttp", "typer", "yaml")
+_POLL_S = 0.1
+_SAID_MAX_BYTES = 16 * KIB
+"""Of what a home that did not start has said on stderr."""
+
+_BY_EXIT_CODE: dict[int, type[Error]] = {EXIT_USAGE: PipelineFileInvalid, EXIT_BAD_DATA: DataFault, EXIT_STATE: StateLocked}
+
+
+def start_home(pipeline_file: Path, timeout_s: float, abandoned: threading.Event) -> str:
+    """Starts a home and gives its endpoint. Blocks, at most `timeout_s`, or until `abandoned` is set.
+
+    Raises MissingExtra, PipelineFileInvalid, StateLocked (another home has just begun: look for it), ConnectionFailed.
+    """
+    absent = [package for package in _NEEDED if not is_installed(package)]
+    if absent:
+        raise MissingExtra(
+            f"opening {pipeline_file} starts linkd on this machine, which needs {', '.join(absent)}: pip install 'linkd[laptop]'"
+        )
+    command = [sys.executable, "-m", "linkd", "serve", "--on-demand", "--pipeline", str(pipeline_file)]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, start_new_session=True, bufsize=0
+        )
+        # The home may outlive us or end before; either way nobody else collects its exit status.
+        threading.Thread(target=process.wait, name="linkd home reaper", daemon=True).start()
+        assert process.stdout is not None
+        with process.stdout as stdout:
+            line = _first_line(stdout, timeout_s, abandoned)
+        if line is None:
+            process.terminate()
+            raise ConnectionFailed(f"linkd was started for {pipeline_file} and was not ready after {timeout_s:g} s")
+        endpoint = _endpoint(line)
+        if endpoint is None:
+            raise _refusal(process, pipeline_file, said)
+        return endpoint
+
+
+def _first_line(stdout: IO[bytes], timeout_s: float, abandoned: threading.Event) -> bytes | None:
+    """What comes up to the first line end or the end of the stream; None if nothing did in time."""
+    deadline = time.monotonic() + timeout_s
+    line = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stdout, selectors.EVENT_READ)
+        while time.monotonic() < deadline and not abandoned.is_set():
+            if not selector.select(_POLL_S):
+                continue
+            data = stdout.read(HOME_FILE_MAX_BYTES)
+            line += data
+            if not data or b"\n" in data or len(line) > HOME_FILE_MAX_BYTES:
+                return line
+    return None
+
+
+def _endpoint(line: bytes) -> str | None:
+    with contextlib.suppress(ValueError):
+        said = json.loads(line)
+        if isinstance(said, dict) and isinstance(said.get("endpoint"), str):
+            return str(said["endpoint"])
+    return None
+
+
+def _refusal(process: subprocess.Popen[bytes], pipeline_file: Path, said: IO[bytes]) -> Error:
+    """Why the home ended instead of saying where it listens."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_POLL_S * 10)
+    size_bytes = said.seek(0, 2)
+    said.seek(max(0, size_bytes - _SAID_MAX_BYTES))
+    text = said.read().decode("utf-8", "replace").strip()
+    kind = _BY_EXIT_CODE.get(process.returncode if process.returncode is not None else -1, InternalFault)
+    return kind(text or f"linkd could not be started for {pipeline_file} (exit code {process.returncode})")

@@ -1,0 +1,117 @@
+"""Payloads cut into messages, and put together again. Pure.
+
+A payload of up to `STREAM_FRAME_MAX_BYTES` travels in its header message; what is longer follows in chunks (proto/linkd/v1/value.proto).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from linkd.errors import InternalFault
+from linkd.limits import STREAM_FRAME_MAX_BYTES
+from linkd.wire.v1 import links_pb2 as pb
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One value as it will be sent: `content` makes its bytes when its turn comes, so that a large publish is not held twice."""
+
+    format: int
+    rows: int
+    size_bytes: int
+    content: Callable[[], bytes | memoryview]
+    schema: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """The values of one publish, which become durable and visible together; staged for a commit if `snapshot_id` is set."""
+
+    link: str
+    payloads: tuple[Payload, ...]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    snapshot_id: bytes = b""
+    token: int = 0
+
+    @property
+    def rows(self) -> int:
+        return sum(payload.rows for payload in self.payloads)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(payload.size_bytes for payload in self.payloads)
+
+
+def publish_messages(publish: Publish, schemas_sent: dict[str, bytes]) -> Iterator[Any]:
+    """The messages of one publish. `schemas_sent` is what the stream has been told of each link's schema; it is kept up to date."""
+    stage = pb.Stage(snapshot_id=publish.snapshot_id, token=publish.token) if publish.snapshot_id else None
+    last = len(publish.payloads) - 1
+    for index, payload in enumerate(publish.payloads):
+        content = memoryview(payload.content())
+        known = schemas_sent.get(publish.link) == payload.schema
+        schemas_sent[publish.link] = payload.schema
+        value = pb.PublishValue(
+            link=publish.link,
+            format=payload.format,  # type: ignore[arg-type]  # an open enum: any number the protocol knows
+            payload_bytes=len(content),
+            schema=b"" if known else payload.schema,
+            data=bytes(content[:STREAM_FRAME_MAX_BYTES]),
+            more=index < last,
+            attributes=dict(publish.attributes),
+            stage=stage,
+        )
+        yield pb.PublishRequest(value=value)
+        for start in range(STREAM_FRAME_MAX_BYTES, len(content), STREAM_FRAME_MAX_BYTES):
+            yield pb.PublishRequest(chunk=bytes(content[start : start + STREAM_FRAME_MAX_BYTES]))
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A value as it came from linkd: its header message, all of its payload, and the schema message that goes with it."""
+
+    header: Any
+    payload: bytes
+    schema: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.payload)
+
+
+class Assembler:
+    """Puts the values of one stream together from headers and chunks, and remembers the schema of each link."""
+
+    def __init__(self) -> None:
+        self._schemas: dict[str, bytes] = {}
+        self._header: Any = None
+        self._pieces: list[bytes] = []
+        self._missing_bytes = 0
+
+    def value(self, header: Any) -> Arrived | None:
+        """A value begins; it is returned if it is complete already."""
+        if self._header is not None:
+            raise InternalFault("linkd began a value before the one before it was complete")
+        if header.schema:
+            self._schemas[header.envelope.link] = header.schema
+        self._header, self._pieces, self._missing_bytes = header, [], header.payload_bytes
+        return self._take(header.data)
+
+    def chunk(self, data: bytes) -> Arrived | None:
+        """The next bytes of the value that was begun; it is returned if they are its last."""
+        if self._header is None:
+            raise InternalFault("linkd sent payload bytes that belong to no value")
+        return self._take(data)
+
+    def _take(self, data: bytes) -> Arrived | None:
+        self._pieces.append(data)
+        self._missing_bytes -= len(data)
+        if self._missing_bytes > 0:
+            return None
+        if self._missing_bytes < 0:
+            raise InternalFault("linkd sent more payload bytes than it had announced")
+        header, self._header = self._header, None
+        payload = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces = []
+        return Arrived(header, payload, self._schemas.get(header.envelope.link, b""))

@@ -1,0 +1,157 @@
+"""One Snapshots stream: snapshots come in the background, ahead of the program, within the credit it has given."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from linkd.client.background import Background
+from linkd.client.calls import Connection
+from linkd.client.extras import preferred_format
+from linkd.client.inbox import Inbox
+from linkd.client.outbox import Outbox
+from linkd.client.payloads import Arrived, Assembler
+from linkd.client.publishing import KnownSchema
+from linkd.errors import ConnectionFailed, Error, InternalFault
+from linkd.wire.methods import SNAPSHOTS
+from linkd.wire.v1 import links_pb2 as pb
+
+_WHOLE = "whole"
+
+
+@dataclass(slots=True)
+class TaskContext:
+    """The task whose snapshots these are. `outputs` is kept up to date by the commits of the client."""
+
+    task: str
+    inputs: Mapping[str, str]
+    outputs: dict[str, KnownSchema]
+
+    @staticmethod
+    def of(opened: Any) -> TaskContext:
+        return TaskContext(
+            opened.task,
+            {item.link: item.policy for item in opened.inputs},
+            {item.link: KnownSchema(item.schema, item.declared) for item in opened.outputs},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivedSnapshot:
+    """A complete snapshot. `held_bytes` is the credit to be given back when it is handed over."""
+
+    context: TaskContext
+    snapshot_id: bytes
+    token: int
+    attempt: int
+    traceparent: str
+    values: Mapping[str, Sequence[Arrived]]
+    schemas: Mapping[str, bytes]
+    held_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Assembly:
+    values: dict[str, list[Arrived]] = field(default_factory=lambda: defaultdict(list))
+    held_bytes: int = 0
+
+
+class SnapshotFeed:
+    """Receives until the end, an error, or `close`. `inbox` has the complete snapshots."""
+
+    def __init__(self, connection: Connection, background: Background, *, credit_bytes: int, task: str) -> None:
+        self.inbox: Inbox[ArrivedSnapshot] = Inbox()
+        self._credit_bytes = credit_bytes
+        self._context: TaskContext | None = None
+        self._assembler = Assembler()
+        self._assembly = _Assembly()
+        self._stream = connection.stream(SNAPSHOTS)
+        self._outbox = Outbox(self._stream, background, "linkd snapshots")
+        opening = pb.SnapshotsOpen(credit_bytes=credit_bytes, format=preferred_format(), task=task)  # type: ignore[arg-type]  # open enum
+        self._outbox.post(pb.SnapshotsRequest(open=opening))
+        background.spawn("linkd snapshots reader", self._receive())
+
+    def take(self) -> ArrivedSnapshot:
+        """The next snapshot, which goes to the program: as much may come again."""
+        snapshot = self.inbox.take()
+        self._give_back(snapshot.held_bytes)
+        return snapshot
+
+    def release(self, snapshot: ArrivedSnapshot, reason: str) -> None:
+        """Gives the snapshot back untouched. If the stream is gone, so is the lease."""
+        release = pb.SnapshotRelease(snapshot_id=snapshot.snapshot_id, token=snapshot.token, reason=reason)
+        self._outbox.post(pb.SnapshotsRequest(release=release))
+
+    def close(self) -> None:
+        """Ends the stream: what is on lease over it is offered to others."""
+        self._stream.cancel()
+
+    async def _receive(self) -> None:
+        try:
+            while (message := await self._stream.read()) is not None:
+                if message.WhichOneof("message") == "end":
+                    self.inbox.end()
+                    return
+                self._take(message)
+            self.inbox.fail(ConnectionFailed("linkd ended the stream of snapshots without saying that it was the end"))
+        except Error as error:
+            self.inbox.fail(error)
+        finally:
+            if not self.inbox.closed:
+                self.inbox.fail(ConnectionFailed("this client is closed: connect again"))
+            self._outbox.close()
+            self._stream.cancel()
+
+    def _take(self, message: Any) -> None:
+        kind = message.WhichOneof("message")
+        if kind == "chunk":
+            self._arrived(self._assembler.chunk(message.chunk))
+        elif kind == "value":
+            self._arrived(self._assembler.value(message.value))
+        elif kind == "ready":
+            self._ready(message.ready)
+        elif kind == "begin":
+            self._assembly = _Assembly()
+        elif kind == "void":
+            self._give_back(self._assembly.held_bytes)
+            self._assembly = _Assembly()
+        elif kind == "opened":
+            self._context = TaskContext.of(message.opened)
+
+    def _arrived(self, value: Arrived | None) -> None:
+        if value is None:
+            return
+        self._assembly.values[value.header.input or value.header.envelope.link].append(value)
+        held_bytes = self._assembly.held_bytes + value.size_bytes
+        # A whole input is held by the program in any case; of others a snapshot larger than the credit must be able to complete.
+        if self._is_whole() or (not self.inbox and held_bytes >= self._credit_bytes):
+            self._give_back(held_bytes)
+            held_bytes = 0
+        self._assembly.held_bytes = held_bytes
+
+    def _is_whole(self) -> bool:
+        return self._context is not None and _WHOLE in self._context.inputs.values()
+
+    def _ready(self, ready: Any) -> None:
+        if self._context is None:
+            raise InternalFault("linkd sent a snapshot before it had said whose")
+        assembly, self._assembly = self._assembly, _Assembly()
+        schemas = {item.link: item.schema for item in ready.inputs}
+        self.inbox.put(
+            ArrivedSnapshot(
+                self._context,
+                ready.snapshot_id,
+                ready.token,
+                ready.attempt,
+                ready.traceparent,
+                dict(assembly.values),
+                schemas,
+                assembly.held_bytes,
+            )
+        )
+
+    def _give_back(self, size_bytes: int) -> None:
+        if size_bytes:
+            self._outbox.post(pb.SnapshotsRequest(credit_bytes=size_bytes))

@@ -1,0 +1,238 @@
+"""A task's snapshots: each is worked on inside its block, and is one atomic commit at the end of it.
+
+Outputs are staged over a Publish stream while the program works; the Commit that names them is a unary call whose repeat is harmless, so a
+lost answer is asked for again over a new connection (DESIGN.md section 3, promise 2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+from linkd.client.background import Background
+from linkd.client.calls import Connection
+from linkd.client.encoding import encode
+from linkd.client.feeds import Flow
+from linkd.client.payloads import Publish
+from linkd.client.publish_stream import PublishStream
+from linkd.client.publishing import KnownSchema
+from linkd.client.snapshot_feed import ArrivedSnapshot, SnapshotFeed
+from linkd.client.values import Input, Value
+from linkd.core.diagnostics import with_suggestion
+from linkd.errors import (
+    ConnectionFailed,
+    ConnectionFault,
+    DeliveryFault,
+    Draining,
+    Error,
+    InvalidArgument,
+    LeaseLost,
+    NotAllowed,
+    OutcomeUnknown,
+    SnapshotNotSettled,
+)
+from linkd.wire.methods import COMMIT
+from linkd.wire.v1 import links_pb2 as pb
+
+_TRIES_PER_TIMEOUT = 3
+"""A Commit without an answer is asked again after this part of `timeout_s`: the answer, not the commit, is what gets lost."""
+
+
+class _State(enum.Enum):
+    HANDED = enum.auto()
+    OPEN = enum.auto()
+    SETTLED = enum.auto()
+
+
+class Snapshot:
+    """The values that one execution of a task sees. `async with snap:` around the work commits at the end, or takes nothing on an exception."""
+
+    def __init__(self, arrived: ArrivedSnapshot, feed: SnapshotFeed, stage: PublishStream, connection: Connection) -> None:
+        self._arrived = arrived
+        self._feed = feed
+        self._stage = stage
+        self._connection = connection
+        self._context = arrived.context
+        self._state = _State.HANDED
+        self._staged: list[asyncio.Future[Any]] = []
+        self._schemas: dict[str, KnownSchema] = {}
+        self._inputs = {
+            link: Input(link, [Value.of(value) for value in arrived.values.get(link, ())], arrived.schemas.get(link, b""))
+            for link in arrived.context.inputs
+        }
+
+    @property
+    def id(self) -> str:
+        """Of this snapshot, in hexadecimal: the same for every attempt."""
+        return self._arrived.snapshot_id.hex()
+
+    @property
+    def attempt(self) -> int:
+        """From 1: how often this snapshot was handed out."""
+        return self._arrived.attempt
+
+    @property
+    def task(self) -> str:
+        return self._context.task
+
+    @property
+    def traceparent(self) -> str:
+        """W3C Trace Context of the work on this snapshot, for spans of the program's own; empty without tracing."""
+        return self._arrived.traceparent
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """All inputs by the name of their link."""
+        return MappingProxyType(self._inputs)
+
+    @property
+    def settled(self) -> bool:
+        return self._state is _State.SETTLED
+
+    def __getitem__(self, link: str) -> Input:
+        """The input `link`, whatever the number of its values. Raises NotAllowed for one that the wiring does not name."""
+        found = self._inputs.get(link)
+        if found is None:
+            raise _unknown("input", link, self.task, self._inputs)
+        return found
+
+    async def publish(self, output: str, data: object, *, attributes: Mapping[str, str] | None = None) -> None:
+        """Stages `data` for `output`: it exists with the commit at the end of the block, or not at all.
+
+        `data` is what `Client.publish` takes, and is brought to the output's schema. Waits while too much is on its way. Raises NotAllowed for
+        an output that the wiring does not name, SchemaMismatch, LeaseLost; SnapshotNotSettled outside the block.
+        """
+        if self._state is not _State.OPEN:
+            raise SnapshotNotSettled(self._outside(output))
+        if output not in self._context.outputs:
+            raise _unknown("output", output, self.task, self._context.outputs)
+        self._raise_if_refused()
+        known = self._schemas.get(output) or self._context.outputs[output]
+        inputs = [item.schema_message() for item in self._inputs.values()]
+        payloads = encode(output, data, schema=known.schema, declared=known.declared, inputs=inputs)
+        if payloads[-1].schema:
+            self._schemas[output] = KnownSchema(payloads[-1].schema, known.declared)
+        publish = Publish(output, payloads, dict(attributes or {}), self._arrived.snapshot_id, self._arrived.token)
+        try:
+            self._staged.append(await self._stage.send(publish))
+        except ConnectionFault as error:
+            raise self._gone(error) from error
+
+    async def __aenter__(self) -> Self:
+        if self._state is not _State.HANDED:
+            raise InvalidArgument(f"snapshot {self.id} of {self.task}: its block was entered before; take the next one")
+        self._state = _State.OPEN
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:
+            self.release(kind.__name__)
+            return
+        try:
+            await self._commit()
+        except (DeliveryFault, ConnectionFault):
+            raise  # the lease is not ours any more, or nobody knows
+        except BaseException as failure:
+            self.release(type(failure).__name__)
+            raise
+        finally:
+            self._state = _State.SETTLED
+
+    def release(self, reason: str) -> None:
+        """Takes nothing, and gives the snapshot back to be handed out again. Nothing if it is settled."""
+        if self._state is not _State.SETTLED:
+            self._state = _State.SETTLED
+            self._feed.release(self._arrived, reason)
+
+    async def _commit(self) -> None:
+        staged: list[Any] = []
+        for answer in self._staged:
+            try:
+                staged.extend((await answer).staged)
+            except ConnectionFault as error:
+                raise self._gone(error) from error
+        request = pb.CommitRequest(snapshot_id=self._arrived.snapshot_id, token=self._arrived.token, staged=staged, task=self.task)
+        call_timeout_s = self._connection.timeout_s / _TRIES_PER_TIMEOUT
+        try:
+            await self._connection.retry(
+                lambda: self._connection.call(COMMIT, request, timeout_s=call_timeout_s, traceparent=self.traceparent)
+            )
+        except (ConnectionFailed, Draining) as error:
+            raise OutcomeUnknown(
+                f"snapshot {self.id} of {self.task} was to be committed, and linkd gave no answer for {self._connection.timeout_s:g} s: "
+                "it is done or it will be handed out again; a restarted task goes on with whichever it is"
+            ) from error
+        self._context.outputs.update(self._schemas)
+
+    def _raise_if_refused(self) -> None:
+        """What became of earlier publishes, as far as it is known: their order is that of the program."""
+        for answer in self._staged:
+            if not answer.done():
+                return
+            error = answer.exception()
+            if isinstance(error, ConnectionFault):
+                raise self._gone(error) from error
+            if error is not None:
+                raise error
+
+    def _gone(self, error: Error) -> LeaseLost:
+        return LeaseLost(
+            f"snapshot {self.id} of {self.task}: the connection to linkd broke while outputs were staged, and they went with it; "
+            f"nothing was taken, and the snapshot will be handed out again ({error})"
+        )
+
+    def _outside(self, output: str) -> str:
+        if self._state is _State.HANDED:
+            return f"use `with snap:` around the work: publishing to {output} is part of the commit at its end"
+        return f"snapshot {self.id} of {self.task} is settled: publish to {output} inside its `with snap:` block"
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{item.link} {len(item):,} rows" for item in self._inputs.values())
+        return f"<Snapshot {self.id[:8]} of {self.task}, attempt {self.attempt}: {inputs or 'no inputs'}>"
+
+
+class Snapshots:
+    """The snapshots of the client's task, one after the other, until no further one can come.
+
+    When the home goes away between two snapshots, the iterator connects again and goes on, for up to `timeout_s`. Leaving the loop early keeps
+    the leases until `aclose`, the next call of `snapshots`, or the client's end.
+    """
+
+    def __init__(self, connection: Connection, background: Background, stage: PublishStream, *, credit_bytes: int, task: str) -> None:
+        self._connection = connection
+        self._stage = stage
+        self._task = task
+        self._flow = Flow(connection, lambda: SnapshotFeed(connection, background, credit_bytes=credit_bytes, task=task))
+        self._current: Snapshot | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Snapshot:
+        """The next snapshot. Raises SnapshotNotSettled if the one before was not worked on in its block; it is given back."""
+        if self._current is not None and not self._current.settled:
+            self._current.release("not settled")
+            raise SnapshotNotSettled(
+                f"use `with snap:` around the work on each snapshot: {self._current!r} was left neither committed nor given back by its program"
+            )
+        self._current = None
+        feed = await self._flow.ready()
+        if feed is None:
+            raise StopAsyncIteration
+        self._current = Snapshot(feed.take(), feed, self._stage, self._connection)
+        return self._current
+
+    async def aclose(self) -> None:
+        """Ends the iteration; what is on lease is offered to others."""
+        self._flow.close()
+
+    def __repr__(self) -> str:
+        return f"<Snapshots{' of ' + self._task if self._task else ''}>"
+
+
+def _unknown(what: str, name: str, task: str, known: Mapping[str, object]) -> NotAllowed:
+    listed = ", ".join(known) or "it has none"
+    return NotAllowed(with_suggestion(f"no {what} '{name}' in task {task} ({what}s: {listed})", name, list(known)))

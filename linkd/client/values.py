@@ -1,0 +1,147 @@
+"""What a program is handed: values, and the inputs of a snapshot."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from linkd.client.content import Content, Part, Tabular
+from linkd.client.payloads import Arrived
+from linkd.errors import InvalidArgument
+from linkd.model.values import Envelope
+from linkd.wire.messages import envelope_of
+
+
+class Value(Tabular):
+    """One value of a link: its rows, and its envelope, which says where it comes from. `len(value)` counts rows."""
+
+    __slots__ = ("_envelope", "_part")
+
+    def __init__(self, part: Part, envelope: Envelope) -> None:
+        self._part = part
+        self._envelope = envelope
+
+    @staticmethod
+    def of(arrived: Arrived) -> Value:
+        return Value(Part.of(arrived), envelope_of(arrived.header.envelope))
+
+    @property
+    def envelope(self) -> Envelope:
+        """All that is known of the value beside its rows."""
+        return self._envelope
+
+    @property
+    def name(self) -> str:
+        """The name that people use: `flown@42`."""
+        return self._envelope.name
+
+    def bytes(self) -> builtins.bytes:
+        """The content of an opaque value. Raises InvalidArgument for a value of rows."""
+        content = self._part.opaque()
+        if content is None:
+            raise InvalidArgument(f"{self.name} holds rows, not bytes: use .rows(), .to_table(), .to_pandas() or .to_polars()")
+        return content
+
+    def _content(self) -> Content:
+        return Content(self._envelope.link, (self._part,))
+
+    def __len__(self) -> int:
+        return self._envelope.rows
+
+    def __bool__(self) -> bool:
+        """A value is something, also when it has no rows."""
+        return True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {self._envelope.rows:,} rows, {self._envelope.size_bytes:,} bytes>"
+
+
+class Settler(Protocol):
+    """Takes what a program says about values that were handed to it on lease."""
+
+    async def ack(self, value: LeasedValue) -> None: ...
+
+    async def nack(self, value: LeasedValue, delay_s: float, reason: str) -> None: ...
+
+
+class LeasedValue(Value):
+    """A value that a subscription handed out on lease, until it is acked (done for ever) or given back.
+
+    `async with value:` acks at the end of the block, and gives the value back if an exception leaves it.
+    """
+
+    __slots__ = ("__weakref__", "_settled", "_settler", "attempt", "token")
+
+    def __init__(self, arrived: Arrived, settler: Settler) -> None:
+        super().__init__(Part.of(arrived), envelope_of(arrived.header.envelope))
+        self.token: int = arrived.header.token
+        self.attempt: int = arrived.header.attempt
+        self._settler = settler
+        self._settled = False
+
+    @property
+    def settled(self) -> bool:
+        return self._settled
+
+    async def ack(self) -> None:
+        """This value is done. Returns when that is durable. Raises LeaseLost if it was handed to somebody else meanwhile."""
+        self._settle()
+        await self._settler.ack(self)
+
+    async def nack(self, delay_s: float = 0.0, reason: str = "") -> None:
+        """Gives the value back, to be handed out again after `delay_s` seconds at the earliest."""
+        if delay_s < 0:
+            raise InvalidArgument(f"delay_s is {delay_s:g}: it cannot be negative")
+        self._settle()
+        await self._settler.nack(self, delay_s, reason)
+
+    def _settle(self) -> None:
+        if self._settled:
+            raise InvalidArgument(f"{self.name} was acked or given back already")
+        self._settled = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._settled:
+            return
+        if kind is None:
+            await self.ack()
+        else:
+            await self.nack(reason=kind.__name__)
+
+
+class Input(Tabular):
+    """What a snapshot holds of one input link, whatever the number of its values: one table of them all."""
+
+    __slots__ = ("_schema", "_values", "link")
+
+    def __init__(self, link: str, values: Sequence[Value], schema: bytes = b"") -> None:
+        self.link = link
+        self._values = tuple(values)
+        self._schema = schema
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """The values one by one, in the order of the link."""
+        return self._values
+
+    def schema_message(self) -> bytes:
+        """The encapsulated Arrow schema message of the newest value; empty if nothing is known."""
+        return self._values[-1]._part.schema or self._schema if self._values else self._schema
+
+    def _content(self) -> Content:
+        return Content(self.link, tuple(value._part for value in self._values), self._schema)
+
+    def __len__(self) -> int:
+        return sum(len(value) for value in self._values)
+
+    def __bool__(self) -> bool:
+        """An input is something, also when it has no rows."""
+        return True
+
+    def __repr__(self) -> str:
+        return f"<Input {self.link}: {len(self):,} rows in {len(self._values):,} values>"

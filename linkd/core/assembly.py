@@ -1,0 +1,214 @@
+"""Wiring and declarations together: the pipeline, or every reason why they do not make one."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from linkd import limits
+from linkd.core import graph
+from linkd.core.declaration import Declaration, LinkDeclaration, TaskDeclaration
+from linkd.core.diagnostics import Problem, did_you_mean, one_of, with_suggestion
+from linkd.core.names import name_problem
+from linkd.core.pipeline import REJECTS_SUFFIX, InputSpec, LinkSpec, Pipeline, PolicyKind, TaskSpec
+from linkd.core.policies import WirePolicyKind
+from linkd.core.wiring import ParsedWiring, Wire, WiredTask, Wiring, render_wiring
+from linkd.model.records import TaskKind
+
+
+def check(declaration: Declaration, parsed: ParsedWiring) -> list[Problem]:
+    """Everything that is wrong with a file, in no order.
+
+    While a line of the wiring cannot be read, nothing is said about what the wiring as a whole lacks: it may well stand in that line.
+    """
+    wiring = parsed.wiring
+    sources = _sources(declaration)
+    problems = [*declaration.problems, *parsed.problems]
+    problems += graph.name_problems(wiring)
+    problems += graph.policy_problems(wiring)
+    problems += graph.writer_problems(wiring, sources)
+    problems += _file_problems(declaration.links.values())
+    for task in wiring.tasks:
+        if declared := declaration.tasks.get(task.name):
+            problems += _task_problems(task, declared)
+    problems += _copy_name_problems(declaration, wiring)
+    if parsed.is_complete and declaration.wiring is not None:
+        problems += graph.unwritten_problems(wiring, sources)
+        problems += graph.cycle_problems(wiring)
+        problems += _unwired_problems(declaration, wiring)
+        problems += _size_problems(declaration, wiring)
+    return problems
+
+
+def assemble(declaration: Declaration, wiring: Wiring, statements: Mapping[str, tuple[str, str]], *, path: str, directory: str) -> Pipeline:
+    """The pipeline of a file in which `check` found no problem.
+
+    `statements` holds, for each task whose SQL stands in a file, the absolute path of that file and its text.
+    """
+    tasks = {task.name: _task(task, declaration.tasks[task.name], statements) for task in wiring.tasks}
+    return Pipeline(
+        name=declaration.name,
+        directory=directory,
+        path=path,
+        links=_links(declaration, wiring),
+        tasks=tasks,
+        wiring_text=render_wiring(wiring),
+    )
+
+
+def _task(task: WiredTask, declared: TaskDeclaration, statements: Mapping[str, tuple[str, str]]) -> TaskSpec:
+    sql_path, sql = statements.get(task.name, (None, declared.sql.value if declared.sql else None))
+    whole = declared.is_sql
+    inputs = tuple(
+        InputSpec(wire.link, PolicyKind.WHOLE if whole or wire.policy.kind is WirePolicyKind.WHOLE else PolicyKind.EACH)
+        for wire in task.inputs
+    )
+    return TaskSpec(
+        name=task.name,
+        kind=TaskKind.SQL if declared.is_sql else TaskKind.RUN,
+        inputs=inputs,
+        outputs=tuple(wire.link for wire in task.outputs),
+        command=declared.command,
+        sql=sql,
+        sql_path=sql_path,
+        version=declared.version,
+    )
+
+
+def _links(declaration: Declaration, wiring: Wiring) -> dict[str, LinkSpec]:
+    """All links in the order of the wiring, each source's rejects behind it, and last those that only copy."""
+    found: dict[str, LinkSpec] = {}
+    for task in wiring.tasks:
+        for wire in task.inputs:
+            link = found.get(wire.link) or LinkSpec(wire.link)
+            found[wire.link] = replace(link, is_open=link.is_open or wire.is_open, readers=(*link.readers, task.name))
+        for wire in task.outputs:
+            found[wire.link] = replace(found.get(wire.link) or LinkSpec(wire.link), writer=task.name)
+    for name in declaration.links:
+        found.setdefault(name, LinkSpec(name))
+    links: dict[str, LinkSpec] = {}
+    for name, link in found.items():
+        links[name] = _declared(link, declaration.links.get(name))
+        if links[name].on_bad_row == "reject":
+            rejects = f"{name}{REJECTS_SUFFIX}"
+            links[rejects] = LinkSpec(rejects, rejects_of=name)
+    return links
+
+
+def _declared(link: LinkSpec, declared: LinkDeclaration | None) -> LinkSpec:
+    if declared is None:
+        return link
+    return replace(
+        link,
+        source=declared.source.value if declared.source else None,
+        sink=declared.sink.value if declared.sink else None,
+        format=declared.format,
+        nulls=declared.nulls,
+        schema=dict(declared.schema) if declared.schema is not None else None,
+        on_bad_row=declared.on_bad_row,
+    )
+
+
+def _task_problems(task: WiredTask, declared: TaskDeclaration) -> Iterator[Problem]:
+    """What the kind of a task asks of its wires."""
+    if declared.is_sql:
+        if len(task.outputs) != 1:
+            count = f"{len(task.outputs)} outputs" if task.outputs else "no output"
+            what = f"the SQL task `{task.name}` has {count}; a SELECT has one result"
+            yield Problem(task.span, what, "give it exactly one output; several results are several tasks")
+        return
+    if declared.command is None or len(task.inputs) < 2:
+        return
+    if any(wire.policy.kind not in (WirePolicyKind.BARE, WirePolicyKind.WHOLE) for wire in task.inputs):
+        return
+    unstated = [wire for wire in task.inputs if not wire.policy_text]
+    if not unstated:
+        return
+    remedy = f"write `({', '.join(_whole(wire) for wire in task.inputs)})`: the task then sees all of each, once"
+    if len(unstated) < len(task.inputs):
+        whole = one_of([wire.link for wire in task.inputs if wire.policy_text])
+        each = one_of([wire.link for wire in unstated])
+        what = f"task `{task.name}` takes {whole} whole and {each} value by value, and this version cannot put these together"
+    else:
+        what = f"task `{task.name}` has {len(task.inputs)} inputs and does not say how they are put together"
+    yield Problem(unstated[0].span, what, remedy)
+
+
+def _whole(wire: Wire) -> str:
+    return f"{wire.link}{'*' if wire.is_open else ''} whole"
+
+
+def _unwired_problems(declaration: Declaration, wiring: Wiring) -> Iterator[Problem]:
+    """Tasks and links that stand in the wiring or below it, and not in the other. A slip is told once, where the wiring has it."""
+    slips: set[str | None] = set()
+    tasks = {task.name: task for task in wiring.tasks}
+    links = _wired_links(wiring)
+    for task in tasks.values():
+        if task.name not in declaration.tasks:
+            unused = declaration.tasks.keys() - tasks.keys()
+            slips.add(did_you_mean(task.name, unused))
+            what = with_suggestion(f"task `{task.name}` has no code: `tasks:` does not name it", task.name, unused)
+            remedy = f'add `{task.name}: {{run: "python {task.name}.py"}}` (or `sql:`) below `tasks:`'
+            yield Problem(task.span, what, remedy)
+    for declared in declaration.tasks.values():
+        if declared.name not in tasks and declared.name not in slips:
+            what = with_suggestion(f"no line of the wiring names task `{declared.name}`", declared.name, tasks)
+            yield Problem(declared.span, what, f"add `(inputs) {declared.name} (outputs)` to the wiring, or take it out here")
+    written = graph.written_links(wiring, _sources(declaration))
+    slips |= {did_you_mean(link, written) for link in links - written}
+    for link in declaration.links.values():
+        if link.name in links or link.is_copy or link.name in slips:
+            continue
+        what = with_suggestion(f"no wire is called `{link.name}`", link.name, links)
+        yield Problem(link.span, what, "name it in the wiring, or take it out here (a link with both `from:` and `to:` needs no wire)")
+
+
+def _sources(declaration: Declaration) -> set[str]:
+    return {name for name, link in declaration.links.items() if link.has_source}
+
+
+def _copy_name_problems(declaration: Declaration, wiring: Wiring) -> Iterator[Problem]:
+    """Names of links that no wire has: those of the wires are checked with the graph."""
+    wired = _wired_links(wiring)
+    for link in declaration.links.values():
+        if link.is_copy and link.name not in wired and (found := name_problem(link.name, "link")):
+            yield Problem(link.span, *found)
+
+
+def _wired_links(wiring: Wiring) -> set[str]:
+    return {wire.link for task in wiring.tasks for wire in (*task.inputs, *task.outputs)}
+
+
+def _size_problems(declaration: Declaration, wiring: Wiring) -> Iterator[Problem]:
+    links = _wired_links(wiring) | declaration.links.keys()
+    if not links and not wiring.tasks and not declaration.tasks:
+        yield Problem(None, "the file wires nothing", "add `wiring: |` and below it lines such as `(flights) clean (flown)`")
+    for count, bound, things in ((len(links), limits.LINKS_MAX, "links"), (len(wiring.tasks), limits.TASKS_MAX, "tasks")):
+        if count > bound:
+            yield Problem(None, f"the pipeline has {count} {things}", f"one pipeline holds at most {bound}: make two of it")
+
+
+def _file_problems(links: Collection[LinkDeclaration]) -> Iterator[Problem]:
+    """Two links that write one file, and links that write a file that is read: each run would undo or feed the other."""
+    readers: dict[str, LinkDeclaration] = {}
+    for link in links:
+        if link.source is not None:
+            readers.setdefault(_target(link.source.value), link)
+    writers: dict[str, LinkDeclaration] = {}
+    for link in links:
+        if link.sink is None:
+            continue
+        target = _target(link.sink.value)
+        other = writers.setdefault(target, link)
+        if other is not link:
+            what = f"`{link.name}` and `{other.name}` both write `{link.sink.value}`"
+            yield Problem(link.sink.span, what, "give each link a file of its own")
+        elif target in readers:
+            what = f"`{link.name}` would overwrite `{link.sink.value}`, which `{readers[target].name}` reads"
+            yield Problem(link.sink.span, what, "write to another file")
+
+
+def _target(path: str) -> str:
+    """A path without detours; addresses (`s3://...`) stay what they are."""
+    return path if "://" in path else posixpath.normpath(path)

@@ -1,0 +1,92 @@
+"""The Arrow types that JSON values suggest, where no schema says more: see `core.rows` for the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from linkd.core.arrow_types import type_text
+from linkd.errors import InvalidArgument, SchemaMismatch
+
+
+class _Differs(Exception):
+    """Two values have no type in common."""
+
+    def __init__(self, seen: pa.DataType, given: pa.DataType) -> None:
+        super().__init__()
+        self.seen = seen
+        self.given = given
+
+
+def inferred_schema(rows: Sequence[dict[str, Any]], link: str) -> pa.Schema:
+    """The schema that all rows fit, columns in the order first seen.
+
+    Raises `InvalidArgument` where there are no columns to see, `SchemaMismatch` naming row (from 1) and column where rows contradict.
+    """
+    types = inferred_types(rows, None, link)
+    if not types:
+        raise InvalidArgument(f"{link}: there are no columns to see in these rows: publish at least one row, or give links.{link}.schema")
+    if "" in types:
+        raise InvalidArgument(f'{link}: a column has no name (key ""): give it one')
+    return pa.schema(list(types.items()))
+
+
+def inferred_types(rows: Sequence[dict[str, Any]], names: Collection[str] | None, link: str) -> dict[str, pa.DataType]:
+    """The types that the values of the columns `names` (`None`: of all) suggest. Raises `SchemaMismatch` where rows contradict."""
+    types: dict[str, pa.DataType] = {}
+    for number, row in enumerate(rows, 1):
+        for name, value in row.items():
+            if names is not None and name not in names:
+                continue
+            try:
+                types[name] = _unified(types.get(name, pa.null()), _type_of(value))
+            except _Differs as error:
+                seen, given = type_text(error.seen), type_text(error.given)
+                raise SchemaMismatch(
+                    f"{link}: row {number}, column `{name}`: {given} after rows with {seen}; "
+                    f"give the column one type, or declare links.{link}.schema"
+                ) from None
+    return types
+
+
+def _type_of(value: Any) -> pa.DataType:
+    if value is None:
+        return pa.null()
+    if isinstance(value, bool):
+        return pa.bool_()
+    if isinstance(value, int):
+        return pa.int64()
+    if isinstance(value, str):
+        return pa.string()
+    if isinstance(value, list):
+        return pa.list_(_common(_type_of(item) for item in value))
+    if isinstance(value, dict):
+        return pa.struct([(name, _type_of(item)) for name, item in value.items()])
+    return pa.float64()
+
+
+def _common(types: Iterable[pa.DataType]) -> pa.DataType:
+    result = pa.null()
+    for kind in types:
+        result = _unified(result, kind)
+    return result
+
+
+def _unified(seen: pa.DataType, given: pa.DataType) -> pa.DataType:
+    types = pa.types
+    if seen == given or types.is_null(given):
+        return seen
+    if types.is_null(seen):
+        return given
+    if {seen, given} == {pa.int64(), pa.float64()}:
+        return pa.float64()
+    if types.is_list(seen) and types.is_list(given):
+        return pa.list_(_unified(seen.value_type, given.value_type))
+    if types.is_struct(seen) and types.is_struct(given):
+        fields = {field.name: field.type for field in seen}
+        for field in given:
+            fields[field.name] = _unified(fields.get(field.name, pa.null()), field.type)
+        return pa.struct(list(fields.items()))
+    raise _Differs(seen, given)

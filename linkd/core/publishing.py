@@ -1,0 +1,173 @@
+"""What a publish becomes: envelopes with their place in the order, and the records of one frame. Pure decisions over a `Ledger`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from linkd.core.ids import source_value_id, timed_value_id
+from linkd.core.ledger import Ledger
+from linkd.core.links import Generation, GenerationState, Link
+from linkd.errors import InvalidArgument, NotAllowed, SchemaMismatch
+from linkd.model.records import (
+    GenerationBegan,
+    GenerationEnd,
+    GenerationEnded,
+    GenerationReopened,
+    LinkOpened,
+    Record,
+    SchemaKept,
+    SourceMoved,
+    TaskEnded,
+    ValueStored,
+)
+from linkd.model.values import OUTSIDER, Envelope, Parent, Place, PlaceKind, Position, Producer
+
+UNPLACED = Place(PlaceKind.JOURNAL, 0, 0, 0)
+"""The place of a value that the store has not written yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A value as it was received: everything of its envelope that does not depend on where it comes to stand."""
+
+    link: str
+    rows: int
+    size_bytes: int
+    schema_id: bytes
+    schema: bytes
+    payload_xxh3: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    producer: Producer = Producer()
+    widens: bytes = b""
+    """The id of the schema that this value's schema widens (a column of which only nulls were seen got its type), if it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Who makes values: a task in one attempt of one snapshot, a source, or an outsider. `parents` are what they are made from."""
+
+    task: str = OUTSIDER
+    version: str = ""
+    attempt: int = 1
+    parents: tuple[Parent, ...] = ()
+    traceparent: str = ""
+
+
+@dataclass(slots=True)
+class Frame:
+    """Builds the records of one frame, giving out sequences as it goes, without touching the ledger."""
+
+    ledger: Ledger
+    now_ns: int
+    records: list[Record] = field(default_factory=list)
+    _next: dict[str, int] = field(default_factory=dict)
+    _schema: dict[str, bytes] = field(default_factory=dict)
+
+    def value(self, draft: Draft, generation: Generation, maker: Maker, identity: bytes) -> Envelope:
+        """Adds one value at the end of its link. SchemaMismatch if it is not of the generation's schema."""
+        link = self.ledger.links[draft.link]
+        self._keep_schema(link, generation, draft)
+        sequence = self._next.get(link.name, link.next_sequence)
+        self._next[link.name] = sequence + 1
+        envelope = Envelope(
+            id=identity,
+            link=link.name,
+            position=Position(link.incarnation, sequence),
+            generation=generation.number,
+            rows=draft.rows,
+            size_bytes=draft.size_bytes,
+            schema_id=draft.schema_id,
+            payload_xxh3=draft.payload_xxh3,
+            created_at_ns=max(self.now_ns, link.last_created_at_ns),
+            task=maker.task,
+            task_version=maker.version,
+            attempt=maker.attempt,
+            parents=maker.parents,
+            producer=draft.producer,
+            traceparent=maker.traceparent,
+            attributes=dict(draft.attributes),
+        )
+        self.records.append(ValueStored(envelope, UNPLACED))
+        return envelope
+
+    def seal(self, link: Link, generation: Generation, reason: str) -> None:
+        """Ends the generation behind the last value that this frame or an earlier one gave it."""
+        last = self._next.get(link.name, generation.last_sequence + 1) - 1
+        self.records.append(GenerationEnded(link.name, generation.number, GenerationEnd.SEALED, last, reason))
+
+    def _keep_schema(self, link: Link, generation: Generation, draft: Draft) -> None:
+        kept = self._schema.get(link.name, generation.schema_id)
+        if kept == draft.schema_id:
+            return
+        if kept and kept != draft.widens:
+            raise SchemaMismatch(
+                f"{link.name}: another value gave the link its schema in the meantime, and this one has another; publish it again"
+            )
+        self._schema[link.name] = draft.schema_id
+        self.records.append(SchemaKept(link.name, draft.schema_id, draft.schema))
+
+
+def open_link(name: str, now_ns: int) -> list[Record]:
+    """A link that somebody uses for the first time, with its first generation, that of outsiders."""
+    return [LinkOpened(name, 1, 1, now_ns), GenerationBegan(name, 1, 1, 1, OUTSIDER, "")]
+
+
+def publish(ledger: Ledger, drafts: Sequence[Draft], maker: Maker, now_ns: int, entropy: bytes) -> list[Record]:
+    """One publish of an outsider: all its values in one frame. A sealed generation is reopened. `entropy` is 10 bytes for each draft."""
+    frame = Frame(ledger, now_ns)
+    reopened: set[str] = set()
+    for index, draft in enumerate(drafts):
+        link = ledger.link(draft.link)
+        generation = link.current
+        if generation is None:
+            raise NotAllowed(f"{draft.link} has no generation to publish to: run the pipeline first")
+        if generation.state is not GenerationState.GROWING and link.name not in reopened:
+            frame.records.append(GenerationReopened(link.name, generation.number))
+            reopened.add(link.name)
+        identity = timed_value_id(now_ns, entropy[10 * index : 10 * index + 10])
+        frame.value(draft, generation, maker, identity)
+    return frame.records
+
+
+def source_step(ledger: Ledger, source_link: str, drafts: Sequence[Draft], moved: SourceMoved, maker: Maker, now_ns: int) -> list[Record]:
+    """What a source publishes at once: values (of its link, and of its rejects), its position, and the seal behind the last.
+
+    A step that does not lead on from where the source stands is refused, so a repeat cannot count twice.
+    """
+    link = ledger.link(source_link)
+    generation = link.current
+    if generation is None or generation.state is not GenerationState.GROWING:
+        raise NotAllowed(f"{source_link} is complete: its source has nothing more to publish")
+    before = generation.source
+    if before is not None and (before.position == moved.position or before.rows_read > moved.rows_read or before.final):
+        raise InvalidArgument(f"{source_link}: the source already stands at this place; ask for its position and go on from there")
+    frame = Frame(ledger, now_ns)
+    for index, draft in enumerate(drafts):
+        target = ledger.link(draft.link)
+        growing = target.current
+        if growing is None or growing.state is not GenerationState.GROWING:
+            raise NotAllowed(f"{draft.link} is complete: its source has nothing more to publish")
+        identity = source_value_id(draft.link, growing.number, moved.digest, moved.position + index.to_bytes(4, "big"))
+        frame.value(draft, growing, maker, identity)
+    frame.records.append(moved)
+    if moved.final:
+        task = ledger.tasks[maker.task]
+        for name in task.outputs:
+            target = ledger.links[name]
+            current = target.current
+            if current is not None and current.state is GenerationState.GROWING:
+                frame.seal(target, current, "the source is read to its end")
+        frame.records.append(TaskEnded(maker.task, task.execution, "read to its end"))
+    return frame.records
+
+
+def seal(ledger: Ledger, name: str, reason: str, now_ns: int) -> list[Record]:
+    """The end of the link's present generation; nothing if it is sealed already."""
+    link = ledger.link(name)
+    generation = link.current
+    if generation is None or generation.state is GenerationState.SEALED:
+        return []
+    frame = Frame(ledger, now_ns)
+    frame.seal(link, generation, reason)
+    return frame.records

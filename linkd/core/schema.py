@@ -1,0 +1,145 @@
+"""The schema of a link: how it is decided, how rows are brought to it, how a mismatch is shown.
+
+A link's schema is what the pipeline file declares, else it is kept from the first value: plain types (`arrow_types`), where a column
+that is among the task's inputs under the same name takes its type from there if nothing is lost. Rows are then brought to it by name
+(`conform`) with casts that lose nothing (`casts`); anything else is a `SchemaMismatch` that shows both sides and never a value.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from linkd.core.arrow_types import decided_type, parse_type, plain_schema, plain_type, type_text
+from linkd.core.casts import CastLoses, as_array, lossless, plain_array
+from linkd.core.intake import to_arrow
+from linkd.core.payload import OPAQUE_SCHEMA, from_payload, is_opaque, opaque_batch, payload, split
+from linkd.errors import SchemaMismatch
+
+__all__ = [
+    "OPAQUE_SCHEMA",
+    "conform",
+    "from_payload",
+    "is_opaque",
+    "kept_schema",
+    "opaque_batch",
+    "parse_type",
+    "payload",
+    "plain_schema",
+    "plain_type",
+    "split",
+    "to_arrow",
+    "type_text",
+    "widen",
+]
+
+Tabular: TypeAlias = pa.Table | pa.RecordBatch
+
+
+def kept_schema(data: Tabular, declared: pa.Schema | None, inputs: Sequence[pa.Schema]) -> pa.Schema:
+    """The schema that a link keeps, given its first value.
+
+    `declared` wins. Else each column has its own plain type, unless one of `inputs` (the schemas of the task's input links, in wiring
+    order) has a column of that name to whose type this value's column goes without loss: so an int64 column that pandas made float64
+    because a row was missing is int64 again.
+    """
+    if declared is not None:
+        return plain_schema(declared)
+    return pa.schema([_kept_field(data, number, inputs) for number in range(data.num_columns)])
+
+
+def _kept_field(data: Tabular, number: int, inputs: Sequence[pa.Schema]) -> pa.Field:
+    name = data.schema.names[number]
+    own = plain_type(data.schema.types[number])
+    for schema in inputs:
+        if name not in schema.names:
+            continue
+        wanted = plain_type(schema.field(name).type)
+        if wanted == own:
+            break
+        if not pa.types.is_null(wanted) and _goes_into(data.column(number), wanted):
+            return pa.field(name, wanted)
+    return pa.field(name, own)
+
+
+def _goes_into(column: pa.Array | pa.ChunkedArray, wanted: pa.DataType) -> bool:
+    try:
+        lossless(plain_array(as_array(column)), wanted)
+    except CastLoses:
+        return False
+    return True
+
+
+def widen(kept: pa.Schema, given: pa.Schema) -> pa.Schema | None:
+    """`kept` with types from `given` for the columns of which only nulls were seen so far; `None` if there is nothing to widen.
+
+    A kept column of type `null` (or of lists or structs with such a part) says that no value has come yet; the first one decides.
+    `None` too where the columns are not the same.
+    """
+    if sorted(kept.names) != sorted(given.names) or len(set(given.names)) != len(given.names):
+        return None
+    fields = [pa.field(field.name, decided_type(field.type, plain_type(given.field(field.name).type))) for field in kept]
+    widened = pa.schema(fields)
+    return None if widened.equals(kept) else widened
+
+
+def conform(data: Tabular, schema: pa.Schema, *, link: str) -> pa.RecordBatch:
+    """One batch of the link's schema (a plain one), with the rows of `data`, whose columns may come in another order and layout.
+
+    Raises `SchemaMismatch` naming the first column that is missing, extra, or would lose something, with the row (from 1) and both schemas.
+    """
+    given = data.schema
+    if len(set(given.names)) < len(given.names):
+        twice = next(name for name, count in Counter(given.names).items() if count > 1)
+        raise _mismatch(link, schema, given, twice, f"column `{twice}` occurs twice")
+    for field in schema:
+        if field.name not in given.names:
+            raise _mismatch(link, schema, given, field.name, f"column `{field.name}` is missing")
+    for name in given.names:
+        if name not in schema.names:
+            raise _mismatch(link, schema, given, name, f"column `{name}` is not in the link")
+    arrays = []
+    for field in schema:
+        try:
+            arrays.append(lossless(plain_array(as_array(data.column(given.get_field_index(field.name)))), field.type))
+        except CastLoses as error:
+            raise _mismatch(link, schema, given, field.name, _complaint(field, data, error)) from None
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _complaint(field: pa.Field, data: Tabular, error: CastLoses) -> str:
+    given = type_text(plain_type(data.schema.field(field.name).type))
+    fault = f"column `{field.name}` is {given} and does not go into {type_text(field.type)}"
+    if error.row is None:
+        return f"{fault}: {error.reason}"
+    return f"{fault} without loss: row {error.row + 1} of {data.num_rows} {error.reason}"
+
+
+def _mismatch(link: str, schema: pa.Schema, given: pa.Schema, culprit: str, fault: str) -> SchemaMismatch:
+    """The error with both schemas side by side, columns in the link's order, the culprit marked."""
+    names = [*schema.names, *(name for name in given.names if name not in schema.names)]
+    rows = [("column", link, "given")]
+    rows += [(name, _type_of(schema, name), _type_of(given, name)) for name in names]
+    name_width, link_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    lines = [f"{link}: {fault}"]
+    for name, kept, offered in rows:
+        mark = ">" if name == culprit else " "
+        lines.append(f"  {mark} {name:<{name_width}}  {kept:<{link_width}}  {offered}")
+    lines.append(f"  {_remedy(link, schema, given, culprit)}")
+    return SchemaMismatch("\n".join(lines))
+
+
+def _type_of(schema: pa.Schema, name: str) -> str:
+    index = schema.get_field_index(name)
+    return "-" if index < 0 else type_text(plain_type(schema.field(index).type))
+
+
+def _remedy(link: str, schema: pa.Schema, given: pa.Schema, culprit: str) -> str:
+    if culprit not in schema.names:
+        return f"Drop the column before publishing, or add it to links.{link}.schema and start over."
+    if culprit not in given.names:
+        return "Publish every column of the link; one without values may hold nulls only."
+    return f"Convert the column before publishing, or declare the type you want in links.{link}.schema and start over."

@@ -1,0 +1,106 @@
+"""One gRPC call: who makes it, in which trace, and how an error leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Never
+
+import grpc
+import grpc.aio
+
+from linkd.core.rights import Identity
+from linkd.errors import Error, InternalFault
+from linkd.home.home import Home
+from linkd.wire.status import ERROR_KEY, TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, status_name
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler = Callable[..., Awaitable[Any]]
+log = logging.getLogger("linkd.faces")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the metadata of a call says."""
+
+    who: Identity
+    traceparent: str
+
+
+class Presence:
+    """Counts the calls in hand, so that a home started for a reader knows when nobody needs it. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._changed = asyncio.Event()
+
+    def counted(self, handler: Handler) -> Handler:
+        """The handler, counted while it runs."""
+
+        @functools.wraps(handler)
+        async def count(request: Any, context: Context) -> Any:
+            self._calls += 1
+            self._changed.set()
+            try:
+                return await handler(request, context)
+            finally:
+                self._calls -= 1
+                self._changed.set()
+
+        return count
+
+    async def gone_for(self, seconds: float) -> None:
+        """Returns when no call has been in hand for so long."""
+        while True:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(None if self._calls else seconds):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+
+def call_of(home: Home, context: Context) -> Call:
+    """Raises NotAllowed, SessionFenced."""
+    metadata = dict(context.invocation_metadata() or ())
+    token = str(metadata.get(TOKEN_KEY, ""))
+    who = home.identify(token.removeprefix(TOKEN_PREFIX))
+    return Call(who, str(metadata.get(TRACE_KEY, "")))
+
+
+@asynccontextmanager
+async def translated(context: Context) -> AsyncIterator[None]:
+    """Errors of the tree leave the call as their status; anything else is a defect of ours, logged with its trace and told without it."""
+    try:
+        yield
+    except Error as error:
+        await _abort(context, error)
+    except ExceptionGroup as group:
+        await _abort(context, _first(group))
+    except (grpc.RpcError, grpc.aio.AbortError):
+        raise
+    except Exception as error:
+        log.exception("a call failed for a reason of linkd's own")
+        await _abort(
+            context, InternalFault(f"linkd failed ({type(error).__name__}); its log says more. This is a defect: please report it")
+        )
+
+
+async def _abort(context: Context, error: Error) -> Never:
+    status = getattr(grpc.StatusCode, status_name(error))
+    await context.abort(status, str(error), ((ERROR_KEY, error.code),))
+
+
+def _first(group: BaseExceptionGroup[Any]) -> Error:
+    """The error that counts among those of a task group: the first of ours."""
+    for error in group.exceptions:
+        if isinstance(error, Error):
+            return error
+        if isinstance(error, BaseExceptionGroup):
+            return _first(error)
+    log.error("a call failed for a reason of linkd's own", exc_info=group)
+    return InternalFault("linkd failed; its log says more. This is a defect: please report it")

@@ -1,0 +1,164 @@
+"""What there is, as a `DescribeResponse`."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from linkd.core.links import Generation, Link
+from linkd.core.rights import Identity
+from linkd.core.runs import is_complete
+from linkd.core.tasks import Task, TaskShape
+from linkd.home.home import Home
+from linkd.home.reading import allow_reading
+from linkd.model.records import SourceMoved
+from linkd.model.values import Durability
+from linkd.wire.messages import durability_number
+from linkd.wire.v1 import links_pb2 as pb
+
+
+def version() -> str:
+    """The installed version of linkd, or `source` when it runs from a tree that is not installed."""
+    try:
+        return metadata.version("linkd")
+    except metadata.PackageNotFoundError:
+        return "source"
+
+
+def description(home: Home, who: Identity, only: str = "") -> pb.DescribeResponse:
+    """All of it, or what concerns one link. Raises LinkNotFound, NotAllowed."""
+    if only:
+        allow_reading(home, who, "describe", only)
+    names = [only] if only else sorted({*home.layout.links, *(home.ledger.links if home.layout.anyone else ())})
+    tasks = [shape for shape in home.layout.tasks.values() if not only or _touches(shape, only)]
+    run = home.ledger.run
+    return pb.DescribeResponse(
+        pipeline=home.layout.name,
+        version=version(),
+        directory=str(home.directory),
+        transport="grpc",
+        open=home.layout.anyone,
+        epoch=home.ledger.epoch,
+        links=[_link(home, name) for name in names],
+        tasks=[_task(home, shape) for shape in tasks],
+        groups=[_group(home, group.name, group.link) for group in home.ledger.groups.values() if not only or group.link == only],
+        run=pb.RunInfo(
+            epoch=run.epoch,
+            run_id=run.run_id,
+            began_at_ns=run.began_at_ns,
+            outcome=home.ledger.run_outcome,
+            reason=run.reason,
+            complete=is_complete(home.ledger),
+        )
+        if run is not None
+        else None,
+        you=who.name,
+        pid=home.pid,
+    )
+
+
+def source_info(moved: SourceMoved) -> pb.SourceInfo:
+    return pb.SourceInfo(
+        digest=moved.digest,
+        rows_read=moved.rows_read,
+        rows_rejected=moved.rows_rejected,
+        final=moved.final,
+        position=moved.position,
+        attributes=dict(moved.attributes),
+    )
+
+
+def _touches(shape: TaskShape, link: str) -> bool:
+    return link in shape.outputs or link in {name for name, _ in shape.inputs}
+
+
+def _link(home: Home, name: str) -> pb.LinkInfo:
+    shape = home.layout.links.get(name)
+    spec = home.layout.pipeline.links.get(name) if home.layout.pipeline is not None else None
+    link = home.ledger.links.get(name)
+    info = pb.LinkInfo(
+        name=name,
+        writer=shape.writer if shape is not None else "",
+        readers=[task.name for task in home.layout.tasks.values() if name in {link for link, _ in task.inputs}],
+        source=(spec.source or "") if spec is not None else "",
+        sink=(spec.sink or "") if spec is not None else "",
+        open=name in home.layout.open_links or home.layout.anyone,
+        declared=shape is not None and shape.declared is not None,
+        durability=durability_number(Durability.FSYNC),
+        on_bad_row=spec.on_bad_row if spec is not None else "",
+    )
+    if link is None:
+        if shape is not None and shape.declared is not None:
+            info.schema = shape.declared[1]
+        return info
+    _add_state(info, link)
+    return info
+
+
+def _add_state(info: pb.LinkInfo, link: Link) -> None:
+    info.size_bytes = sum(generation.size_bytes for generation in link.generations.values())
+    info.values = sum(generation.values for generation in link.generations.values())
+    if link.readable is not None:
+        info.read.CopyFrom(_generation(link.readable))
+    current = link.current
+    if current is not None:
+        info.current.CopyFrom(_generation(current))
+        info.schema = current.schema
+        if current.source is not None:
+            info.source_state.CopyFrom(source_info(current.source))
+
+
+def _generation(generation: Generation) -> pb.GenerationInfo:
+    return pb.GenerationInfo(
+        generation=generation.number,
+        state=str(generation.state),
+        task=generation.task,
+        task_version=generation.task_version,
+        first_sequence=generation.first_sequence,
+        last_sequence=generation.last_sequence,
+        values=generation.values,
+        rows=generation.rows,
+        size_bytes=generation.size_bytes,
+        schema=generation.schema,
+    )
+
+
+def _task(home: Home, shape: TaskShape) -> pb.TaskInfo:
+    info = pb.TaskInfo(
+        name=shape.name,
+        kind=str(shape.kind),
+        inputs=[pb.TaskInput(link=link, policy=policy) for link, policy in shape.inputs],
+        outputs=shape.outputs,
+    )
+    task = home.ledger.tasks.get(shape.name)
+    if task is not None:
+        _add_progress(home, info, task)
+    return info
+
+
+def _add_progress(home: Home, info: pb.TaskInfo, task: Task) -> None:
+    info.version, info.execution, info.ended, info.commits = task.version, task.execution, task.ended, task.commits
+    info.leased = sum(lease.session is not None for lease in task.leases.values())
+    info.connections = home.connections.get(task.name, 0)
+    info.refused_late = task.refused_late
+    for message in info.inputs:
+        message.generation = task.inputs.get(message.link, 0)
+    unread = task.unread(home.ledger.links)
+    for link, cursor in task.cursors.items():
+        generation = home.ledger.links[link].generations[task.inputs[link]]
+        done = cursor.done_sequence - generation.first_sequence + 1 + len(cursor.ahead)
+        rows = task.done_rows.get(link, 0)
+        info.progress.append(pb.InputProgress(link=link, done_values=done, done_rows=rows, waiting_values=unread[link]))
+
+
+def _group(home: Home, name: str, link_name: str) -> pb.GroupInfo:
+    group = home.ledger.groups[name, link_name]
+    generation = home.ledger.links[link_name].generations[group.generation]
+    held = [lease for lease in group.leases.values() if lease.session is not None]
+    return pb.GroupInfo(
+        group=name,
+        link=link_name,
+        done_sequence=group.cursor.done_sequence,
+        lag_values=max(generation.last_sequence - group.cursor.done_sequence - len(group.cursor.ahead), 0),
+        leased=len(held),
+        connections=len({lease.session for lease in held}),
+    )

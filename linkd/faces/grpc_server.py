@@ -1,0 +1,123 @@
+"""The gRPC server of a home: build (bind), start, drain. Health and reflection included."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from linkd.errors import InvalidArgument
+from linkd.faces.call import Presence
+from linkd.faces.links import LinksService
+from linkd.faces.runs import RunsService
+from linkd.limits import GRPC_MESSAGE_MAX_BYTES, SOCKET_PATH_MAX_BYTES
+from linkd.wire.methods import LINKS, METHODS, RUNS, Kind
+
+OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", GRPC_MESSAGE_MAX_BYTES),
+    ("grpc.max_send_message_length", GRPC_MESSAGE_MAX_BYTES),
+    ("grpc.so_reuseport", 0),
+    # Clients that sleep over a long task ping; a strict server would send them away.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+@dataclass(slots=True)
+class GrpcFace:
+    """A server on one unix socket, mode 0600."""
+
+    server: grpc.aio.Server
+    socket_path: Path
+    health: HealthServicer
+
+    @staticmethod
+    async def build(socket_path: Path, links: LinksService, runs: RunsService, presence: Presence) -> GrpcFace:
+        """Binds; nothing is answered yet. A socket that nobody serves is replaced. Raises InvalidArgument if the path cannot be a socket."""
+        if len(os.fsencode(socket_path)) > SOCKET_PATH_MAX_BYTES:
+            raise InvalidArgument(
+                f"the socket path {socket_path} has {len(os.fsencode(socket_path))} bytes, and a unix socket takes {SOCKET_PATH_MAX_BYTES}: "
+                "give a shorter one with --socket"
+            )
+        _make_way(socket_path)
+        server = grpc.aio.server(options=OPTIONS)
+        server.add_generic_rpc_handlers(_handlers(links, runs, presence))
+        servicer = HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        reflection.enable_server_reflection((LINKS, RUNS, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        mask = os.umask(0o177)
+        try:
+            server.add_insecure_port(f"unix:{socket_path}")
+        except RuntimeError as error:
+            raise InvalidArgument(f"cannot listen on {socket_path}: {error}") from error
+        finally:
+            os.umask(mask)
+        return GrpcFace(server, socket_path, servicer)
+
+    @property
+    def endpoint(self) -> str:
+        return f"unix:{self.socket_path}"
+
+    async def start(self) -> None:
+        await self.server.start()
+        for service in ("", LINKS, RUNS):
+            await self.health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self, grace_s: float) -> None:
+        """Takes no new calls, lets those in hand finish for `grace_s`, then ends them."""
+        await self.health.enter_graceful_shutdown()
+        await self.server.stop(grace_s)
+        self.socket_path.unlink(missing_ok=True)
+
+
+def _make_way(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise InvalidArgument(f"the directory of the socket, {path.parent}, is not there") from None
+        return
+    if not stat.S_ISSOCK(mode):
+        raise InvalidArgument(f"{path} is there and is not a socket: give another path with --socket")
+    path.unlink()
+
+
+def _handlers(links: LinksService, runs: RunsService, presence: Presence) -> tuple[grpc.GenericRpcHandler[Any, Any], ...]:
+    behaviours: Mapping[str, Mapping[str, Any]] = {
+        LINKS: {
+            "Publish": links.publish,
+            "Subscribe": links.subscribe,
+            "Snapshots": links.snapshots,
+            "Commit": links.commit,
+            "Read": links.read,
+            "Query": links.query,
+            "Describe": links.describe,
+            "Seal": links.seal,
+            "Trace": links.trace,
+            "Attend": links.attend,
+        },
+        RUNS: {"Begin": runs.begin, "TaskExited": runs.task_exited, "End": runs.end, "Watch": runs.watch},
+    }
+    makers = {
+        Kind.UNARY_UNARY: grpc.unary_unary_rpc_method_handler,
+        Kind.UNARY_STREAM: grpc.unary_stream_rpc_method_handler,
+        Kind.STREAM_STREAM: grpc.stream_stream_rpc_method_handler,
+    }
+    services: dict[str, dict[str, Any]] = {LINKS: {}, RUNS: {}}
+    for method in METHODS:
+        make: Any = makers[method.kind]
+        services[method.service][method.name] = make(
+            presence.counted(behaviours[method.service][method.name]),
+            request_deserializer=method.decode_request,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+    return tuple(grpc.method_handlers_generic_handler(service, handlers) for service, handlers in services.items())

@@ -1,0 +1,59 @@
+"""The service `linkd.v1.Runs`: what the supervisor of a run says."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from linkd.faces.call import Context, call_of, translated
+from linkd.faces.describe import description
+from linkd.home import runs
+from linkd.home.changes import ANY
+from linkd.home.home import Home
+from linkd.limits import WATCH_INTERVAL_S
+from linkd.wire.v1 import runs_pb2 as pb
+
+
+@dataclass(slots=True)
+class RunsService:
+    home: Home
+
+    async def begin(self, request: pb.BeginRequest, context: Context) -> pb.BeginResponse:
+        async with translated(context):
+            call = call_of(self.home, context)
+            asked = runs.RunCall(
+                request.run_id,
+                request.fresh,
+                request.reason,
+                dict(request.fingerprint),
+                dict(request.task_versions),
+                request.traceparent,
+            )
+            tokens = await runs.begin(self.home, call.who, asked)
+            return pb.BeginResponse(epoch=self.home.ledger.epoch, tokens=tokens)
+        raise AssertionError("unreachable: `translated` aborts the call")
+
+    async def task_exited(self, request: pb.TaskExitedRequest, context: Context) -> pb.TaskExitedResponse:
+        async with translated(context):
+            call = call_of(self.home, context)
+            return pb.TaskExitedResponse(unread=await runs.task_exited(self.home, call.who, request.task, request.exit_code))
+        raise AssertionError("unreachable: `translated` aborts the call")
+
+    async def end(self, request: pb.EndRequest, context: Context) -> pb.EndResponse:
+        async with translated(context):
+            call = call_of(self.home, context)
+            await runs.end(self.home, call.who, request.outcome)
+            return pb.EndResponse()
+        raise AssertionError("unreachable: `translated` aborts the call")
+
+    async def watch(self, request: pb.WatchRequest, context: Context) -> None:
+        async with translated(context):
+            call = call_of(self.home, context)
+            runs.allow(self.home, call.who, "runs.watch")
+            with self.home.changes.watch(ANY) as watch:
+                while True:
+                    await context.write(description(self.home, call.who))
+                    await watch.wait()
+                    self.home.check_open()
+                    # Changes come in bursts; what happened meanwhile is in the next description.
+                    await asyncio.sleep(WATCH_INTERVAL_S)

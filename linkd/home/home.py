@@ -1,0 +1,311 @@
+"""The home of a pipeline's links: the ledger, the store behind it, and those who wait for either.
+
+`Home.admit` is the only way to change anything: the records are applied to the ledger and handed to the store in one step without an await
+between, so the journal has them in the order in which they were decided. What waits for the disk learns of it in the same order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from linkd.core.ledger import Ledger
+from linkd.core.pipeline import REJECTS_SUFFIX, Pipeline
+from linkd.core.publishing import open_link
+from linkd.core.rights import Identity, Rights
+from linkd.core.runs import LinkShape
+from linkd.core.tasks import SINK_PREFIX, SOURCE_PREFIX, WHOLE, TaskShape
+from linkd.errors import Draining, Error, InvalidArgument, StorageFailed
+from linkd.home.budget import Budget
+from linkd.home.changes import Changes, link_topic, task_topic
+from linkd.home.clock import Clock
+from linkd.home.tokens import Tokens
+from linkd.limits import GROUP_NAME_MAX_CHARS, MEMORY_BUDGET_BYTES, NAME_MAX_CHARS
+from linkd.model import records as said
+from linkd.model.records import Record, SnapshotCommitted, TaskBegan, TaskEnded, TaskKind
+from linkd.store.committer import Committed, GroupCommitted
+from linkd.store.staging import StagedPayload
+from linkd.store.store import Store
+from linkd.telemetry.events import CallRefused, GenerationBegan, GenerationEnded, GroupSynced, Recovered, StorageFailedEvent
+from linkd.telemetry.hub import Telemetry
+from linkd.telemetry.trace_context import Span, SpanContext, parent_and_links, parse_traceparent
+from linkd.telemetry.tracing import Tracing
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a pipeline file means for a home: its links and tasks, sources and sinks among them, writers before readers."""
+
+    name: str
+    links: Mapping[str, LinkShape]
+    tasks: Mapping[str, TaskShape]
+    open_links: frozenset[str] = frozenset()
+    anyone: bool = False
+    pipeline: Pipeline | None = None
+
+    @property
+    def rights(self) -> Rights:
+        return Rights(self.tasks, self.open_links, self.anyone)
+
+
+OPEN = Layout("open", {}, {}, anyone=True)
+"""`linkd serve --open`: no pipeline; whoever can open the socket creates links by using them."""
+
+
+def layout(pipeline: Pipeline, declared: Mapping[str, tuple[bytes, bytes]]) -> Layout:
+    """The layout of a pipeline file. `declared` has (schema id, schema message) of each link with a `schema:`."""
+    tasks: dict[str, TaskShape] = {}
+    links: dict[str, LinkShape] = {}
+    for spec in pipeline.links.values():
+        if spec.rejects_of is not None:
+            writer = SOURCE_PREFIX + spec.rejects_of
+        elif spec.source is not None:
+            writer = SOURCE_PREFIX + spec.name
+            outputs = [spec.name] + [f"{spec.name}{REJECTS_SUFFIX}"] * (spec.on_bad_row == "reject")
+            tasks[writer] = TaskShape(writer, TaskKind.SOURCE, (), tuple(outputs))
+        else:
+            writer = spec.writer or ""
+        links[spec.name] = LinkShape(spec.name, writer, declared.get(spec.name))
+    for task in _writers_first(pipeline):
+        inputs = tuple((wire.link, str(wire.policy)) for wire in pipeline.tasks[task].inputs)
+        tasks[task] = TaskShape(task, pipeline.tasks[task].kind, inputs, pipeline.tasks[task].outputs)
+    for spec in pipeline.links.values():
+        if spec.sink is not None:
+            name = SINK_PREFIX + spec.name
+            tasks[name] = TaskShape(name, TaskKind.SINK, ((spec.name, WHOLE),), ())
+    order = [name for task in tasks.values() for name in task.outputs]
+    ordered = {name: links[name] for name in (*(n for n in links if n not in order), *order)}
+    open_links = frozenset(spec.name for spec in pipeline.links.values() if spec.is_open)
+    return Layout(pipeline.name, ordered, tasks, open_links, pipeline=pipeline)
+
+
+def _writers_first(pipeline: Pipeline) -> list[str]:
+    """The tasks in an order in which each comes behind those that write its inputs (the file has no cycles)."""
+    ordered: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in ordered:
+            return
+        for wire in pipeline.tasks[name].inputs:
+            writer = pipeline.links[wire.link].writer
+            if writer is not None:
+                visit(writer)
+        ordered.append(name)
+
+    for name in pipeline.tasks:
+        visit(name)
+    return ordered
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Work that goes on: its own context, which the envelopes of what it makes carry, what it hangs under, and when it began."""
+
+    context: SpanContext | None
+    parent: SpanContext | None
+    links: tuple[SpanContext, ...]
+    at_ns: int
+
+
+@dataclass(slots=True)
+class Home:
+    """One open directory. Made by `Home.open`, serves after `start`, ends with `stop_sessions` and `close`. Belongs to one event loop."""
+
+    layout: Layout
+    directory: Path
+    ledger: Ledger
+    store: Store
+    tokens: Tokens
+    telemetry: Telemetry
+    clock: Clock
+    tracing: Tracing
+    changes: Changes = field(default_factory=Changes)
+    memory: Budget = field(default_factory=lambda: Budget(MEMORY_BUDGET_BYTES))
+    draining: bool = False
+    failure: str = ""
+    _last: asyncio.Future[Committed] | None = None
+    _sessions: int = 0
+    connections: dict[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def open(
+        layout: Layout,
+        directory: Path,
+        telemetry: Telemetry,
+        clock: Clock,
+        tracing: Tracing,
+        *,
+        memory_bytes: int = MEMORY_BUDGET_BYTES,
+    ) -> Home:
+        """Opens (or makes) the directory and reads its journal. Starts nothing. Raises StateDamaged, StateForeign."""
+        began = clock.monotonic_s()
+        directory.mkdir(parents=True, exist_ok=True)
+        store = Store.open(directory)
+        ledger = Ledger(shapes=layout.tasks)
+        frames = 0
+        for _, records in store.replay():
+            ledger.restore(records)
+            frames += 1
+        telemetry.emit(Recovered(frames=frames, cut_bytes=store.recovery.cut_bytes, seconds=clock.monotonic_s() - began))
+        return Home(
+            layout, directory, ledger, store, Tokens.of_directory(directory), telemetry, clock, tracing, memory=Budget(memory_bytes)
+        )
+
+    def start(self) -> None:
+        """Starts the committer. Called in the event loop."""
+        self.store.start(asyncio.get_running_loop(), on_group=self._synced, on_failure=self._failed)
+
+    def stop_sessions(self) -> None:
+        """Takes no new work from now on: deliveries end, calls in hand go on to their end."""
+        self.draining = True
+        self.changes.announce(["drain"])
+
+    async def close(self) -> None:
+        """Closes the store behind what was admitted."""
+        await self.store.close()
+
+    def _synced(self, group: GroupCommitted) -> None:
+        if self.telemetry.wants(GroupSynced):
+            self.telemetry.emit(GroupSynced(frames=group.frames, size_bytes=group.size_bytes, sync_seconds=group.seconds))
+
+    def _failed(self, error: StorageFailed) -> None:
+        self.failure = self.failure or str(error)
+        self.telemetry.emit(StorageFailedEvent(operation="commit", path=str(self.directory), error=str(error)))
+        self.changes.announce(["storage"])
+
+    # -- changing things ------------------------------------------------------------------------------------------------------------------
+
+    def admit(
+        self, records: Sequence[Record], payloads: Sequence[StagedPayload] = (), *, durable: bool = True
+    ) -> asyncio.Future[Committed]:
+        """Decided: hands the records to the store and applies them. The future is done when they are on disk, StorageFailed if they can't be.
+
+        `await room()` before the decision. Raises, having changed nothing, ValueTooLarge, Overloaded, StorageFailed.
+        """
+        future = self.store.append(records, payloads, durable=durable)
+        self.ledger.apply(records)
+        future.add_done_callback(lambda done: self._settled(records, done))
+        self._last = future
+        return future
+
+    def _settled(self, records: Sequence[Record], done: asyncio.Future[Committed]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            error = None if done.cancelled() else done.exception()
+            self.failure = self.failure or str(error or "the store was closed")
+            self.changes.announce(["storage"])
+            return
+        topics = {link_topic(name) for name in self.ledger.durable(records)}
+        for record in records:
+            if isinstance(record, SnapshotCommitted | TaskBegan | TaskEnded):
+                topics.add(task_topic(record.task))
+            elif isinstance(record, said.GenerationEnded):
+                topics.add(link_topic(record.link))
+                self._tell_ended(record)
+            elif isinstance(record, said.GenerationBegan):
+                topics.add(link_topic(record.link))
+                self.telemetry.emit(GenerationBegan(link=record.link, generation=record.generation))
+        self.changes.announce(topics)
+
+    def _tell_ended(self, record: said.GenerationEnded) -> None:
+        generation = self.ledger.links[record.link].generations[record.generation]
+        sealed = record.end is said.GenerationEnd.SEALED
+        self.telemetry.emit(
+            GenerationEnded(link=record.link, generation=record.generation, sealed=sealed, values=generation.values, detail=record.reason)
+        )
+
+    async def room(self) -> None:
+        """Returns when the store takes a frame: decide and `admit` before the next await. Raises StorageFailed."""
+        await self.store.room()
+
+    async def written(self, future: asyncio.Future[Committed]) -> Committed:
+        """Waits for an admitted frame without letting the waiter's cancellation reach it."""
+        return await asyncio.shield(future)
+
+    async def barrier(self) -> None:
+        """Returns when everything admitted so far is on disk."""
+        if self._last is not None and not self._last.done():
+            await asyncio.shield(self._last)
+
+    def check_open(self) -> None:
+        """Draining while shutting down; StorageFailed (from the store) once the disk has refused."""
+        if self.draining:
+            raise Draining("linkd is shutting down; connect again")
+
+    # -- what everybody asks ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def rights(self) -> Rights:
+        return self.layout.rights
+
+    def identify(self, token: str) -> Identity:
+        """Who shows this token ("" for nobody). Raises NotAllowed, SessionFenced."""
+        return self.tokens.identify(token, self.ledger.epoch, self.layout.tasks)
+
+    def new_epoch(self) -> None:
+        """A run is about to begin: tokens of earlier ones are fenced from now on (durably with the record of the run)."""
+        self.ledger.epoch += 1
+
+    def new_session(self) -> int:
+        """A number for a connection's stream, never used again in this process."""
+        self._sessions += 1
+        return self._sessions
+
+    def run_context(self) -> SpanContext | None:
+        """The root of the present run's trace."""
+        run = self.ledger.run
+        return parse_traceparent(run.traceparent) if run is not None and self.ledger.run_outcome == "running" else None
+
+    def begin_span(self, *causes: SpanContext | None) -> Begun:
+        """Work begins because of `causes` (a caller's context, those of values): under the first of the run's trace, the rest are links."""
+        parent, links = parent_and_links(self.run_context(), [cause for cause in causes if cause is not None])
+        return Begun(self.tracing.begin(parent), parent, links, self.clock.now_ns())
+
+    def end_span(self, begun: Begun) -> Span | None:
+        """The span of work that is over, for its event; None where nothing is traced."""
+        if not self.tracing.enabled or begun.context is None:
+            return None
+        return Span(begun.context, begun.parent, begun.at_ns, self.clock.now_ns(), begun.links)
+
+    def ready(self) -> str | None:
+        """None when ready; else why not."""
+        if self.failure:
+            return f"storage failed: {self.failure}"
+        return "draining" if self.draining else None
+
+    def refused(self, who: Identity, operation: str, link: str, error: Error) -> None:
+        """Audits a denial."""
+        self.telemetry.emit(CallRefused(task=who.name, operation=operation, link=link, reason=error.code, detail=str(error)))
+
+    async def ensure_link(self, name: str) -> None:
+        """Makes the link if it is not there yet and may be: under `--open` any good name, else an `in*` link that nothing was sent to."""
+        if name in self.ledger.links:
+            return
+        if self.layout.anyone:
+            _check_name(name)
+        elif name not in self.layout.open_links:
+            return
+        await self.room()
+        if name not in self.ledger.links:
+            self.admit(open_link(name, self.clock.now_ns()), durable=False)
+
+    @property
+    def pid(self) -> int:
+        return os.getpid()
+
+
+def _check_name(name: str) -> None:
+    good = name[:1].isalpha() and name.isascii() and name.islower() and all(c.isalnum() or c == "_" for c in name)
+    if not good or len(name) > NAME_MAX_CHARS:
+        raise InvalidArgument(f"{name[:60]!r} cannot be the name of a link: [a-z][a-z0-9_]*, at most {NAME_MAX_CHARS} characters")
+
+
+def check_group(name: str) -> None:
+    """InvalidArgument unless `name` can name a consumer group."""
+    good = bool(name) and all(c.isalnum() or c in "_-." for c in name)
+    if not good or len(name) > GROUP_NAME_MAX_CHARS:
+        raise InvalidArgument(
+            f"{name[:60]!r} cannot be the name of a group: letters, digits, `_`, `-` and `.`, at most {GROUP_NAME_MAX_CHARS} characters"
+        )

@@ -1,0 +1,168 @@
+"""What arrives becomes a draft and a stored payload: any format, brought to the link's schema.
+
+The fast path touches no pyarrow: one Arrow IPC message whose schema message is, byte for byte, the one the link has. Everything else (other
+layouts of the same schema, other schemas, whole IPC streams, JSON rows, opaque bytes) goes through `core.schema`, off the event loop when
+it is large.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from linkd.core.publishing import Draft
+from linkd.errors import Error, InvalidArgument, ValueTooLarge
+from linkd.home.home import Home
+from linkd.limits import ATTRIBUTES_MAX, ENVELOPE_MAX_BYTES, INLINE_PAYLOAD_MAX_BYTES, SCHEMA_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.model.values import Producer
+from linkd.store.staging import StagedPayload
+from linkd.wire import arrow_ipc
+
+T = TypeVar("T")
+
+ARROW = "arrow"
+ROWS = "rows"
+BYTES = "bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A value as it came: `payload` in `form` (`arrow`, `rows`, `bytes`), with the schema message that goes with it if there is one."""
+
+    link: str
+    form: str
+    payload: bytes
+    schema: bytes = b""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    producer: Producer = Producer()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A draft and its payload, as the store takes them."""
+
+    draft: Draft
+    payload: StagedPayload
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The schema that a value must have: the link's, if it has one yet; `inputs` are the schema messages of what it is made from."""
+
+    schema_id: bytes = b""
+    schema: bytes = b""
+    declared: bool = False
+    inputs: tuple[bytes, ...] = ()
+
+
+async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepared]:
+    """The values that `incoming` is: one, or as many as its IPC stream has batches.
+
+    Raises SchemaMismatch, ValueTooLarge, InvalidArgument. Cancelling leaves nothing behind.
+    """
+    _check_attributes(incoming)
+    if incoming.form == ARROW and incoming.schema and incoming.schema == target.schema:
+        return [_stage(home, incoming, target.schema_id, target.schema, incoming.payload)]
+    size_bytes = len(incoming.payload)
+    made = await _off_loop(size_bytes, lambda: _convert(incoming, target))
+    return [_stage(home, incoming, schema_id, schema, payload, target.schema_id) for schema_id, schema, payload in made]
+
+
+async def prepare_again(home: Home, prepared: Prepared, target: Target) -> Prepared:
+    """Brings a staged value to a schema that its link got in the meantime."""
+    draft = prepared.draft
+    incoming = Incoming(draft.link, ARROW, prepared.payload.message(), draft.schema, draft.attributes, draft.producer)
+    prepared.payload.discard()
+    [again] = await prepare(home, incoming, target)
+    return again
+
+
+def _stage(home: Home, incoming: Incoming, schema_id: bytes, schema: bytes, payload: bytes | memoryview, widens: bytes = b"") -> Prepared:
+    if len(payload) > VALUE_SIZE_MAX_BYTES:
+        raise ValueTooLarge(f"{incoming.link}: a value of {len(payload):,} bytes; at most {VALUE_SIZE_MAX_BYTES:,}: publish it in pieces")
+    arriving = home.store.stage()
+    try:
+        arriving.write(bytes(payload))
+        staged = arriving.finish()
+    except Error:
+        arriving.discard()
+        raise
+    draft = Draft(
+        incoming.link,
+        staged.rows,
+        staged.size_bytes,
+        schema_id,
+        schema,
+        staged.xxh3,
+        dict(incoming.attributes),
+        incoming.producer,
+        widens,
+    )
+    return Prepared(draft, staged)
+
+
+def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, memoryview]]:
+    """(schema id, schema message, payload) of each value, by way of pyarrow."""
+    import pyarrow as pa
+
+    from linkd.core import rows as json_rows
+    from linkd.core import schema as schemas
+
+    kept = pa.ipc.read_schema(pa.py_buffer(target.schema)) if target.schema else None
+    batches: Sequence[Any]
+    if incoming.form == ROWS:
+        batches = [json_rows.rows_to_batch(incoming.payload, kept, link=incoming.link)]
+    elif incoming.form == BYTES:
+        batches = [schemas.opaque_batch(incoming.payload)]
+    else:
+        batches = _arrow_batches(incoming)
+    inputs = [pa.ipc.read_schema(pa.py_buffer(message)) for message in target.inputs]
+    made: list[tuple[bytes, bytes, memoryview]] = []
+    for batch in batches:
+        if kept is None:
+            kept = schemas.kept_schema(batch, None, inputs)
+        elif not target.declared:
+            kept = schemas.widen(kept, batch.schema) or kept
+        conformed = schemas.conform(batch, kept, link=incoming.link)
+        for piece in schemas.split(conformed, link=incoming.link):
+            schema_message, payload = schemas.payload(piece)
+            if len(schema_message) > SCHEMA_MAX_BYTES:
+                raise ValueTooLarge(f"{incoming.link}: its schema takes {len(schema_message):,} bytes; at most {SCHEMA_MAX_BYTES:,}")
+            made.append((arrow_ipc.schema_id(schema_message), schema_message, payload))
+    return made
+
+
+def _arrow_batches(incoming: Incoming) -> Sequence[Any]:
+    import pyarrow as pa
+
+    from linkd.core import schema as schemas
+
+    if incoming.schema:
+        return [schemas.from_payload(incoming.schema, incoming.payload, validate=True)]
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(incoming.payload)) as reader:
+            batches = list(reader)
+            schema = reader.schema
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InvalidArgument(f"{incoming.link}: the payload is not an Arrow IPC stream ({type(error).__name__})") from None
+    for batch in batches:
+        batch.validate(full=True)
+    return batches or [pa.RecordBatch.from_pylist([], schema=schema)]
+
+
+def _check_attributes(incoming: Incoming) -> None:
+    size_bytes = sum(len(key) + len(value) for key, value in incoming.attributes.items())
+    if len(incoming.attributes) > ATTRIBUTES_MAX or size_bytes > ENVELOPE_MAX_BYTES // 2:
+        raise InvalidArgument(
+            f"{incoming.link}: a value may have {ATTRIBUTES_MAX} attributes of together {ENVELOPE_MAX_BYTES // 2:,} bytes; "
+            f"this one has {len(incoming.attributes)} of {size_bytes:,} bytes"
+        )
+
+
+async def _off_loop(size_bytes: int, work: Callable[[], T]) -> T:
+    """Runs `work` in a thread if it is worth the switch."""
+    if size_bytes <= INLINE_PAYLOAD_MAX_BYTES:
+        return work()
+    return await asyncio.to_thread(work)

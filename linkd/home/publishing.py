@@ -1,0 +1,209 @@
+"""Publishing: at once, staged for a commit, or as a source's step. One session for each stream of a client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+
+from linkd.core import publishing
+from linkd.core.commits import check_token
+from linkd.core.publishing import Maker
+from linkd.core.rights import Identity, Role, source_task
+from linkd.errors import Error
+from linkd.home.home import Begun, Home
+from linkd.home.intake import Incoming, Prepared, Target, prepare
+from linkd.home.staging import StagedRef, StagedValues
+from linkd.model.records import Record, SourceMoved, ValueStored
+from linkd.model.values import Durability, Envelope, Position
+from linkd.store.committer import Committed
+from linkd.telemetry.events import RowsRejected, ValuePublished
+from linkd.telemetry.trace_context import format_traceparent, parse_traceparent
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStep:
+    """Where a source stands behind the values that came with it."""
+
+    position: bytes
+    digest: str
+    rows_read: int
+    rows_rejected: int
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PublishAck:
+    """All values of the publish are durable, from `first` to `last`; for staged values only `staged` is set."""
+
+    values: int
+    rows: int
+    link: str = ""
+    first: Position | None = None
+    last: Position | None = None
+    durability: Durability = Durability.FSYNC
+    generation: int = 0
+    value_id: bytes = b""
+    staged: tuple[StagedRef, ...] = ()
+
+
+@dataclass(slots=True)
+class PublishSession:
+    """One publish stream. `add` is called for each value in order, and the acks it returns are awaited in that order, beside the next calls."""
+
+    home: Home
+    staged: StagedValues
+    who: Identity
+    traceparent: str = ""
+    _held: list[Prepared] = field(default_factory=list)
+    _held_values: int = 0
+
+    async def add(
+        self,
+        incoming: Incoming,
+        *,
+        more: bool = False,
+        snapshot: tuple[str, bytes, int] | None = None,
+        source: SourceStep | None = None,
+    ) -> Awaitable[PublishAck] | None:
+        """Takes one value. With `snapshot` (task, snapshot id, token) it is staged; with `more` it waits for the publish's last value.
+
+        Returns when the value has its place in the order: a further `add` comes behind it. The ack that is returned is done when all values
+        of the publish are durable. Raises NotAllowed, SchemaMismatch, LeaseLost, ValueTooLarge, InvalidArgument; the ack StorageFailed.
+        """
+        self.home.check_open()
+        if snapshot is not None:
+            return _done(await self._stage(incoming, *snapshot))
+        from_source = source is not None or (more and self.who.role is Role.ADAPTERS)
+        await self._allow(incoming.link, source=from_source)
+        began_s = self.home.clock.monotonic_s()
+        self._held.extend(await prepare(self.home, incoming, self._target(incoming.link)))
+        self._held_values += 1
+        if more:
+            return None
+        held, count = self._held, self._held_values
+        self._held, self._held_values = [], 0
+        await self.home.room()
+        return self._publish(incoming.link, held, count, source, began_s)
+
+    def close(self) -> None:
+        """The stream is gone: what waited for the rest of its publish is dropped."""
+        for prepared in self._held:
+            prepared.payload.discard()
+        self._held = []
+
+    # -- staged ---------------------------------------------------------------------------------------------------------------------------
+
+    async def _stage(self, incoming: Incoming, task_name: str, snapshot_id: bytes, token: int) -> PublishAck:
+        name = task_name or self.who.task
+        try:
+            self.home.rights.stage(self.who, name, incoming.link)
+        except Error as error:
+            self.home.refused(self.who, "publish", incoming.link, error)
+            raise
+        task = self.home.ledger.tasks[name]
+        check_token(task, snapshot_id, token)
+        target = self.staged.schema(snapshot_id, token, incoming.link) or self._output_target(name, incoming.link)
+        prepared = await prepare(self.home, incoming, target)
+        check_token(task, snapshot_id, token)
+        refs = tuple(self.staged.add(snapshot_id, token, value) for value in prepared)
+        return PublishAck(1, sum(value.draft.rows for value in prepared), incoming.link, staged=refs)
+
+    def _output_target(self, task_name: str, link: str) -> Target:
+        """The schema of the task's output; while it has none, those of the task's inputs decide the types of columns of the same name."""
+        task = self.home.ledger.tasks[task_name]
+        links = self.home.ledger.links
+        generation = links[link].generations[task.outputs[link]]
+        inputs = tuple(schema for name, number in task.inputs.items() if (schema := links[name].generations[number].schema))
+        return Target(generation.schema_id, generation.schema, generation.declared, inputs)
+
+    # -- at once --------------------------------------------------------------------------------------------------------------------------
+
+    async def _allow(self, link: str, *, source: bool) -> None:
+        try:
+            self.home.rights.publish(self.who, link, source=source)
+        except Error as error:
+            self.home.refused(self.who, "publish", link, error)
+            raise
+        await self.home.ensure_link(link)
+
+    def _target(self, link: str) -> Target:
+        held = next((value.draft for value in reversed(self._held) if value.draft.link == link), None)
+        if held is not None:
+            return Target(held.schema_id, held.schema)
+        generation = self.home.ledger.link(link).current
+        return Target() if generation is None else Target(generation.schema_id, generation.schema, generation.declared)
+
+    def _publish(self, link: str, held: list[Prepared], count: int, source: SourceStep | None, began_s: float) -> Awaitable[PublishAck]:
+        begun = self.home.begin_span(parse_traceparent(self.traceparent))
+        traceparent = format_traceparent(begun.context)
+        now_ns = self.home.clock.now_ns()
+        drafts = [prepared.draft for prepared in held]
+        if source is not None:
+            records = self._source_records(link, held, source, traceparent, now_ns)
+        else:
+            maker = Maker(self.who.task, traceparent=traceparent)
+            records = publishing.publish(self.home.ledger, drafts, maker, now_ns, self.home.clock.entropy(10 * len(drafts)))
+        future = self.home.admit(records, [prepared.payload for prepared in held])
+        envelopes = [record.envelope for record in records if isinstance(record, ValueStored)]
+        return self._acknowledge(future, envelopes, link, count, begun, began_s)
+
+    async def _acknowledge(
+        self,
+        future: asyncio.Future[Committed],
+        envelopes: list[Envelope],
+        link: str,
+        count: int,
+        begun: Begun,
+        began_s: float,
+    ) -> PublishAck:
+        await self.home.written(future)
+        span = self.home.end_span(begun)
+        mine = [envelope for envelope in envelopes if envelope.link == link]
+        for name in dict.fromkeys(envelope.link for envelope in envelopes):
+            of_link = [envelope for envelope in envelopes if envelope.link == name]
+            self.home.telemetry.emit(
+                ValuePublished(
+                    link=name,
+                    task=of_link[0].task,
+                    values=len(of_link),
+                    rows=sum(envelope.rows for envelope in of_link),
+                    size_bytes=sum(envelope.size_bytes for envelope in of_link),
+                    seconds=self.home.clock.monotonic_s() - began_s,
+                    generation=of_link[0].generation,
+                    value_id=of_link[0].id.hex() if len(of_link) == 1 else "",
+                    span=span if name == link else None,
+                )
+            )
+        return PublishAck(
+            count,
+            sum(envelope.rows for envelope in mine),
+            link,
+            mine[0].position,
+            mine[-1].position,
+            Durability.FSYNC,
+            mine[0].generation,
+            mine[-1].id,
+        )
+
+    def _source_records(self, link: str, held: list[Prepared], source: SourceStep, traceparent: str, now_ns: int) -> list[Record]:
+        generation = self.home.ledger.link(link).current
+        number = generation.number if generation is not None else 0
+        moved = SourceMoved(
+            link, number, source.position, source.digest, source.rows_read, source.rows_rejected, source.final, _file_of(held)
+        )
+        maker = Maker(source_task(link), source.digest, traceparent=traceparent)
+        records = publishing.source_step(self.home.ledger, link, [prepared.draft for prepared in held], moved, maker, now_ns)
+        before = generation.source.rows_rejected if generation is not None and generation.source is not None else 0
+        if source.rows_rejected > before:
+            self.home.telemetry.emit(RowsRejected(link=link, rows=source.rows_rejected - before))
+        return records
+
+
+async def _done(ack: PublishAck) -> PublishAck:
+    return ack
+
+
+def _file_of(held: list[Prepared]) -> Mapping[str, str]:
+    """What the source said of itself with its last value, kept with its position."""
+    return dict(held[-1].draft.attributes) if held else {}

@@ -1,0 +1,218 @@
+"""Delivering a link to a consumer group, over one connection of one member."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from linkd.core.groups import Group, GroupOffer
+from linkd.core.links import Link
+from linkd.core.rights import Identity
+from linkd.errors import Draining, LeaseLost, StorageFailed
+from linkd.home.changes import Watch, group_topic, link_topic
+from linkd.home.home import Home, check_group
+from linkd.home.outgoing import Out, Outgoing
+from linkd.home.reading import allow_reading
+from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES
+from linkd.model.records import GroupLeased, GroupMoved, GroupOpened, Record
+from linkd.model.values import Envelope, Position
+from linkd.telemetry.events import LinkLag, ValueDelivered
+from linkd.telemetry.trace_context import parse_traceparent
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    generation: int
+    schema: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfLink:
+    """The generation is sealed and all of it is done."""
+
+    generation: int
+
+
+Part = Opened | Out | EndOfLink
+
+
+@dataclass(slots=True)
+class Subscription:
+    """One member's connection. Iterate over `parts`; `ack` and `nack` settle values; leaving the iteration gives the rest back."""
+
+    home: Home
+    who: Identity
+    link_name: str
+    group_name: str
+    follow: bool = False
+    credit_bytes: int = CREDIT_BYTES
+    form: str = "arrow"
+    session: int = 0
+    _watch: Watch | None = None
+
+    async def parts(self) -> AsyncIterator[Part]:
+        """Everything that goes out. Without `follow` it ends with the generation. Raises LinkNotFound, NotAllowed, Draining."""
+        check_group(self.group_name)
+        if self.home.layout.anyone:
+            await self.home.ensure_link(self.link_name)
+        allow_reading(self.home, self.who, "subscribe", self.link_name)
+        self.credit_bytes = min(self.credit_bytes or CREDIT_BYTES, CREDIT_MAX_BYTES)
+        self.session = self.home.new_session()
+        topics = (link_topic(self.link_name), group_topic(self.group_name, self.link_name), "drain", "storage")
+        with ExitStack() as stack:
+            self._watch = stack.enter_context(self.home.changes.watch(*topics))
+            group = await self._open_group()
+            stack.callback(self._left, group)
+            link = self.home.ledger.links[self.link_name]
+            yield Opened(group.generation, link.generations[group.generation].schema)
+            outgoing = Outgoing(self.home, self.form)
+            while True:
+                decision = group.next_value(link, self.home.clock.monotonic_s())
+                if isinstance(decision, GroupOffer) and self._has_room(group):
+                    yield await self._hand_out(group, decision, outgoing)
+                    continue
+                if group.finished(link):
+                    if not self.follow:
+                        yield EndOfLink(group.generation)
+                        return
+                    await self.home.room()
+                    if self._moved_on(group, link):
+                        continue
+                delay_s = max(decision - self.home.clock.monotonic_s(), 0.0) if isinstance(decision, float) else None
+                await self._pause(delay_s)
+
+    def give_credit(self, size_bytes: int) -> None:
+        self.credit_bytes = min(self.credit_bytes + size_bytes, CREDIT_MAX_BYTES)
+        if self._watch is not None:
+            self._watch.poke()
+
+    async def ack(self, position: Position, token: int) -> None:
+        """The value is done, durably when this returns. LeaseLost if it was handed out again since."""
+        await self.home.room()
+        group = self._group()
+        self._check_token(group, position, token)
+        cursor = group.cursor
+        after = type(cursor)(cursor.done_sequence, set(cursor.ahead))
+        after.settle(position.sequence, position.sequence)
+        moved = GroupMoved(
+            group.name, group.link, group.incarnation, group.generation, after.done_sequence, after.done_sequence + 1, after.ranges_ahead()
+        )
+        group.leases.pop(position.sequence, None)
+        await self.home.written(self.home.admit([moved]))
+        self.home.changes.announce([group_topic(group.name, group.link)])
+        self._tell_lag(group)
+
+    def nack(self, position: Position, token: int, delay_ms: int) -> None:
+        """The value waits for `delay_ms` and goes out again, to anybody. LeaseLost if it was handed out again already."""
+        group = self._group()
+        self._check_token(group, position, token)
+        lease = group.leases[position.sequence]
+        lease.session = None
+        lease.not_before_s = self.home.clock.monotonic_s() + delay_ms / 1000
+        self.home.changes.announce([group_topic(group.name, group.link)])
+
+    # -- inside ---------------------------------------------------------------------------------------------------------------------------
+
+    async def _open_group(self) -> Group:
+        """The group, made at the earliest value of what readers see if it is new; waits while the link has nothing at all."""
+        key = (self.group_name, self.link_name)
+        while True:
+            group = self.home.ledger.groups.get(key)
+            link = self.home.ledger.links.get(self.link_name)
+            if group is not None and link is not None:
+                await self.home.room()
+                self._renew(group, link)
+                return group
+            generation = link.current if link is not None and self.follow else (link.readable if link is not None else None)
+            if link is not None and generation is not None:
+                opened = GroupOpened(
+                    self.group_name, self.link_name, generation.incarnation, generation.number, generation.first_sequence - 1, self.follow
+                )
+                await self.home.room()
+                if key not in self.home.ledger.groups:
+                    await self.home.written(self.home.admit([opened]))
+                continue
+            await self._pause(None)
+
+    def _renew(self, group: Group, link: Link) -> None:
+        """A group that had finished its generation goes on to the one that readers see now, from its first value."""
+        if group.finished(link):
+            self._move_to(group, link, link.readable.number if link.readable is not None else group.generation)
+
+    def _moved_on(self, group: Group, link: Link) -> bool:
+        return self._move_to(group, link, group.generation + 1) if group.generation + 1 in link.generations else False
+
+    def _move_to(self, group: Group, link: Link, number: int) -> bool:
+        if number <= group.generation:
+            return False
+        generation = link.generations[number]
+        done = generation.first_sequence - 1
+        self.home.admit([GroupMoved(group.name, group.link, generation.incarnation, number, done, done + 1)])
+        return True
+
+    def _has_room(self, group: Group) -> bool:
+        return self.credit_bytes > 0 or not any(lease.session == self.session for lease in group.leases.values())
+
+    async def _hand_out(self, group: Group, offer: GroupOffer, outgoing: Outgoing) -> Out:
+        [(envelope, place)] = self.home.store.values(group.link, offer.sequence, offer.sequence)
+        await self.home.room()
+        token = self.home.ledger.last_token + 1
+        record: Record = GroupLeased(group.name, group.link, envelope.position, token, offer.attempt)
+        self.home.admit([record], durable=False)
+        group.leases[offer.sequence].session = self.session
+        self.credit_bytes -= envelope.size_bytes
+        self._tell(envelope, offer.attempt)
+        return await outgoing.value(envelope, place, token=token, attempt=offer.attempt)
+
+    async def _pause(self, timeout_s: float | None) -> None:
+        assert self._watch is not None
+        self._check_alive()
+        await self._watch.wait(timeout_s)
+        self._check_alive()
+
+    def _check_alive(self) -> None:
+        if self.home.draining:
+            raise Draining("linkd is shutting down; connect again")
+        if self.home.failure:
+            raise StorageFailed(self.home.failure)
+
+    def _left(self, group: Group) -> None:
+        if group.release(self.session):
+            self.home.changes.announce([group_topic(group.name, group.link)])
+
+    def _group(self) -> Group:
+        group = self.home.ledger.groups.get((self.group_name, self.link_name))
+        if group is None:
+            raise LeaseLost(f"the group {self.group_name} of {self.link_name} has not begun")
+        return group
+
+    def _check_token(self, group: Group, position: Position, token: int) -> None:
+        if not group.holds(position.sequence, token):
+            raise LeaseLost(
+                f"{group.link}@{position.sequence} is not on lease to this consumer any more: it was settled, or handed to another member"
+            )
+
+    def _tell(self, envelope: Envelope, attempt: int) -> None:
+        now_ns = self.home.clock.now_ns()
+        begun = self.home.begin_span(parse_traceparent(envelope.traceparent))
+        self.home.telemetry.emit(
+            ValueDelivered(
+                link=envelope.link,
+                group=self.group_name,
+                values=1,
+                rows=envelope.rows,
+                size_bytes=envelope.size_bytes,
+                wait_seconds=max((now_ns - envelope.created_at_ns) / 1e9, 0.0),
+                attempt=attempt,
+                value_id=envelope.id.hex(),
+                span=self.home.end_span(begun),
+            )
+        )
+
+    def _tell_lag(self, group: Group) -> None:
+        if not self.home.telemetry.wants(LinkLag):
+            return
+        generation = self.home.ledger.links[group.link].generations[group.generation]
+        values = max(generation.last_sequence - group.cursor.done_sequence - len(group.cursor.ahead), 0)
+        self.home.telemetry.emit(LinkLag(link=group.link, group=group.name, values=values, seconds=0.0))

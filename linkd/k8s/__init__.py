@@ -1,0 +1,1 @@
+"""linkd on Kubernetes: patching, webhook, certificates, rendering. Highest layer: nothing imports it."""

@@ -1,0 +1,285 @@
+"""What a journal frame says: the records that, applied in order, are the state of a home.
+
+A frame is a tuple of records and is atomic: after a crash either all of them are there or none. The same `apply` (`core.ledger`) takes them
+when they are decided and when the journal is read again, so there is one meaning. Records are facts ("this was committed"), never requests.
+Their encoding is specified in `proto/linkd/store/v1/frame.proto`; a field that a later version gives meaning to has its place already.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from linkd.model.values import Envelope, Parent, Place, Position
+
+
+class GenerationEnd(enum.IntEnum):
+    """How a generation ended: complete and readable, or superseded before it was."""
+
+    SEALED = 1
+    ABANDONED = 2
+
+
+class TaskKind(enum.StrEnum):
+    """What runs a task."""
+
+    RUN = "run"
+    SQL = "sql"
+    SOURCE = "source"
+    SINK = "sink"
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegan:
+    """A run of the pipeline began. Calls of an older epoch are fenced from here on.
+
+    `fingerprint` maps what a run depends on (`task clean`, `source flights`, `wiring`) to a digest; equal maps make equal results.
+    """
+
+    epoch: int
+    run_id: str
+    began_at_ns: int
+    fresh: bool
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run of `epoch` ended; `outcome` is `done`, `failed` or `interrupted`."""
+
+    epoch: int
+    outcome: str
+    ended_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpened:
+    """A link exists from here on, or begins a new incarnation because its tail may have been lost."""
+
+    link: str
+    incarnation: int
+    first_sequence: int
+    created_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaKept:
+    """The link's values have this schema from here on. `schema` is an encapsulated Arrow IPC schema message."""
+
+    link: str
+    schema_id: bytes
+    schema: bytes
+    declared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationBegan:
+    """The next generation of a link begins. `inputs` are the generations (and, of `whole` inputs, the extents) it is made from."""
+
+    link: str
+    generation: int
+    incarnation: int
+    first_sequence: int
+    task: str
+    task_version: str
+    inputs: tuple[Parent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationEnded:
+    """A generation is sealed behind `last_sequence` (which is first_sequence - 1 if it is empty), or abandoned there."""
+
+    link: str
+    generation: int
+    end: GenerationEnd
+    last_sequence: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationReopened:
+    """A sealed generation grows again: an outsider appended, or a followed source."""
+
+    link: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBegan:
+    """A task starts over: its subscription to `inputs` begins at their first values, its outputs go to these generations.
+
+    `execution` counts the starts of this task from 1. `inputs` and `outputs` map a link to its generation.
+    """
+
+    task: str
+    execution: int
+    version: str
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    outputs: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """An execution of a task is complete: nothing of it will be handed out again."""
+
+    task: str
+    execution: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueStored:
+    """A value is part of its link, and its payload lies at `place`."""
+
+    envelope: Envelope
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotLeased:
+    """A snapshot was put together, or handed out again: its composition is the same for every attempt, `token` is the newest."""
+
+    task: str
+    execution: int
+    snapshot_id: bytes
+    token: int
+    attempt: int
+    portions: tuple[Parent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRange:
+    """The values a commit added to one link."""
+
+    link: str
+    incarnation: int
+    generation: int
+    first_sequence: int
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotCommitted:
+    """These portions are done and these values exist. `request_xxh3` tells a repeat of the request from a contradiction."""
+
+    task: str
+    execution: int
+    snapshot_id: bytes
+    token: int
+    attempt: int
+    portions: tuple[Parent, ...]
+    outputs: tuple[OutputRange, ...]
+    request_xxh3: int
+    committed_at_ns: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySaved:
+    """The state of a task's input policy changed (window start, cells of swap): opaque here, part of the frame that fired it."""
+
+    task: str
+    execution: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOpened:
+    """A consumer group of an outsider exists: it reads `link` from behind `done_sequence`."""
+
+    group: str
+    link: str
+    incarnation: int
+    generation: int
+    done_sequence: int
+    follow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMoved:
+    """A group's durable cursor: all up to `done_sequence` is done, and so are the `ahead` ranges (first, last) beyond it.
+
+    `needed_sequence` is the first that its policy still needs; retention follows that mark.
+    """
+
+    group: str
+    link: str
+    incarnation: int
+    generation: int
+    done_sequence: int
+    needed_sequence: int
+    ahead: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLeased:
+    """A portion was handed to a consumer of a group under `token`; attempts are counted here."""
+
+    group: str
+    link: str
+    position: Position
+    token: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMoved:
+    """A source has published all before `position` (opaque to linkd, from the adapter) of the file (or whatever) named by `digest`.
+
+    In the same frame as the values before it, so that a restart neither repeats nor skips. `final` is the end of the source.
+    """
+
+    link: str
+    generation: int
+    position: bytes
+    digest: str
+    rows_read: int
+    rows_rejected: int
+    final: bool
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DigestKnown:
+    """The BLAKE3 over a value's canonical content was computed."""
+
+    link: str
+    position: Position
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """These sequences hold no value any more (or never did), for this reason; they stay in the order and are counted."""
+
+    link: str
+    incarnation: int
+    first_sequence: int
+    last_sequence: int
+    reason: str
+
+
+Record = (
+    RunBegan
+    | RunEnded
+    | LinkOpened
+    | SchemaKept
+    | GenerationBegan
+    | GenerationEnded
+    | GenerationReopened
+    | TaskBegan
+    | TaskEnded
+    | ValueStored
+    | SnapshotLeased
+    | SnapshotCommitted
+    | PolicySaved
+    | GroupOpened
+    | GroupMoved
+    | GroupLeased
+    | SourceMoved
+    | DigestKnown
+    | Dropped
+)

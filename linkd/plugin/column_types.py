@@ -1,0 +1,30 @@
+"""Column types as adapters need them: the type words of `schema:`, and the one plain form in which links keep values.
+
+Words and forms are those of `linkd.core.arrow_types`; adapters see them here, since they see nothing below the contract.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from linkd.core.arrow_types import parse_type, plain_schema, plain_type, type_text
+from linkd.errors import InvalidArgument
+from linkd.plugin.contract import LinkOptions
+
+__all__ = ["declared_types", "plain_schema", "plain_type", "type_text"]
+
+
+def declared_types(options: LinkOptions) -> dict[str, pa.DataType] | None:
+    """The types of `schema:` by column, or `None` if the link declares none.
+
+    Raises `InvalidArgument` naming link, column and word.
+    """
+    if options.schema is None:
+        return None
+    types: dict[str, pa.DataType] = {}
+    for column, word in options.schema.items():
+        try:
+            types[column] = parse_type(word)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"links.{options.link}.schema.{column}: {error}") from error
+    return types

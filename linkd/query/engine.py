@@ -1,0 +1,223 @@
+"""DuckDB, closed on all sides, run once: a checked SELECT over given tables, its rows as Arrow batches.
+
+Every run has a database of its own in memory: no files, no extensions, no settings that a query could change, and no tables but the links
+it may read. Rows come as plain Arrow types: HUGEINT (the sum of a BIGINT column) as int64, ENUM, UUID and JSON as string, times in UTC.
+
+For the result of a task (`deterministic`) equal inputs give equal bytes: a result without a top-level ORDER BY is ordered by all its
+columns, nulls last; a statement whose result depends on the order in which rows are met runs on one thread; values are cut at
+`ROWS_PER_VALUE` rows; and every column must have a name that a person gave.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from linkd import limits
+from linkd.core.arrow_types import plain_type
+from linkd.core.casts import CastLoses, as_array, plain_array
+from linkd.errors import QueryInvalid, SchemaMismatch
+from linkd.query.diagnosis import run_error
+from linkd.query.statement import Statement
+
+_WIDE_INTEGERS = frozenset({"hugeint", "uhugeint"})
+_NO_LINK_TYPE = re.compile(r"\b(HUGEINT|UHUGEINT|BIT|UNION|VARIANT|GEOMETRY|TIME WITH TIME ZONE)\b")
+_WORD = re.compile(r"[^\W\d]\w*")
+_CALL = re.compile(r"([a-z]\w*)\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The rows of a running query: `batches` may be taken once, inside the `with` that gave this.
+
+    `interrupt` may be called from any thread; the next batch then raises `QueryInvalid`.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+    _watch: _Watch
+
+    def interrupt(self) -> None:
+        self._watch.stop("the query was interrupted")
+
+
+@contextmanager
+def run_select(
+    statement: Statement,
+    tables: Mapping[str, pa.Table],
+    *,
+    spill_dir: Path,
+    memory_limit_bytes: int = limits.QUERY_MEMORY_MAX_BYTES,
+    threads: int = 1,
+    timeout_s: float = limits.QUERY_TIMEOUT_S,
+    deterministic: bool = False,
+) -> Iterator[Result]:
+    """Run a checked statement over `tables` (link -> rows), which are all it may read; `spill_dir` is private to it and need not exist.
+
+    Raises, here or while batches are taken: `QueryInvalid` for what cannot be bound or run, or takes longer than `timeout_s`;
+    `SchemaMismatch` for a result that a link cannot hold; `StorageFailed` where temporary files cannot be written.
+    """
+    statement.check_reads(tables)
+    one_thread = deterministic and statement.order_sensitive
+    connection = _closed_database(spill_dir, memory_limit_bytes, 1 if one_thread else threads)
+    watch = _Watch(connection, statement.text, timeout_s)
+    watch.start()
+    try:
+        with watch.errors():
+            for name in statement.tables:
+                connection.register(name, tables[name])
+            # The line end closes a comment, which would otherwise hide what DuckDB writes behind the text.
+            relation = connection.sql(f"{statement.text}\n")
+            if deterministic:
+                _check_names(relation.columns, statement)
+                if not statement.ordered:
+                    relation = relation.order(", ".join(f"{_quoted(name)} ASC NULLS LAST" for name in relation.columns))
+            schema = _result_schema(relation)
+            reader = relation.to_arrow_reader(limits.ROWS_PER_VALUE)
+        batches = _link_batches(reader, schema, watch)
+        yield Result(schema, _cut(batches, schema) if deterministic else batches, watch)
+    finally:
+        watch.end()
+        connection.close()
+
+
+def _closed_database(spill_dir: Path, memory_limit_bytes: int, threads: int) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+            "python_enable_replacements": False,
+            "memory_limit": f"{memory_limit_bytes}B",
+            "temp_directory": str(spill_dir),
+            "threads": threads,
+        },
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+class _Watch:
+    """Ends a query that takes too long or is no longer wanted, and says which of the two it was."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, sql: str, timeout_s: float) -> None:
+        self._connection = connection
+        self._sql = sql
+        self._reason = ""
+        self._timer = threading.Timer(timeout_s, self.stop, [f"the query was stopped: it took longer than {timeout_s:g} s"])
+        self._timer.daemon = True
+
+    def start(self) -> None:
+        self._timer.start()
+
+    def stop(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        self._connection.interrupt()
+
+    def end(self) -> None:
+        self._timer.cancel()
+        self._timer.join()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """What DuckDB raises inside, as errors of linkd."""
+        try:
+            if self._reason:
+                raise QueryInvalid(self._reason)
+            yield
+        except duckdb.InterruptException:
+            raise QueryInvalid(self._reason or "the query was interrupted") from None
+        except duckdb.Error as error:
+            raise run_error(error, self._sql) from None
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _check_names(columns: list[str], statement: Statement) -> None:
+    """The columns of a task's result become those of a link: each needs one name, and one that a later DuckDB would give it too."""
+    if "" in columns:
+        raise QueryInvalid(f"column {columns.index('') + 1} of the result has no name: give it one with AS")
+    for name, count in Counter(column.lower() for column in columns).items():
+        if count > 1:
+            raise QueryInvalid(f"the result has {count} columns named `{name}`: give each a name of its own with AS")
+    if statement.unnamed:
+        for name in columns:
+            if name not in statement.named and not _WORD.fullmatch(name):
+                raise QueryInvalid(f"the result has a column without a name, `{name}`: give it one, e.g. ... AS {_short(name)}")
+
+
+def _short(name: str) -> str:
+    """A name to suggest: `count_star()` is best called `count`."""
+    call = _CALL.match(name)
+    return call[1].removesuffix("_star") if call else "value"
+
+
+def _result_schema(relation: duckdb.DuckDBPyRelation) -> pa.Schema:
+    given: pa.Schema = relation.limit(0).to_arrow_table().schema
+    fields = []
+    for name, duck_type, arrow_type in zip(relation.columns, relation.types, given.types, strict=True):
+        if duck_type.id in _WIDE_INTEGERS:
+            fields.append(pa.field(name, pa.int64()))
+            continue
+        if unfit := _NO_LINK_TYPE.search(str(duck_type)):
+            raise SchemaMismatch(f"column `{name}` of the result is {duck_type}, and {unfit[1]} has no place in a link: CAST it")
+        fields.append(pa.field(name, plain_type(arrow_type)))
+    return pa.schema(fields)
+
+
+def _link_batches(reader: pa.RecordBatchReader, schema: pa.Schema, watch: _Watch) -> Iterator[pa.RecordBatch]:
+    while True:
+        with watch.errors():
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                return
+        arrays = [_link_array(array, field) for array, field in zip(batch.columns, schema, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _link_array(array: Any, field: pa.Field) -> pa.Array:
+    if pa.types.is_int64(field.type) and pa.types.is_decimal(array.type):
+        try:
+            return pc.cast(array, pa.int64(), safe=True)
+        except pa.ArrowInvalid:
+            raise SchemaMismatch(
+                f"column `{field.name}` of the result does not fit int64 (at most {2**63 - 1:,}): CAST it AS DECIMAL(38, 0) or DOUBLE"
+            ) from None
+    try:
+        return plain_array(array)
+    except CastLoses as error:
+        raise SchemaMismatch(f"column `{field.name}` of the result: {error.reason}") from None
+
+
+def _cut(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of exactly `ROWS_PER_VALUE`, the last one shorter; one batch of no rows if there are none."""
+    waiting = pa.Table.from_batches([], schema)
+    empty = True
+    for batch in batches:
+        waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
+        while waiting.num_rows >= limits.ROWS_PER_VALUE:
+            yield _one_batch(waiting.slice(0, limits.ROWS_PER_VALUE))
+            waiting = waiting.slice(limits.ROWS_PER_VALUE)
+            empty = False
+    if waiting.num_rows or empty:
+        yield _one_batch(waiting)
+
+
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([as_array(column) for column in table.columns], schema=table.schema)

@@ -1,0 +1,71 @@
+"""Read descriptors, kept open for a while: opening a file costs more than reading a small payload from it.
+
+Usable from several threads. A file that is being read is never closed under its reader; it is closed when the last one
+has left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from linkd.store.files import File, Files
+
+
+@dataclass(slots=True)
+class _Entry:
+    file: File
+    readers: int = 0
+    evicted: bool = False
+
+
+class OpenFiles:
+    """At most `most` files that nobody reads at the moment stay open; the least recently used is closed first."""
+
+    def __init__(self, files: Files, most: int) -> None:
+        self._files = files
+        self._most = most
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Path, _Entry] = OrderedDict()
+
+    @contextmanager
+    def reading(self, path: Path) -> Iterator[File]:
+        """The file, open for reading as long as the block runs. Raises as `Files.open` does."""
+        entry = self._enter(path)
+        try:
+            yield entry.file
+        finally:
+            self._leave(entry)
+
+    def close(self) -> None:
+        """Close all; those in use when their readers leave."""
+        with self._lock:
+            while self._entries:
+                self._evict()
+
+    def _enter(self, path: Path) -> _Entry:
+        with self._lock:
+            entry = self._entries.get(path)
+            if entry is None:
+                entry = self._entries[path] = _Entry(self._files.open(path))
+            entry.readers += 1
+            self._entries.move_to_end(path)
+            while len(self._entries) > self._most:
+                self._evict()
+            return entry
+
+    def _leave(self, entry: _Entry) -> None:
+        with self._lock:
+            entry.readers -= 1
+            if entry.evicted and not entry.readers:
+                entry.file.close()
+
+    def _evict(self) -> None:
+        _, entry = self._entries.popitem(last=False)
+        entry.evicted = True
+        if not entry.readers:
+            entry.file.close()

@@ -1,0 +1,162 @@
+"""Segment files: what they hold, and where the next value goes. Pure.
+
+`segments/LINK/%08d.arrow`, numbered from 1 within each link, is one plain Arrow IPC stream (format: `wire.arrow_ipc`):
+
+    schema message, of which the XXH3-128 is the `schema_id` of all values in the file
+    for each value: prefix (8 bytes), stamped metadata, body
+    end mark (8 bytes)
+
+All of it is a multiple of 8 bytes. One file holds values of one link, one schema and one generation; it is at most
+`SEGMENT_FILE_MAX_BYTES` long unless a single value is larger. The stamped metadata is the published flatbuffer with
+these keys in its custom metadata:
+
+    linkd.envelope         the envelope as JSON: the fields of `model.values.Envelope`, bytes in hexadecimal, payload_xxh3 as text
+    linkd.position         incarnation.sequence
+    linkd.generation       generation
+    linkd.metadata_bytes   length of the metadata as published, which is the tail of the stamped one
+
+**Appending a value so that a reader sees committed values only, at every instant**, where P is the place of the end
+mark:
+    1. behind the end mark, from P + 8: metadata, body, a new end mark. A reader stops at P.
+    2. sync the file; then make the journal frame durable that names the value. The value is committed.
+    3. overwrite the 8 bytes at P with the message's prefix. A reader goes on to the new end mark. (The first 4 bytes of
+    end mark and
+       prefix are the same, so that there is nothing in between.)
+Step 3 is not synced by itself: if it is lost, recovery does it again, for the journal has the place. Whatever writes to
+the file next syncs it, so that only values of the last group that wrote to a file can lack their prefixes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from linkd.errors import InvalidArgument
+from linkd.model.values import Envelope, Place, PlaceKind
+from linkd.wire import arrow_ipc
+
+NAME_SUFFIX = ".arrow"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentHead:
+    """The file that a link's next value goes to, if schema and generation are the same. `end` is where its end mark lies."""
+
+    file: int
+    end: int
+    schema_id: bytes
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPlacement:
+    """Where a value goes. `schema` is the schema message that a new file begins with, else `None`."""
+
+    head: SegmentHead
+    place: Place
+    schema: bytes | None
+
+
+def file_name(number: int) -> str:
+    return f"{number:08d}{NAME_SUFFIX}"
+
+
+def file_number(name: str) -> int | None:
+    """The number in a segment's name, or `None` if it is not one's."""
+    stem = name.removesuffix(NAME_SUFFIX)
+    return int(stem) if stem != name and len(stem) >= 8 and stem.isdecimal() else None
+
+
+def directory_name(link: str) -> str:
+    """The directory of a link's segments: the link's name. Raises `InvalidArgument` for a name that is not safe as one."""
+    if not link or link.startswith(".") or "/" in link or "\x00" in link:
+        raise InvalidArgument(f"{link!r} cannot be the name of a link: it must be usable as a directory's name")
+    return link
+
+
+def stamped_metadata(envelope: Envelope, metadata: bytes) -> bytes:
+    """The published metadata with the envelope in it."""
+    custom = {
+        "linkd.envelope": envelope_json(envelope),
+        "linkd.position": f"{envelope.position.incarnation}.{envelope.position.sequence}",
+        "linkd.generation": str(envelope.generation),
+        "linkd.metadata_bytes": str(len(metadata)),
+    }
+    return arrow_ipc.stamp(metadata, custom)
+
+
+def envelope_json(envelope: Envelope) -> str:
+    """The envelope for people and other programs, compact. 64-bit hashes are text: JSON numbers hold 53 bits in many readers."""
+    fields: dict[str, object] = {
+        "id": envelope.id.hex(),
+        "link": envelope.link,
+        "incarnation": envelope.position.incarnation,
+        "sequence": envelope.position.sequence,
+        "generation": envelope.generation,
+        "rows": envelope.rows,
+        "size_bytes": envelope.size_bytes,
+        "schema_id": envelope.schema_id.hex(),
+        "payload_xxh3": f"{envelope.payload_xxh3:016x}",
+        "created_at_ns": envelope.created_at_ns,
+        "task": envelope.task,
+        "task_version": envelope.task_version,
+        "attempt": envelope.attempt,
+        "parents": [
+            {
+                "link": parent.link,
+                "incarnation": parent.incarnation,
+                "generation": parent.generation,
+                "first_sequence": parent.first_sequence,
+                "last_sequence": parent.last_sequence,
+            }
+            for parent in envelope.parents
+        ],
+        "producer": {"id": envelope.producer.id, "epoch": envelope.producer.epoch, "sequence": envelope.producer.sequence},
+        "traceparent": envelope.traceparent,
+        "attributes": dict(envelope.attributes),
+    }
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+def place_value(
+    head: SegmentHead | None,
+    envelope: Envelope,
+    metadata_bytes: int,
+    body_bytes: int,
+    schemas: Mapping[bytes, bytes],
+    file_max_bytes: int,
+) -> SegmentPlacement:
+    """Where a value with stamped metadata of this length goes, and the link's head behind it.
+
+    Raises `InvalidArgument` if the value's schema is not known: a `SchemaKept` must come before the first value that
+    has it.
+    """
+    stored_bytes = arrow_ipc.PREFIX_BYTES + metadata_bytes + body_bytes
+    schema: bytes | None = None
+    if head is None or not _continues(head, envelope, stored_bytes, file_max_bytes):
+        schema = schemas.get(envelope.schema_id)
+        if schema is None:
+            raise InvalidArgument(f"value {envelope.name} has a schema ({envelope.schema_id.hex()}) that was not kept before it")
+        file = 1 if head is None else head.file + 1
+        head = SegmentHead(file, len(schema), envelope.schema_id, envelope.generation)
+    place = Place(PlaceKind.SEGMENT, head.file, head.end, envelope.size_bytes, metadata_bytes, body_bytes)
+    return SegmentPlacement(head_behind(place, envelope), place, schema)
+
+
+def head_behind(place: Place, envelope: Envelope) -> SegmentHead:
+    """The head of a link whose last value in a segment is this one."""
+    return SegmentHead(place.file, stored_end(place), envelope.schema_id, envelope.generation)
+
+
+def stored_end(place: Place) -> int:
+    """Where the message at `place` ends, and the next message or the end mark begins."""
+    return place.offset + arrow_ipc.PREFIX_BYTES + place.metadata_bytes + place.body_bytes
+
+
+def _continues(head: SegmentHead, envelope: Envelope, stored_bytes: int, file_max_bytes: int) -> bool:
+    return (
+        head.schema_id == envelope.schema_id
+        and head.generation == envelope.generation
+        and head.end + stored_bytes + len(arrow_ipc.EOS) <= file_max_bytes
+    )

@@ -1,0 +1,177 @@
+"""Payloads that wait for their commit.
+
+A payload arrives in chunks (`IncomingPayload.write`), is checked when it is whole (`finish`) and then waits as a
+`StagedPayload`. Over all payloads together `in_memory_max_bytes` stay in memory; what comes beyond goes to files in
+`staging/`, which have no name once they are open, so that nothing remains of them when the process ends. (A crash
+between making and unnaming one leaves it; the next start deletes it.)
+
+Chunks are kept as they came and are never joined. All calls are made from the event loop, except `StagedPayload.body`,
+which the committer reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import xxhash
+
+from linkd import limits
+from linkd.errors import InvalidArgument, ValueTooLarge
+from linkd.store.files import File, Files
+from linkd.wire import arrow_ipc
+
+
+class StagedPayload:
+    """One encapsulated Arrow IPC record batch message, whole and checked, that waits for its commit.
+
+    `metadata` is its flatbuffer, `size_bytes` and `xxh3` are those of the whole message (what `Envelope` says of it),
+    `rows` its rows.
+    """
+
+    def __init__(self, incoming: _Content, metadata: bytes, info: arrow_ipc.BatchInfo, xxh3: int) -> None:
+        self._content = incoming
+        self.metadata = metadata
+        self.rows = info.rows
+        self.body_bytes = info.body_bytes
+        self.size_bytes = arrow_ipc.PREFIX_BYTES + len(metadata) + info.body_bytes
+        self.xxh3 = xxh3
+
+    def body(self) -> Iterator[bytes]:
+        """The body in pieces. Raises `StorageFailed` if they cannot be read back."""
+        return self._content.parts()
+
+    def message(self) -> bytes:
+        """The whole message, joined: for small ones."""
+        return b"".join((arrow_ipc.prefix(len(self.metadata)), self.metadata, *self.body()))
+
+    def discard(self) -> None:
+        """Give memory and file back; again is harmless. The store does this for payloads that it was given."""
+        self._content.discard()
+
+
+class IncomingPayload:
+    """A payload that is still arriving. One of `finish` and `discard` ends it."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._content = _Content(staging)
+        self._hash = xxhash.xxh3_64()
+        self._head = bytearray()
+        self._metadata_end: int | None = None
+        self._size_bytes = 0
+
+    def write(self, chunk: bytes) -> None:
+        """The next bytes of the message, at most a stream frame's worth.
+
+        Raises `InvalidArgument` as soon as they cannot be a message, `ValueTooLarge` beyond `VALUE_SIZE_MAX_BYTES`,
+        `StorageFailed` if a staging file cannot be written; then `discard` it.
+        """
+        self._size_bytes += len(chunk)
+        if self._size_bytes > limits.VALUE_SIZE_MAX_BYTES:
+            raise ValueTooLarge(
+                f"a value has more than {limits.VALUE_SIZE_MAX_BYTES} bytes; publish it as several values (fewer rows in each)"
+            )
+        self._hash.update(chunk)
+        body = self._take_head(chunk)
+        if body:
+            self._content.add(body)
+
+    def finish(self) -> StagedPayload:
+        """The message is whole. Raises `InvalidArgument` if it is not one (`wire.arrow_ipc.check_batch`); then `discard` it."""
+        if self._metadata_end is None or len(self._head) < self._metadata_end:
+            raise InvalidArgument(f"an Arrow IPC message ended after {self._size_bytes} bytes, inside its metadata")
+        metadata = bytes(self._head[arrow_ipc.PREFIX_BYTES :])
+        info = arrow_ipc.check_batch(metadata, self._size_bytes - len(self._head))
+        return StagedPayload(self._content, metadata, info, self._hash.intdigest())
+
+    def discard(self) -> None:
+        """It will not be finished: give memory and file back."""
+        self._content.discard()
+
+    def _take_head(self, chunk: bytes) -> bytes:
+        """Gather prefix and metadata; returns what of the chunk is body."""
+        if self._metadata_end is not None and len(self._head) == self._metadata_end:
+            return chunk
+        self._head += chunk
+        if self._metadata_end is None and len(self._head) >= arrow_ipc.PREFIX_BYTES:
+            length = arrow_ipc.metadata_length(self._head[: arrow_ipc.PREFIX_BYTES])
+            if length == 0:
+                raise InvalidArgument("expected an Arrow IPC record batch message, got an end mark")
+            self._metadata_end = arrow_ipc.PREFIX_BYTES + length
+        if self._metadata_end is None or len(self._head) <= self._metadata_end:
+            return b""
+        body = bytes(self._head[self._metadata_end :])
+        del self._head[self._metadata_end :]
+        return body
+
+
+class _Content:
+    """Bytes in memory, and behind them bytes in a file."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+        self._parts: list[bytes] = []
+        self._memory_bytes = 0
+        self._file: File | None = None
+        self._file_bytes = 0
+
+    def add(self, chunk: bytes) -> None:
+        if self._file is None and self._staging.reserve(len(chunk)):
+            self._parts.append(chunk)
+            self._memory_bytes += len(chunk)
+            return
+        if self._file is None:
+            self._file = self._staging.make_file()
+        self._file.pwrite(chunk, self._file_bytes)
+        self._file_bytes += len(chunk)
+        self._staging.in_files_bytes += len(chunk)
+
+    def parts(self) -> Iterator[bytes]:
+        yield from self._parts
+        if self._file is not None:
+            for at in range(0, self._file_bytes, limits.STORE_READ_BYTES):
+                yield self._file.pread(min(limits.STORE_READ_BYTES, self._file_bytes - at), at)
+
+    def discard(self) -> None:
+        self._staging.in_memory_bytes -= self._memory_bytes
+        self._staging.in_files_bytes -= self._file_bytes
+        self._memory_bytes = self._file_bytes = 0
+        self._parts.clear()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class Staging:
+    """All payloads that wait. `in_memory_bytes` and `in_files_bytes` are what they hold at the moment."""
+
+    def __init__(self, files: Files, directory: Path, in_memory_max_bytes: int) -> None:
+        self._files = files
+        self._directory = directory
+        self._in_memory_max_bytes = in_memory_max_bytes
+        self._made = 0
+        self.in_memory_bytes = 0
+        self.in_files_bytes = 0
+
+    def clear(self) -> None:
+        """Delete what an earlier process left."""
+        for name in self._files.list(self._directory):
+            self._files.unlink(self._directory / name)
+
+    def stage(self) -> IncomingPayload:
+        return IncomingPayload(self)
+
+    def reserve(self, size_bytes: int) -> bool:
+        """Take so much of the memory, if it is there."""
+        if self.in_memory_bytes + size_bytes > self._in_memory_max_bytes:
+            return False
+        self.in_memory_bytes += size_bytes
+        return True
+
+    def make_file(self) -> File:
+        """A file without a name."""
+        self._made += 1
+        path = self._directory / f"{self._made:08d}.staged"
+        file = self._files.create(path)
+        self._files.unlink(path)
+        return file

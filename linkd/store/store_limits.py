@@ -1,0 +1,27 @@
+"""The bounds that the store keeps, as one value: the numbers of `linkd.limits`, shrunk by tests so that they meet every edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from linkd import limits
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """See `linkd.limits` for what each is and why."""
+
+    inline_payload_max_bytes: int = limits.INLINE_PAYLOAD_MAX_BYTES
+    frame_inline_max_bytes: int = limits.JOURNAL_FRAME_INLINE_MAX_BYTES
+    frame_max_bytes: int = limits.JOURNAL_FRAME_MAX_BYTES
+    group_max_bytes: int = limits.JOURNAL_GROUP_MAX_BYTES
+    journal_file_max_bytes: int = limits.JOURNAL_FILE_MAX_BYTES
+    preallocate_bytes: int = limits.JOURNAL_PREALLOCATE_BYTES
+    segment_file_max_bytes: int = limits.SEGMENT_FILE_MAX_BYTES
+    queue_max_bytes: int = limits.JOURNAL_QUEUE_MAX_BYTES
+    staged_in_memory_max_bytes: int = limits.STAGED_IN_MEMORY_MAX_BYTES
+    catalog_batch_values: int = limits.CATALOG_BATCH_VALUES
+    catalog_tail_max_values: int = limits.CATALOG_TAIL_MAX_VALUES
+    catalog_idle_s: float = limits.CATALOG_IDLE_S
+    open_files_max: int = limits.OPEN_FILES_MAX
+    read_bytes: int = limits.STORE_READ_BYTES

@@ -1,0 +1,352 @@
+"""The one list of things that happen in linkd and are worth telling.
+
+A call site states what happened (`telemetry.emit(ValuePublished(...))`) and knows nothing of metrics, spans and log lines: which of them an
+event becomes is written in `metrics`, `spans` and `log_lines`. These are not the records of the journal (`model.records`), some of
+which have the same name: records are the state, events are told and forgotten.
+
+Units are in the names: `seconds` are durations, `*_at_ns` nanoseconds since the epoch, `size_bytes` payload bytes. No event carries a
+payload, SQL text, a token or any other secret. `span` is None where nothing is traced; a span costs nothing then.
+A reason with few values that machines count (an error's `code`, the reason of a drop) is `reason`; text for people is `detail`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from linkd.telemetry.trace_context import Span
+
+OUTCOME_DONE = "done"
+"""The `outcome` of what went well; else it is the `code` of the error."""
+
+
+# -- the home --------------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeStarted:
+    """The home serves: recovered and bound. `seconds` since its process began to work."""
+
+    pipeline: str
+    version: str
+    pid: int
+    endpoint: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeDraining:
+    """The home takes no new work and finishes what it holds."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeStopped:
+    """The home has let go of everything; `seconds` of draining."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """The journal was read again: `frames` of it apply, `cut_bytes` of a torn tail were cut."""
+
+    frames: int
+    cut_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileQuarantined:
+    """A damaged file was set aside under another name; what it held is gone, the rest is served."""
+
+    path: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageFailedEvent:
+    """The disk refused `operation`; nothing more is acked. `error` is the name of the operating system's error, such as ENOSPC."""
+
+    operation: str
+    path: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSynced:
+    """The committer made one group durable: `frames` of `size_bytes` in one sync of `sync_seconds`."""
+
+    frames: int
+    size_bytes: int
+    sync_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopLag:
+    """The event loop came back this much later than it was asked to."""
+
+    seconds: float
+
+
+# -- runs and tasks --------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBegan:
+    """A run of the pipeline began; `detail` says why it starts over, or that it continues."""
+
+    pipeline: str
+    run_id: str
+    epoch: int
+    fresh: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    """The run is over; `outcome` is `done`, `failed` or `interrupted`. Its span is the root of the run's trace."""
+
+    pipeline: str
+    run_id: str
+    epoch: int
+    outcome: str
+    seconds: float
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStarted:
+    """A program of the pipeline was started."""
+
+    task: str
+    pid: int
+    execution: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskExited:
+    """A program of the pipeline ended: `code` as the shell has it, negative for the signal that killed it."""
+
+    task: str
+    code: int
+    seconds: float
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationBegan:
+    """The next contents of a link begin."""
+
+    link: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationEnded:
+    """The contents of a link are complete (`sealed`) or superseded."""
+
+    link: str
+    generation: int
+    sealed: bool
+    values: int
+    detail: str = ""
+
+
+# -- values ----------------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValuePublished:
+    """Values became part of a link; `seconds` from their arrival until they were as durable as acked.
+
+    `task` is "" for an outsider. `value_id` names the value where there is just one.
+    """
+
+    link: str
+    task: str
+    values: int
+    rows: int
+    size_bytes: int
+    seconds: float
+    generation: int = 1
+    value_id: str = ""
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueDelivered:
+    """Values of a link were handed to a task or to a consumer of a group; `wait_seconds` since the oldest of them was created."""
+
+    link: str
+    group: str
+    values: int
+    rows: int
+    size_bytes: int
+    wait_seconds: float
+    attempt: int = 1
+    value_id: str = ""
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueDropped:
+    """Values left a link, or never came to be, for an enumerated `reason`."""
+
+    link: str
+    values: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsRejected:
+    """Rows of a source's file that did not fit went to `<link>.rejects`."""
+
+    link: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotCommitted:
+    """A task's snapshot is done: `inputs` values taken and `outputs` values made in one frame; `seconds` from the call to durable."""
+
+    task: str
+    inputs: int
+    outputs: int
+    seconds: float
+    attempt: int = 1
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRefused:
+    """A commit was refused: `reason` is the error's code (`lease_lost`, `generation_abandoned`, ...)."""
+
+    task: str
+    reason: str
+    detail: str = ""
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkLag:
+    """How far a group is behind its link now: values it has not done, and the age of the oldest of them."""
+
+    link: str
+    group: str
+    values: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupClosed:
+    """A group of a link is no more: its lag is not told any longer."""
+
+    link: str
+    group: str
+
+
+# -- callers ---------------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionOpened:
+    """A client connected by `face` (`grpc`, `lane`); `peer` is who it is (a task, or a user id), never a token."""
+
+    face: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionClosed:
+    face: str
+    peer: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRefused:
+    """Default deny: every denial is audited. `reason` is the error's code, `task` is "" for an outsider, `link` "" where none is meant."""
+
+    task: str
+    operation: str
+    link: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryRan:
+    """A query ended: `outcome` is `done` or the error's code. The text of the query is not told."""
+
+    task: str
+    links: tuple[str, ...]
+    rows: int
+    seconds: float
+    outcome: str = OUTCOME_DONE
+    span: Span | None = None
+
+
+# -- telemetry itself ------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkFailed:
+    """A sink raised on an event. `first` is true once for each sink."""
+
+    sink: str
+    event: str
+    error: str
+    first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpansLost:
+    """Spans could not be exported. `first` is true when this begins, and not again before an export succeeded."""
+
+    endpoint: str
+    spans: int
+    detail: str
+    first: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpansResumed:
+    """Spans are exported again; `lost` of them were not."""
+
+    endpoint: str
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLinesLost:
+    """Whoever reads the log was too slow for this many lines."""
+
+    lines: int
+
+
+Event = (
+    HomeStarted
+    | HomeDraining
+    | HomeStopped
+    | Recovered
+    | FileQuarantined
+    | StorageFailedEvent
+    | GroupSynced
+    | LoopLag
+    | RunBegan
+    | RunEnded
+    | TaskStarted
+    | TaskExited
+    | GenerationBegan
+    | GenerationEnded
+    | ValuePublished
+    | ValueDelivered
+    | ValueDropped
+    | RowsRejected
+    | SnapshotCommitted
+    | SnapshotRefused
+    | LinkLag
+    | GroupClosed
+    | ConnectionOpened
+    | ConnectionClosed
+    | CallRefused
+    | QueryRan
+    | SinkFailed
+    | SpansLost
+    | SpansResumed
+    | LogLinesLost
+)
+
+EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)

@@ -1,0 +1,4 @@
+"""For those who test: conformance suites of linkd's contracts, and stand-ins behind its own interfaces. Nothing here runs in production.
+
+May import all of linkd, and pytest where a module is a suite to inherit from; nothing of linkd imports it.
+"""

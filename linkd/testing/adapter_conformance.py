@@ -1,0 +1,203 @@
+"""What every adapter must do, as tests that an adapter's own test suite inherits.
+
+    class TestNatsSource(SourceConformance):
+        @pytest.fixture
+        def subject(self, ...) -> SourceSubject: ...
+
+The subject says what the source holds; the suite says what the contract (`linkd.plugin.contract`) makes of it. Needs pytest with
+pytest-asyncio in auto mode. An adapter that passes can be driven by the worker: surveyed, read, interrupted anywhere, read on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pytest
+
+from linkd.errors import DataFault, InvalidArgument, SourceChanged
+from linkd.plugin.contract import Adapter, LinkOptions, Role, Sink, SinkResult, Source, SourceBatch, Survey
+from linkd.plugin.rejects import REJECTS_SCHEMA
+
+
+@dataclass(frozen=True)
+class SourceSubject:
+    """A source under test.
+
+    `expected` is what it holds, in order, more than one batch of it and none of it rejected; `change` makes its stored bytes another
+    file of the same columns; `missing` are options of the same kind whose place does not exist.
+    """
+
+    adapter: Adapter
+    options: LinkOptions
+    expected: pa.Table
+    change: Callable[[], None]
+    missing: LinkOptions
+
+
+async def read_all(source: Source, survey: Survey, position: bytes | None = None) -> list[SourceBatch]:
+    """Every batch behind `position`, the reader closed."""
+    async with aclosing(source.read(survey, position)) as batches:
+        return [batch async for batch in batches]
+
+
+class SourceConformance:
+    """Inherit, and give the fixture `subject`."""
+
+    @pytest.fixture
+    def source(self, subject: SourceSubject) -> Source:
+        return subject.adapter.source(subject.options)
+
+    async def test_nothing_is_wrong_with_its_options(self, subject: SourceSubject) -> None:
+        assert subject.adapter.check(subject.options, Role.SOURCE) == []
+
+    async def test_two_surveys_agree(self, source: Source) -> None:
+        first, second = await source.survey(), await source.survey()
+        assert first == second
+        assert len(bytes.fromhex(first.digest)) == 32
+        assert first.schema.metadata is None
+
+    async def test_it_reads_what_it_holds_under_the_surveyed_schema(self, source: Source, subject: SourceSubject) -> None:
+        survey = await source.survey()
+        batches = await read_all(source, survey)
+        assert all(batch.data.schema.equals(survey.schema, check_metadata=True) for batch in batches)
+        assert pa.Table.from_batches([batch.data for batch in batches]).equals(subject.expected)
+        assert survey.rows in (None, subject.expected.num_rows)
+
+    async def test_only_the_last_batch_is_final(self, source: Source) -> None:
+        batches = await read_all(source, await source.survey())
+        assert len(batches) > 1, "the subject must hold more than one batch, or interruption is not tested"
+        assert [batch.final for batch in batches] == [False] * (len(batches) - 1) + [True]
+
+    async def test_rows_read_are_rows_published_and_rejected(self, source: Source) -> None:
+        published = rejected = 0
+        for batch in await read_all(source, await source.survey()):
+            published += batch.data.num_rows
+            if batch.rejects is not None:
+                assert batch.rejects.schema.equals(REJECTS_SCHEMA)
+                rejected += batch.rejects.num_rows
+            assert (batch.rows_read, batch.rows_rejected) == (published + rejected, rejected)
+
+    async def test_reading_on_behind_any_batch_gives_the_same_batches(self, source: Source) -> None:
+        survey = await source.survey()
+        batches = await read_all(source, survey)
+        for index, batch in enumerate(batches[:-1]):
+            rest = await read_all(source, await source.survey(), batch.position)
+            assert [summary(one) for one in rest] == [summary(one) for one in batches[index + 1 :]]
+
+    async def test_a_reader_may_be_closed_at_any_time(self, source: Source) -> None:
+        survey = await source.survey()
+        async with aclosing(source.read(survey, None)) as batches:
+            await anext(batches)
+        assert len(await read_all(source, survey)) > 1
+
+    async def test_another_content_is_not_read_as_the_surveyed_one(self, source: Source, subject: SourceSubject) -> None:
+        survey = await source.survey()
+        subject.change()
+        with pytest.raises(SourceChanged):
+            await read_all(source, survey)
+
+    async def test_a_position_means_nothing_in_another_content(self, source: Source, subject: SourceSubject) -> None:
+        position = (await read_all(source, await source.survey()))[0].position
+        subject.change()
+        with pytest.raises(SourceChanged):
+            await read_all(source, await source.survey(), position)
+
+    async def test_a_place_that_is_missing_is_named(self, subject: SourceSubject) -> None:
+        assert any(subject.missing.location in problem for problem in subject.adapter.check(subject.missing, Role.SOURCE))
+        with pytest.raises(InvalidArgument) as raised:
+            await subject.adapter.source(subject.missing).survey()
+        assert subject.missing.location in str(raised.value)
+
+
+def summary(batch: SourceBatch) -> tuple[object, ...]:
+    """All that must be equal in equal batches, in a form that compares and prints."""
+    rejects = None if batch.rejects is None else batch.rejects.to_pylist()
+    return (batch.data.to_pydict(), rejects, batch.rows_read, batch.rows_rejected, batch.final, dict(batch.attributes))
+
+
+@dataclass(frozen=True)
+class SinkSubject:
+    """A sink under test. `batches` are what it is given; `read_back` is what others see in its place, or `None` if they see nothing."""
+
+    adapter: Adapter
+    options: LinkOptions
+    batches: tuple[pa.RecordBatch, ...]
+    read_back: Callable[[], pa.Table | None]
+
+
+class SinkConformance:
+    """Inherit, and give the fixture `subject`."""
+
+    @pytest.fixture
+    def sink(self, subject: SinkSubject) -> Sink:
+        return subject.adapter.sink(subject.options)
+
+    async def test_nothing_is_wrong_with_its_options(self, subject: SinkSubject) -> None:
+        assert subject.adapter.check(subject.options, Role.SINK) == []
+
+    async def test_what_is_written_is_there_when_it_finished(self, sink: Sink, subject: SinkSubject) -> None:
+        result = await written(sink, subject)
+        expected = pa.Table.from_batches(subject.batches)
+        found = subject.read_back()
+        assert found is not None
+        assert found.equals(expected)
+        assert result.rows == expected.num_rows
+        assert result.size_bytes > 0
+        assert len(bytes.fromhex(result.digest)) == 32
+
+    async def test_nobody_sees_anything_before_it_finished(self, sink: Sink, subject: SinkSubject) -> None:
+        await sink.begin(subject.batches[0].schema)
+        await sink.write(subject.batches[0])
+        assert subject.read_back() is None
+        await sink.abort()
+
+    async def test_aborting_keeps_what_was_there(self, sink: Sink, subject: SinkSubject) -> None:
+        await written(sink, subject)
+        before = subject.read_back()
+        await sink.begin(subject.batches[0].schema)
+        await sink.write(subject.batches[0])
+        await sink.abort()
+        after = subject.read_back()
+        assert before is not None
+        assert after is not None
+        assert after.equals(before)
+
+    async def test_finishing_again_replaces(self, sink: Sink, subject: SinkSubject) -> None:
+        await written(sink, subject)
+        await written(sink, subject)
+        found = subject.read_back()
+        assert found is not None
+        assert found.num_rows == sum(batch.num_rows for batch in subject.batches)
+
+    async def test_equal_rows_make_equal_bytes(self, sink: Sink, subject: SinkSubject) -> None:
+        assert (await written(sink, subject)).digest == (await written(sink, subject)).digest
+
+    async def test_no_rows_still_have_columns(self, sink: Sink, subject: SinkSubject) -> None:
+        schema = subject.batches[0].schema
+        await sink.begin(schema)
+        assert (await sink.finish()).rows == 0
+        found = subject.read_back()
+        assert found is not None
+        assert found.schema.names == schema.names
+        assert found.num_rows == 0
+
+    async def test_rows_of_other_columns_are_refused(self, sink: Sink, subject: SinkSubject) -> None:
+        await sink.begin(subject.batches[0].schema)
+        with pytest.raises(DataFault):
+            await sink.write(pa.RecordBatch.from_pydict({"another_column": [1]}))
+        await sink.abort()
+
+    async def test_aborting_what_never_began_does_nothing(self, sink: Sink, subject: SinkSubject) -> None:
+        await sink.abort()
+        assert subject.read_back() is None
+
+
+async def written(sink: Sink, subject: SinkSubject) -> SinkResult:
+    """Give the subject's batches to the sink, from begin to finish."""
+    await sink.begin(subject.batches[0].schema)
+    for batch in subject.batches:
+        await sink.write(batch)
+    return await sink.finish()

@@ -1,0 +1,251 @@
+"""A file system in memory that loses power: `linkd.store.files.Files` for simulations.
+
+It keeps what is durable apart from what was only written. `crash(seed)` gives the file system as a power cut may leave
+it:
+
+  * of each file, every 512-byte sector is as one of the writes to it since the last sync left it, or as it was then:
+  the page cache holds
+    whole sectors, so a later write never lands without the earlier ones to the same sector; sectors are independent of
+    each other;
+  * its length is one of those it had since the last sync; what was never written is zeros;
+  * every creation, rename and deletion that its directory was not synced after has happened or not, independently.
+
+Power can also fail at a chosen call (`cut_power_after`), a call can be refused (`refuse`), and a bit can flip (`flip`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from linkd.errors import StateDamaged, StorageFailed
+from linkd.store.files import Bytes, File
+
+SECTOR_BYTES = 512
+
+
+@dataclass(slots=True)
+class _Node:
+    """A file: what programs see, what is durable, and the writes and lengths in between. A directory has no content."""
+
+    live: bytearray = field(default_factory=bytearray)
+    durable: bytes = b""
+    writes: list[tuple[int, bytes]] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    directory: bool = False
+
+    def write(self, data: bytes, offset: int) -> None:
+        if len(self.live) < offset + len(data):
+            self.live.extend(bytes(offset + len(data) - len(self.live)))
+            self.lengths.append(len(self.live))
+        self.live[offset : offset + len(data)] = data
+        self.writes.append((offset, data))
+
+    def truncate(self, length: int) -> None:
+        if length < len(self.live):
+            self.writes.append((length, bytes(len(self.live) - length)))
+            del self.live[length:]
+        else:
+            self.live.extend(bytes(length - len(self.live)))
+        self.lengths.append(length)
+
+    def sync(self) -> None:
+        self.durable = bytes(self.live)
+        self.writes.clear()
+        self.lengths.clear()
+
+    def survive(self, chance: random.Random) -> bytes:
+        """Durable content with a legal part of the rest."""
+        longest = max([len(self.durable), *self.lengths, *(offset + len(data) for offset, data in self.writes)])
+        content = bytearray(self.durable) + bytes(longest - len(self.durable))
+        pieces: dict[int, list[tuple[int, bytes]]] = {}
+        for offset, data in self.writes:
+            for at, piece in _sectors(offset, data):
+                pieces.setdefault(at // SECTOR_BYTES, []).append((at, piece))
+        for written in pieces.values():
+            for at, piece in written[: chance.randint(0, len(written))]:
+                content[at : at + len(piece)] = piece
+        length = chance.choice([len(self.durable), *self.lengths])
+        return bytes(content[:length])
+
+
+def _sectors(offset: int, data: bytes) -> list[tuple[int, bytes]]:
+    """The write cut where sectors begin."""
+    first = offset - offset % SECTOR_BYTES
+    pieces = []
+    for at in range(first, offset + len(data), SECTOR_BYTES):
+        start, end = max(at, offset), min(at + SECTOR_BYTES, offset + len(data))
+        pieces.append((start, data[start - offset : end - offset]))
+    return pieces
+
+
+@dataclass(frozen=True, slots=True)
+class _NameChange:
+    """A change of a directory: `node` is now under `name` (nothing is, if it is `None`) and no longer under `former`."""
+
+    name: Path
+    node: _Node | None
+    former: Path | None = None
+
+
+class FaultyFiles:
+    """A file system in memory; see the head of the file. Not for use by several threads at once."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, _Node] = {}
+        self._durable: dict[Path, _Node] = {}
+        self._changes: dict[Path, list[_NameChange]] = {}
+        self._calls_left: int | None = None
+        self._refused: dict[str, str] = {}
+        self.calls = 0
+
+    # -- faults ---------------------------------------------------------------------------------------------------------------------------
+
+    def cut_power_after(self, calls: int) -> None:
+        """Power fails at the `calls`-th call from now that would change something; that one and all after it raise `StorageFailed`."""
+        self._calls_left = calls
+
+    def refuse(self, operation: str, reason: str) -> None:
+        """From now on `operation` (write, sync, create, ...) raises `StorageFailed` with this reason."""
+        self._refused[operation] = reason
+
+    def flip(self, path: Path, offset: int, bit: int = 0) -> None:
+        """A bit of the medium changes, durably and unnoticed."""
+        node = self._names[path]
+        node.live[offset] ^= 1 << bit
+        node.sync()
+
+    def crash(self, seed: int) -> FaultyFiles:
+        """What another process finds after the power came back."""
+        chance = random.Random(seed)
+        names = dict(self._durable)
+        for changes in self._changes.values():
+            for change in changes:
+                if chance.random() < 0.5:
+                    continue
+                if change.former is not None:
+                    if names.get(change.former) is not change.node:
+                        continue
+                    del names[change.former]
+                if change.node is None:
+                    names.pop(change.name, None)
+                else:
+                    names[change.name] = change.node
+        after = FaultyFiles()
+        for path in sorted(names):
+            if path.parent in after._names or path.parent not in self._names:
+                node, old = _Node(directory=names[path].directory), names[path]
+                node.live = bytearray(old.survive(chance))
+                node.sync()
+                after._names[path] = node
+        after._durable = dict(after._names)
+        return after
+
+    def _step(self, operation: str, path: Path) -> None:
+        self.calls += 1
+        if operation in self._refused:
+            raise StorageFailed(f"cannot {operation} {path}: {self._refused[operation]}")
+        if self._calls_left is not None:
+            self._calls_left -= 1
+            if self._calls_left < 0:
+                raise StorageFailed(f"cannot {operation} {path}: power is cut")
+
+    def _power_cut_now(self) -> bool:
+        """Whether the very call at hand is the one in which power fails: it may have reached the medium in part."""
+        return self._calls_left == 0
+
+    # -- Files ----------------------------------------------------------------------------------------------------------------------------
+
+    def make_directory(self, path: Path) -> None:
+        if path not in self._names:
+            self._change("create", _NameChange(path, _Node(directory=True)))
+
+    def list(self, path: Path) -> list[str]:
+        return sorted(name.name for name in self._names if name.parent == path and name != path)
+
+    def create(self, path: Path) -> File:
+        if path in self._names:
+            raise StorageFailed(f"cannot create {path}: File exists")
+        if path.parent not in self._names:
+            raise StateDamaged(f"cannot create {path}: its directory is not there")
+        node = _Node()
+        self._change("create", _NameChange(path, node))
+        return _FaultyFile(self, path, node)
+
+    def open(self, path: Path, *, writable: bool = False) -> File:
+        return _FaultyFile(self, path, self._node(path))
+
+    def size(self, path: Path) -> int:
+        return len(self._node(path).live)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._change("rename", _NameChange(target, self._node(source), source))
+
+    def unlink(self, path: Path) -> None:
+        self._node(path)
+        self._change("delete", _NameChange(path, None))
+
+    def sync_directory(self, path: Path) -> None:
+        self._step("sync", path)
+        for change in self._changes.pop(path, []):
+            _apply(self._durable, change)
+
+    def _node(self, path: Path) -> _Node:
+        if path not in self._names:
+            raise StateDamaged(f"cannot open {path}: it is not there")
+        return self._names[path]
+
+    def _change(self, operation: str, change: _NameChange) -> None:
+        dying = self._power_cut_now()
+        if not dying:
+            self._step(operation, change.name)
+        _apply(self._names, change)
+        self._changes.setdefault(change.name.parent, []).append(change)
+        if dying:
+            self._step(operation, change.name)
+
+
+def _apply(names: dict[Path, _Node], change: _NameChange) -> None:
+    if change.former is not None:
+        names.pop(change.former, None)
+    if change.node is None:
+        names.pop(change.name, None)
+    else:
+        names[change.name] = change.node
+
+
+class _FaultyFile:
+    def __init__(self, files: FaultyFiles, path: Path, node: _Node) -> None:
+        self._files = files
+        self._path = path
+        self._node = node
+
+    def pread(self, length: int, offset: int) -> bytes:
+        return bytes(self._node.live[offset : offset + length])
+
+    def pwrite(self, data: Bytes, offset: int) -> None:
+        dying = self._files._power_cut_now()
+        if not dying:
+            self._files._step("write", self._path)
+        self._node.write(bytes(data), offset)
+        if dying:
+            self._files._step("write", self._path)
+
+    def pwritev(self, parts: Sequence[Bytes], offset: int) -> None:
+        self.pwrite(b"".join(parts), offset)
+
+    def datasync(self) -> None:
+        self._files._step("sync", self._path)
+        self._node.sync()
+
+    def truncate(self, length: int) -> None:
+        self._files._step("truncate", self._path)
+        self._node.truncate(length)
+
+    def size(self) -> int:
+        return len(self._node.live)
+
+    def close(self) -> None:
+        """Nothing to give back."""

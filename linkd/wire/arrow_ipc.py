@@ -1,0 +1,402 @@
+"""Arrow IPC messages without pyarrow: taken apart, checked, and stamped with metadata of our own.
+
+The encapsulated message (Apache Arrow columnar format, "Encapsulated message format"), little-endian:
+
+    0            4   continuation mark FF FF FF FF
+    4            4   n: length of the metadata, int32, a multiple of 8, padding included
+    8            n   metadata: a flatbuffer with root table Message
+    8 + n        m   body: the buffers of a record batch; m is Message.bodyLength, a multiple of 8
+
+A stream is a schema message, then record batch messages, then the end mark FF FF FF FF 00 00 00 00. Fields of the
+tables read here (Message.fbs and Schema.fbs), by index: Message 0 version, 1 header type, 2 header, 3 bodyLength, 4
+custom_metadata; RecordBatch 0 length, 1 nodes, 2 buffers, 3 compression; Schema 0 endianness; KeyValue 0 key, 1 value.
+
+A flatbuffer from a stranger is a web of offsets. Every read goes through `_Flatbuffer`, which checks that it lies
+inside the bytes; nothing follows an offset backwards except to a vtable, so reading ends. Whatever is wrong is
+`InvalidArgument`.
+
+Words: *metadata* is the flatbuffer with its padding, without the 8 bytes before it; *message* is all of it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from linkd import limits
+from linkd.errors import InvalidArgument
+
+CONTINUATION = b"\xff\xff\xff\xff"
+EOS = CONTINUATION + b"\x00\x00\x00\x00"
+PREFIX_BYTES = 8
+
+Bytes = bytes | bytearray | memoryview
+
+_SCHEMA, _DICTIONARY_BATCH, _RECORD_BATCH = 1, 2, 3
+_VERSIONS = (3, 4)
+"""MetadataVersion V4 (Arrow 0.8 to 0.17) and V5 (since 1.0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchInfo:
+    """What the metadata of a record batch message says, checked."""
+
+    rows: int
+    body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMessage:
+    """A record batch message of a stream. `message` is all of it (what linkd calls the payload); the others are parts of it."""
+
+    message: memoryview
+    metadata: bytes
+    body: memoryview
+    rows: int
+
+
+def prefix(metadata_bytes: int) -> bytes:
+    """The 8 bytes before metadata of this length."""
+    return CONTINUATION + metadata_bytes.to_bytes(4, "little")
+
+
+def metadata_length(head: Bytes) -> int:
+    """Length of the metadata behind the 8 bytes `head`; 0 is the end mark. Raises `InvalidArgument`."""
+    if len(head) < PREFIX_BYTES or bytes(head[:4]) != CONTINUATION:
+        raise InvalidArgument(
+            "this is not an Arrow IPC message: it does not begin with FF FF FF FF. "
+            "Send the IPC stream format (not the file format) of Arrow 0.15 or later"
+        )
+    length = int.from_bytes(head[4:PREFIX_BYTES], "little")
+    if length > limits.MESSAGE_METADATA_MAX_BYTES:
+        raise InvalidArgument(f"an Arrow IPC message has {length} bytes of metadata; at most {limits.MESSAGE_METADATA_MAX_BYTES} are taken")
+    if length % 8:
+        raise InvalidArgument(f"the metadata of an Arrow IPC message has {length} bytes, which is not a multiple of 8")
+    return length
+
+
+def schema_id(schema_message: Bytes) -> bytes:
+    """The 16 bytes that name a schema: XXH3-128 of its encapsulated message."""
+    import xxhash  # not among the client's dependencies, and only the home names schemas
+
+    return xxhash.xxh3_128_digest(schema_message)
+
+
+def check_schema(metadata: Bytes) -> None:
+    """Raises `InvalidArgument` unless this is the metadata of a little-endian schema."""
+    message = _message(metadata)
+    if message.header_type != _SCHEMA:
+        raise InvalidArgument(f"an Arrow IPC stream begins with its schema, this one with a {_kind(message.header_type)}")
+    if message.body_bytes:
+        raise InvalidArgument("an Arrow IPC schema message has no body, this one says that it has")
+    if message.header.int16(0, 0) != 0:
+        raise InvalidArgument("the Arrow data is big-endian; send little-endian data")
+
+
+def check_batch(metadata: Bytes, body_bytes: int | None = None) -> BatchInfo:
+    """Check the metadata of a record batch message; `body_bytes` is how long the body is, if known.
+
+    Every buffer must lie inside the body and start on 8 bytes, row counts must agree, and nothing may be compressed.
+    Says nothing of what the buffers hold. Raises `InvalidArgument`.
+    """
+    message = _message(metadata)
+    if message.header_type == _DICTIONARY_BATCH:
+        raise InvalidArgument(
+            "the Arrow data has dictionary-encoded columns, but values must stand alone: "
+            "send the decoded columns (in pyarrow: column.dictionary_decode())"
+        )
+    if message.header_type != _RECORD_BATCH:
+        raise InvalidArgument(f"expected an Arrow IPC record batch, got a {_kind(message.header_type)}")
+    if body_bytes is not None and message.body_bytes != body_bytes:
+        raise InvalidArgument(f"an Arrow record batch says that its body has {message.body_bytes} bytes, but it has {body_bytes}")
+    batch = message.header
+    if batch.table(3) is not None:
+        raise InvalidArgument("the Arrow data is compressed; send it uncompressed (in pyarrow: IpcWriteOptions(compression=None))")
+    rows = batch.int64(0, 0)
+    if rows < 0:
+        raise InvalidArgument(f"an Arrow record batch says that it has {rows} rows")
+    _check_nodes(batch.structs(1, 16), rows)
+    _check_buffers(batch.structs(2, 16), message.body_bytes)
+    return BatchInfo(rows, message.body_bytes)
+
+
+def read_message(message: Bytes) -> BatchMessage:
+    """Take one encapsulated record batch message apart and check it. No bytes of the body are copied. Raises `InvalidArgument`."""
+    view = memoryview(message).toreadonly()
+    found = _take(view, 0)
+    if found is None or found.end != len(view):
+        raise InvalidArgument("expected one Arrow IPC record batch message and nothing behind it")
+    return found.batch()
+
+
+def read_stream(data: Bytes) -> tuple[bytes, list[BatchMessage]]:
+    """Split an Arrow IPC stream: its encapsulated schema message and its record batches, all checked, none copied.
+
+    The end mark may be missing; nothing may follow it. Raises `InvalidArgument`.
+    """
+    view = memoryview(data).toreadonly()
+    first = _take(view, 0)
+    if first is None:
+        raise InvalidArgument("the Arrow IPC stream is empty: it has no schema")
+    check_schema(first.metadata)
+    batches: list[BatchMessage] = []
+    at = first.end
+    while (taken := _take(view, at)) is not None:
+        batches.append(taken.batch())
+        at = taken.end
+    if at + len(EOS) < len(view):
+        raise InvalidArgument(f"{len(view) - at - len(EOS)} bytes follow the end mark of the Arrow IPC stream; send one stream at a time")
+    return bytes(view[: first.end]), batches
+
+
+def custom_metadata(metadata: Bytes) -> dict[str, str]:
+    """The message's custom metadata. Raises `InvalidArgument`."""
+    found: dict[str, str] = {}
+    room = len(metadata)
+    for entry in _message(metadata).root.tables(4):
+        key, value = entry.string(0), entry.string(1)
+        room -= len(key) + len(value)
+        if room < 0:  # many entries that share one long string would make gigabytes of a megabyte
+            raise InvalidArgument("the custom metadata of an Arrow IPC message overlaps itself")
+        try:
+            found[key.decode()] = value.decode()
+        except UnicodeDecodeError as problem:
+            raise InvalidArgument("the custom metadata of an Arrow IPC message is not UTF-8") from problem
+    return found
+
+
+def stamp(metadata: bytes, custom: Mapping[str, str], padded_to: int | None = None) -> bytes:
+    """Message metadata with `custom` added to its custom metadata; the body stays as it is.
+
+    A new root table is put before the old flatbuffer, and its `header` points into it; so the old bytes are the tail of
+    the result, unchanged (`unstamp`). What the message had of its own is kept, except keys that `custom` has too. With
+    `padded_to` the result has exactly that length (a multiple of 8). Raises `InvalidArgument`.
+    """
+    old = _message(metadata)
+    if len(metadata) % 8:
+        raise InvalidArgument(f"metadata of {len(metadata)} bytes is not a multiple of 8")
+    entries = {**custom_metadata(metadata), **custom}
+    front = _front(old, entries, padded_to - len(metadata) if padded_to is not None else None)
+    return front + metadata
+
+
+def unstamp(stamped: Bytes, metadata_bytes: int) -> bytes:
+    """The metadata of this length that `stamp` was given."""
+    if not 0 < metadata_bytes <= len(stamped):
+        raise InvalidArgument(f"stamped metadata of {len(stamped)} bytes cannot hold {metadata_bytes}")
+    return bytes(stamped[len(stamped) - metadata_bytes :])
+
+
+_VTABLE = struct.Struct("<7H")
+"""Its own length, the table's length, and where each of the 5 fields lies in the table."""
+_TABLE = struct.Struct("<iIqIhBx")
+"""vtable distance, header, bodyLength, custom_metadata, version, header type, pad: 24 bytes, bodyLength on 8."""
+
+
+def _front(old: _MessageView, entries: Mapping[str, str], length: int | None) -> bytes:
+    """The bytes before the old flatbuffer: root offset, vtable, Message table, vector of KeyValue tables, their strings.
+
+    Where things lie: 0 root offset, 8 vtable, 24 table (its bodyLength at 32), 48 vector.
+    """
+    table_at, vtable_at, vector_at = 24, 8, 48
+    vector = bytearray(struct.pack("<I", len(entries)) + bytes(4 * len(entries)))
+    for index, (key, value) in enumerate(sorted(entries.items())):
+        struct.pack_into("<I", vector, 4 + 4 * index, _append_key_value(vector, key, value) - (4 + 4 * index))
+    size = -(-(vector_at + len(vector)) // 8) * 8
+    if length is not None:
+        if length % 8 or length < size:
+            raise InvalidArgument(f"the stamp needs {size} bytes and a multiple of 8, {length} are there for it")
+        size = length
+    front = bytearray(size)
+    struct.pack_into("<I", front, 0, table_at)
+    # Field i of the table lies at the i-th of these distances from its start: version, header type, header, bodyLength,
+    # custom_metadata.
+    _VTABLE.pack_into(front, vtable_at, _VTABLE.size, _TABLE.size, 20, 22, 4, 8, 16)
+    _TABLE.pack_into(
+        front,
+        table_at,
+        table_at - vtable_at,
+        size + old.header.at - (table_at + 4),
+        old.body_bytes,
+        vector_at - (table_at + 16),
+        old.version,
+        old.header_type,
+    )
+    front[vector_at : vector_at + len(vector)] = vector
+    return bytes(front)
+
+
+def _append_key_value(vector: bytearray, key: str, value: str) -> int:
+    """Append a KeyValue table and its strings to `vector`, which starts on 8 bytes; returns where the table begins."""
+    vector += bytes(-len(vector) % 4)
+    vtable_at = len(vector)
+    vector += struct.pack("<4H", 8, 12, 4, 8)
+    table_at = len(vector)
+    vector += struct.pack("<iII", table_at - vtable_at, 0, 0)
+    for slot, text in ((table_at + 4, key), (table_at + 8, value)):
+        vector += bytes(-len(vector) % 4)
+        struct.pack_into("<I", vector, slot, len(vector) - slot)
+        data = text.encode()
+        vector += struct.pack("<I", len(data)) + data + b"\x00"
+    return table_at
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A message cut out of a stream: [start, end) of `view`."""
+
+    view: memoryview
+    start: int
+    end: int
+    metadata: bytes
+    body_at: int
+
+    def batch(self) -> BatchMessage:
+        body = self.view[self.body_at : self.end]
+        info = check_batch(self.metadata, len(body))
+        return BatchMessage(self.view[self.start : self.end], self.metadata, body, info.rows)
+
+
+def _take(view: memoryview, at: int) -> _Taken | None:
+    """The message at `at`, or `None` at the end mark or the end of the bytes."""
+    if at == len(view):
+        return None
+    length = metadata_length(view[at : at + PREFIX_BYTES])
+    if length == 0:
+        return None
+    body_at = at + PREFIX_BYTES + length
+    if body_at > len(view):
+        raise InvalidArgument(f"the Arrow IPC stream ends inside a message: {body_at - len(view)} bytes of metadata are missing")
+    metadata = bytes(view[at + PREFIX_BYTES : body_at])
+    end = body_at + _message(metadata).body_bytes
+    if end > len(view):
+        raise InvalidArgument(f"the Arrow IPC stream ends inside a message: {end - len(view)} bytes of its body are missing")
+    return _Taken(view, at, end, metadata, body_at)
+
+
+def _check_nodes(nodes: memoryview, rows: int) -> None:
+    first = True
+    for length, nulls in struct.iter_unpack("<qq", nodes):
+        if not 0 <= nulls <= length:
+            raise InvalidArgument(f"a column of an Arrow record batch says that {nulls} of {length} rows are null")
+        if first and length != rows:
+            raise InvalidArgument(f"an Arrow record batch of {rows} rows has a column of {length}")
+        first = False
+
+
+def _check_buffers(buffers: memoryview, body_bytes: int) -> None:
+    for offset, length in struct.iter_unpack("<qq", buffers):
+        # Python's integers do not overflow, so the sum is the sum.
+        if offset < 0 or length < 0 or offset + length > body_bytes:
+            raise InvalidArgument(f"a buffer of an Arrow record batch [{offset}, +{length}) is outside its body of {body_bytes} bytes")
+        if offset % 8:
+            raise InvalidArgument(f"a buffer of an Arrow record batch starts at {offset}, which is not a multiple of 8")
+
+
+def _kind(header_type: int) -> str:
+    names = ("message without content", "schema", "dictionary batch", "record batch", "tensor", "sparse tensor")
+    return names[header_type] if header_type < len(names) else f"message of kind {header_type}"
+
+
+@dataclass(frozen=True, slots=True)
+class _MessageView:
+    """The root table of a message and what every reader of it wants."""
+
+    root: _Table
+    header: _Table
+    header_type: int
+    version: int
+    body_bytes: int
+
+
+def _message(metadata: Bytes) -> _MessageView:
+    data = _Flatbuffer(memoryview(metadata))
+    root = _Table(data, data.uint32(0))
+    version, header_type = root.int16(0, 0), root.uint8(1, 0)
+    header, body_bytes = root.table(2), root.int64(3, 0)
+    if version not in _VERSIONS:
+        raise InvalidArgument(f"the Arrow IPC metadata version is V{version + 1}; linkd reads V4 and V5")
+    if header is None:
+        raise InvalidArgument("an Arrow IPC message has no header")
+    if body_bytes < 0 or body_bytes % 8:
+        raise InvalidArgument(f"an Arrow IPC message says that its body has {body_bytes} bytes")
+    return _MessageView(root, header, header_type, version, body_bytes)
+
+
+class _Flatbuffer:
+    """Bytes in which every read is checked to lie inside."""
+
+    __slots__ = ("_view",)
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view.cast("B")
+
+    def slice(self, at: int, length: int) -> memoryview:
+        if at < 0 or length < 0 or at + length > len(self._view):
+            raise InvalidArgument(f"the metadata of an Arrow IPC message is damaged: it points to {at}, but has {len(self._view)} bytes")
+        return self._view[at : at + length]
+
+    def integer(self, at: int, length: int, signed: bool = False) -> int:
+        return int.from_bytes(self.slice(at, length), "little", signed=signed)
+
+    def uint32(self, at: int) -> int:
+        return self.integer(at, 4)
+
+
+class _Table:
+    """A flatbuffer table at `at`. Fields are asked for by index; a field that is absent has its default."""
+
+    __slots__ = ("_data", "_vtable", "at")
+
+    def __init__(self, data: _Flatbuffer, at: int) -> None:
+        self._data = data
+        self.at = at
+        vtable_at = at - data.integer(at, 4, signed=True)
+        self._vtable = data.slice(vtable_at, data.integer(vtable_at, 2))
+
+    def _field(self, index: int) -> int | None:
+        slot = 4 + 2 * index
+        if slot + 2 > len(self._vtable):
+            return None
+        distance = int.from_bytes(self._vtable[slot : slot + 2], "little")
+        return self.at + distance if distance else None
+
+    def _scalar(self, index: int, default: int, length: int, signed: bool) -> int:
+        at = self._field(index)
+        return default if at is None else self._data.integer(at, length, signed)
+
+    def uint8(self, index: int, default: int) -> int:
+        return self._scalar(index, default, 1, signed=False)
+
+    def int16(self, index: int, default: int) -> int:
+        return self._scalar(index, default, 2, signed=True)
+
+    def int64(self, index: int, default: int) -> int:
+        return self._scalar(index, default, 8, signed=True)
+
+    def table(self, index: int) -> _Table | None:
+        at = self._field(index)
+        return None if at is None else _Table(self._data, at + self._data.uint32(at))
+
+    def _vector(self, index: int, item_bytes: int) -> tuple[int, int]:
+        """Where the items of a vector begin, and how many there are; all of them are inside."""
+        field = self._field(index)
+        if field is None:
+            return 0, 0
+        at = field + self._data.uint32(field)
+        count = self._data.uint32(at)
+        self._data.slice(at + 4, count * item_bytes)
+        return at + 4, count
+
+    def structs(self, index: int, item_bytes: int) -> memoryview:
+        at, count = self._vector(index, item_bytes)
+        return self._data.slice(at, count * item_bytes)
+
+    def tables(self, index: int) -> list[_Table]:
+        at, count = self._vector(index, 4)
+        return [_Table(self._data, slot + self._data.uint32(slot)) for slot in range(at, at + 4 * count, 4)]
+
+    def string(self, index: int) -> bytes:
+        at, length = self._vector(index, 1)
+        return bytes(self._data.slice(at, length))

@@ -1,0 +1,270 @@
+"""Records of the model <-> bytes of a journal frame. The format is `proto/linkd/store/v1/frame.proto`; this file only translates.
+
+Field names of records and messages are the same, so a table of the fields that need a word of translation is all there
+is. An envelope is encoded by itself (`encode_envelope`): the journal and the catalog keep the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+
+from linkd.errors import InvalidArgument, StateDamaged, StateForeign
+from linkd.model import records as model
+from linkd.model.records import Record
+from linkd.model.values import Envelope, Parent, Place, PlaceKind, Position, Producer
+from linkd.wire.store_v1 import frame_pb2 as pb
+
+_Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+
+
+def encode_envelope(envelope: Envelope) -> bytes:
+    """The envelope's bytes, as journal and catalog keep them. Raises `InvalidArgument` for a field outside its range."""
+    try:
+        return _envelope_message(envelope).SerializeToString(deterministic=True)
+    except (ValueError, TypeError) as problem:
+        raise InvalidArgument(f"value {envelope.name}: its envelope cannot be encoded: {problem}") from problem
+
+
+def decode_envelope(data: bytes) -> Envelope:
+    """What `encode_envelope` took. Raises `StateDamaged`."""
+    message = pb.Envelope()
+    try:
+        message.ParseFromString(data)
+    except DecodeError as problem:
+        raise StateDamaged(f"an envelope of {len(data)} bytes cannot be read: {problem}") from problem
+    return _envelope_of(message)
+
+
+def encode_frame(records: Sequence[Record], envelopes: Sequence[bytes] = ()) -> bytes:
+    """The bytes of a frame's records. `envelopes`: those of its values in order, if the caller has encoded them already.
+
+    Raises `InvalidArgument` for a field outside its range (a negative sequence, a number above 64 bits).
+    """
+    ready = iter(envelopes)
+    frame = pb.Frame()
+    for record in records:
+        try:
+            if isinstance(record, model.ValueStored):
+                envelope = next(ready, None) or encode_envelope(record.envelope)
+                message: Message = pb.ValueStored(envelope=envelope, place=_place_message(record.place))
+                kind = "value_stored"
+            else:
+                layout = _LAYOUTS[type(record)]
+                kind, message = layout.kind, layout.encode(record)
+            getattr(frame.records.add(), kind).CopyFrom(message)
+        except (ValueError, TypeError) as problem:
+            raise InvalidArgument(f"a {type(record).__name__} cannot be encoded: {problem}") from problem
+    return frame.SerializeToString(deterministic=True)
+
+
+def decode_frame(data: bytes, journal_file: int = 0, payload_offset: int = 0) -> tuple[Record, ...]:
+    """The records of a frame. `journal_file` and `payload_offset` say where the frame's payload bytes lie, for places in the journal.
+
+    Raises `StateDamaged` if the bytes are no frame and `StateForeign` if they hold what this version does not know.
+    """
+    frame = pb.Frame()
+    try:
+        frame.ParseFromString(data)
+    except DecodeError as problem:
+        raise StateDamaged(f"a journal frame of {len(data)} bytes cannot be read: {problem}") from problem
+    found: list[Record] = []
+    for record in frame.records:
+        kind = record.WhichOneof("kind")
+        if kind is None:
+            raise StateForeign(
+                "the journal holds a record that this version of linkd does not know: a later version wrote it. Use that version"
+            )
+        message = getattr(record, kind)
+        if kind == "value_stored":
+            place = _place_of(message.place, journal_file, payload_offset)
+            found.append(model.ValueStored(decode_envelope(message.envelope), place))
+        else:
+            found.append(_LAYOUT_OF_KIND[kind].decode(message))
+    return tuple(found)
+
+
+def _envelope_message(envelope: Envelope) -> pb.Envelope:
+    producer = envelope.producer
+    return pb.Envelope(
+        id=envelope.id,
+        link=envelope.link,
+        incarnation=envelope.position.incarnation,
+        sequence=envelope.position.sequence,
+        generation=envelope.generation,
+        rows=envelope.rows,
+        size_bytes=envelope.size_bytes,
+        payload_xxh3=envelope.payload_xxh3,
+        schema_id=envelope.schema_id,
+        created_at_ns=envelope.created_at_ns,
+        task=envelope.task,
+        task_version=envelope.task_version,
+        attempt=envelope.attempt,
+        parents=[_parent_message(parent) for parent in envelope.parents],
+        producer=pb.Producer(id=producer.id, epoch=producer.epoch, sequence=producer.sequence),
+        traceparent=envelope.traceparent,
+        attributes=dict(envelope.attributes),
+    )
+
+
+def _envelope_of(message: pb.Envelope) -> Envelope:
+    producer = message.producer
+    return Envelope(
+        id=message.id,
+        link=message.link,
+        position=Position(message.incarnation, message.sequence),
+        generation=message.generation,
+        rows=message.rows,
+        size_bytes=message.size_bytes,
+        schema_id=message.schema_id,
+        payload_xxh3=message.payload_xxh3,
+        created_at_ns=message.created_at_ns,
+        task=message.task,
+        task_version=message.task_version,
+        attempt=message.attempt,
+        parents=tuple(_parent_of(parent) for parent in message.parents),
+        producer=Producer(producer.id, producer.epoch, producer.sequence),
+        traceparent=message.traceparent,
+        attributes=dict(message.attributes),
+    )
+
+
+def _parent_message(parent: Parent) -> pb.Parent:
+    return pb.Parent(
+        link=parent.link,
+        incarnation=parent.incarnation,
+        generation=parent.generation,
+        first_sequence=parent.first_sequence,
+        last_sequence=parent.last_sequence,
+    )
+
+
+def _parent_of(message: pb.Parent) -> Parent:
+    return Parent(message.link, message.incarnation, message.generation, message.first_sequence, message.last_sequence)
+
+
+def _place_message(place: Place) -> pb.Place:
+    return pb.Place(
+        kind=_PLACE_KINDS[place.kind],
+        file=place.file,
+        offset=place.offset,
+        size_bytes=place.size_bytes,
+        metadata_bytes=place.metadata_bytes,
+        body_bytes=place.body_bytes,
+    )
+
+
+def _place_of(message: pb.Place, journal_file: int, payload_offset: int) -> Place:
+    try:
+        kind = PlaceKind(message.kind)
+    except ValueError as problem:
+        raise StateForeign(f"the journal names a kind of place ({message.kind}) that this version of linkd does not know") from problem
+    file, offset = message.file, message.offset
+    if kind is PlaceKind.JOURNAL:
+        file, offset = file + journal_file, offset + payload_offset
+    return Place(kind, file, offset, message.size_bytes, message.metadata_bytes, message.body_bytes)
+
+
+def _output_message(output: model.OutputRange) -> pb.OutputRange:
+    return pb.OutputRange(
+        link=output.link,
+        incarnation=output.incarnation,
+        generation=output.generation,
+        first_sequence=output.first_sequence,
+        last_sequence=output.last_sequence,
+    )
+
+
+def _output_of(message: pb.OutputRange) -> model.OutputRange:
+    return model.OutputRange(message.link, message.incarnation, message.generation, message.first_sequence, message.last_sequence)
+
+
+def _end_of(number: int) -> model.GenerationEnd:
+    try:
+        return model.GenerationEnd(number)
+    except ValueError as problem:
+        raise StateForeign(f"the journal ends a generation in a way ({number}) that this version of linkd does not know") from problem
+
+
+_PLACE_KINDS = {PlaceKind.JOURNAL: pb.Place.KIND_JOURNAL, PlaceKind.SEGMENT: pb.Place.KIND_SEGMENT}
+_ENDS = {model.GenerationEnd.SEALED: pb.GenerationEnded.END_SEALED, model.GenerationEnd.ABANDONED: pb.GenerationEnded.END_ABANDONED}
+
+_MAP: _Codec = (dict, dict)
+_PARENTS: _Codec = (
+    lambda parents: [_parent_message(parent) for parent in parents],
+    lambda messages: tuple(_parent_of(message) for message in messages),
+)
+_OUTPUTS: _Codec = (
+    lambda outputs: [_output_message(output) for output in outputs],
+    lambda messages: tuple(_output_of(message) for message in messages),
+)
+_POSITION: _Codec = (
+    lambda position: pb.Position(incarnation=position.incarnation, sequence=position.sequence),
+    lambda message: Position(message.incarnation, message.sequence),
+)
+_RANGES: _Codec = (
+    lambda ranges: [pb.SequenceRange(first=first, last=last) for first, last in ranges],
+    lambda messages: tuple((message.first, message.last) for message in messages),
+)
+_END: _Codec = (lambda end: _ENDS[end], _end_of)
+
+
+class _Layout:
+    """How one record class and its message translate: fields of the same name, some through a codec."""
+
+    def __init__(self, kind: str, record: type[Any], message: type[Any], **codecs: _Codec) -> None:
+        self.kind = kind
+        self.record = record
+        self._message = message
+        self._fields = tuple((field.name, codecs.get(field.name)) for field in dataclasses.fields(record))
+
+    def encode(self, record: object) -> Message:
+        values = {}
+        for name, codec in self._fields:
+            value = getattr(record, name)
+            values[name] = value if codec is None else codec[0](value)
+        message: Message = self._message(**values)
+        return message
+
+    def decode(self, message: Message) -> Any:
+        values = []
+        for name, codec in self._fields:
+            value = getattr(message, name)
+            values.append(value if codec is None else codec[1](value))
+        return self.record(*values)
+
+
+_LAYOUT_OF_KIND: Mapping[str, _Layout] = {
+    layout.kind: layout
+    for layout in (
+        _Layout("run_began", model.RunBegan, pb.RunBegan, fingerprint=_MAP),
+        _Layout("run_ended", model.RunEnded, pb.RunEnded),
+        _Layout("link_opened", model.LinkOpened, pb.LinkOpened),
+        _Layout("schema_kept", model.SchemaKept, pb.SchemaKept),
+        _Layout("generation_began", model.GenerationBegan, pb.GenerationBegan, inputs=_PARENTS),
+        _Layout("generation_ended", model.GenerationEnded, pb.GenerationEnded, end=_END),
+        _Layout("generation_reopened", model.GenerationReopened, pb.GenerationReopened),
+        _Layout("task_began", model.TaskBegan, pb.TaskBegan, inputs=_MAP, outputs=_MAP),
+        _Layout("task_ended", model.TaskEnded, pb.TaskEnded),
+        _Layout("snapshot_leased", model.SnapshotLeased, pb.SnapshotLeased, portions=_PARENTS),
+        _Layout(
+            "snapshot_committed",
+            model.SnapshotCommitted,
+            pb.SnapshotCommitted,
+            portions=_PARENTS,
+            outputs=_OUTPUTS,
+            attributes=_MAP,
+        ),
+        _Layout("policy_saved", model.PolicySaved, pb.PolicySaved),
+        _Layout("group_opened", model.GroupOpened, pb.GroupOpened),
+        _Layout("group_moved", model.GroupMoved, pb.GroupMoved, ahead=_RANGES),
+        _Layout("group_leased", model.GroupLeased, pb.GroupLeased, position=_POSITION),
+        _Layout("source_moved", model.SourceMoved, pb.SourceMoved, attributes=_MAP),
+        _Layout("digest_known", model.DigestKnown, pb.DigestKnown, position=_POSITION),
+        _Layout("dropped", model.Dropped, pb.Dropped),
+    )
+}
+_LAYOUTS: Mapping[type[Any], _Layout] = {layout.record: layout for layout in _LAYOUT_OF_KIND.values()}

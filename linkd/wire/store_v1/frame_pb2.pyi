@@ -1,0 +1,488 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Frame(_message.Message):
+    __slots__ = ("records",)
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[Record]
+    def __init__(self, records: _Optional[_Iterable[_Union[Record, _Mapping]]] = ...) -> None: ...
+
+class Record(_message.Message):
+    __slots__ = ("run_began", "run_ended", "link_opened", "schema_kept", "generation_began", "generation_ended", "generation_reopened", "task_began", "task_ended", "value_stored", "snapshot_leased", "snapshot_committed", "policy_saved", "group_opened", "group_moved", "group_leased", "source_moved", "digest_known", "dropped")
+    RUN_BEGAN_FIELD_NUMBER: _ClassVar[int]
+    RUN_ENDED_FIELD_NUMBER: _ClassVar[int]
+    LINK_OPENED_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_KEPT_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_BEGAN_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_ENDED_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_REOPENED_FIELD_NUMBER: _ClassVar[int]
+    TASK_BEGAN_FIELD_NUMBER: _ClassVar[int]
+    TASK_ENDED_FIELD_NUMBER: _ClassVar[int]
+    VALUE_STORED_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_LEASED_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    POLICY_SAVED_FIELD_NUMBER: _ClassVar[int]
+    GROUP_OPENED_FIELD_NUMBER: _ClassVar[int]
+    GROUP_MOVED_FIELD_NUMBER: _ClassVar[int]
+    GROUP_LEASED_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_MOVED_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    run_began: RunBegan
+    run_ended: RunEnded
+    link_opened: LinkOpened
+    schema_kept: SchemaKept
+    generation_began: GenerationBegan
+    generation_ended: GenerationEnded
+    generation_reopened: GenerationReopened
+    task_began: TaskBegan
+    task_ended: TaskEnded
+    value_stored: ValueStored
+    snapshot_leased: SnapshotLeased
+    snapshot_committed: SnapshotCommitted
+    policy_saved: PolicySaved
+    group_opened: GroupOpened
+    group_moved: GroupMoved
+    group_leased: GroupLeased
+    source_moved: SourceMoved
+    digest_known: DigestKnown
+    dropped: Dropped
+    def __init__(self, run_began: _Optional[_Union[RunBegan, _Mapping]] = ..., run_ended: _Optional[_Union[RunEnded, _Mapping]] = ..., link_opened: _Optional[_Union[LinkOpened, _Mapping]] = ..., schema_kept: _Optional[_Union[SchemaKept, _Mapping]] = ..., generation_began: _Optional[_Union[GenerationBegan, _Mapping]] = ..., generation_ended: _Optional[_Union[GenerationEnded, _Mapping]] = ..., generation_reopened: _Optional[_Union[GenerationReopened, _Mapping]] = ..., task_began: _Optional[_Union[TaskBegan, _Mapping]] = ..., task_ended: _Optional[_Union[TaskEnded, _Mapping]] = ..., value_stored: _Optional[_Union[ValueStored, _Mapping]] = ..., snapshot_leased: _Optional[_Union[SnapshotLeased, _Mapping]] = ..., snapshot_committed: _Optional[_Union[SnapshotCommitted, _Mapping]] = ..., policy_saved: _Optional[_Union[PolicySaved, _Mapping]] = ..., group_opened: _Optional[_Union[GroupOpened, _Mapping]] = ..., group_moved: _Optional[_Union[GroupMoved, _Mapping]] = ..., group_leased: _Optional[_Union[GroupLeased, _Mapping]] = ..., source_moved: _Optional[_Union[SourceMoved, _Mapping]] = ..., digest_known: _Optional[_Union[DigestKnown, _Mapping]] = ..., dropped: _Optional[_Union[Dropped, _Mapping]] = ...) -> None: ...
+
+class Parent(_message.Message):
+    __slots__ = ("link", "incarnation", "generation", "first_sequence", "last_sequence")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    incarnation: int
+    generation: int
+    first_sequence: int
+    last_sequence: int
+    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ...) -> None: ...
+
+class Position(_message.Message):
+    __slots__ = ("incarnation", "sequence")
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    incarnation: int
+    sequence: int
+    def __init__(self, incarnation: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class Producer(_message.Message):
+    __slots__ = ("id", "epoch", "sequence")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    epoch: int
+    sequence: int
+    def __init__(self, id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class Envelope(_message.Message):
+    __slots__ = ("id", "link", "incarnation", "sequence", "generation", "rows", "size_bytes", "payload_xxh3", "schema_id", "created_at_ns", "task", "task_version", "attempt", "parents", "producer", "traceparent", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_XXH3_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    TASK_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    PARENTS_FIELD_NUMBER: _ClassVar[int]
+    PRODUCER_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    link: str
+    incarnation: int
+    sequence: int
+    generation: int
+    rows: int
+    size_bytes: int
+    payload_xxh3: int
+    schema_id: bytes
+    created_at_ns: int
+    task: str
+    task_version: str
+    attempt: int
+    parents: _containers.RepeatedCompositeFieldContainer[Parent]
+    producer: Producer
+    traceparent: str
+    attributes: _containers.ScalarMap[str, str]
+    def __init__(self, id: _Optional[bytes] = ..., link: _Optional[str] = ..., incarnation: _Optional[int] = ..., sequence: _Optional[int] = ..., generation: _Optional[int] = ..., rows: _Optional[int] = ..., size_bytes: _Optional[int] = ..., payload_xxh3: _Optional[int] = ..., schema_id: _Optional[bytes] = ..., created_at_ns: _Optional[int] = ..., task: _Optional[str] = ..., task_version: _Optional[str] = ..., attempt: _Optional[int] = ..., parents: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ..., producer: _Optional[_Union[Producer, _Mapping]] = ..., traceparent: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Place(_message.Message):
+    __slots__ = ("kind", "file", "offset", "size_bytes", "metadata_bytes", "body_bytes")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[Place.Kind]
+        KIND_JOURNAL: _ClassVar[Place.Kind]
+        KIND_SEGMENT: _ClassVar[Place.Kind]
+    KIND_UNSPECIFIED: Place.Kind
+    KIND_JOURNAL: Place.Kind
+    KIND_SEGMENT: Place.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    METADATA_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BODY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    kind: Place.Kind
+    file: int
+    offset: int
+    size_bytes: int
+    metadata_bytes: int
+    body_bytes: int
+    def __init__(self, kind: _Optional[_Union[Place.Kind, str]] = ..., file: _Optional[int] = ..., offset: _Optional[int] = ..., size_bytes: _Optional[int] = ..., metadata_bytes: _Optional[int] = ..., body_bytes: _Optional[int] = ...) -> None: ...
+
+class RunBegan(_message.Message):
+    __slots__ = ("epoch", "run_id", "began_at_ns", "fresh", "fingerprint", "reason", "traceparent")
+    class FingerprintEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    FRESH_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    run_id: str
+    began_at_ns: int
+    fresh: bool
+    fingerprint: _containers.ScalarMap[str, str]
+    reason: str
+    traceparent: str
+    def __init__(self, epoch: _Optional[int] = ..., run_id: _Optional[str] = ..., began_at_ns: _Optional[int] = ..., fresh: bool = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., reason: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
+
+class RunEnded(_message.Message):
+    __slots__ = ("epoch", "outcome", "ended_at_ns")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    outcome: str
+    ended_at_ns: int
+    def __init__(self, epoch: _Optional[int] = ..., outcome: _Optional[str] = ..., ended_at_ns: _Optional[int] = ...) -> None: ...
+
+class LinkOpened(_message.Message):
+    __slots__ = ("link", "incarnation", "first_sequence", "created_at_ns")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    incarnation: int
+    first_sequence: int
+    created_at_ns: int
+    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., created_at_ns: _Optional[int] = ...) -> None: ...
+
+class SchemaKept(_message.Message):
+    __slots__ = ("link", "schema_id", "schema", "declared")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_ID_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    DECLARED_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    schema_id: bytes
+    schema: bytes
+    declared: bool
+    def __init__(self, link: _Optional[str] = ..., schema_id: _Optional[bytes] = ..., schema: _Optional[bytes] = ..., declared: bool = ...) -> None: ...
+
+class GenerationBegan(_message.Message):
+    __slots__ = ("link", "generation", "incarnation", "first_sequence", "task", "task_version", "inputs")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    TASK_VERSION_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    generation: int
+    incarnation: int
+    first_sequence: int
+    task: str
+    task_version: str
+    inputs: _containers.RepeatedCompositeFieldContainer[Parent]
+    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., incarnation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., task: _Optional[str] = ..., task_version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ...) -> None: ...
+
+class GenerationEnded(_message.Message):
+    __slots__ = ("link", "generation", "end", "last_sequence", "reason")
+    class End(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        END_UNSPECIFIED: _ClassVar[GenerationEnded.End]
+        END_SEALED: _ClassVar[GenerationEnded.End]
+        END_ABANDONED: _ClassVar[GenerationEnded.End]
+    END_UNSPECIFIED: GenerationEnded.End
+    END_SEALED: GenerationEnded.End
+    END_ABANDONED: GenerationEnded.End
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    generation: int
+    end: GenerationEnded.End
+    last_sequence: int
+    reason: str
+    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., end: _Optional[_Union[GenerationEnded.End, str]] = ..., last_sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class GenerationReopened(_message.Message):
+    __slots__ = ("link", "generation")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    generation: int
+    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ...) -> None: ...
+
+class TaskBegan(_message.Message):
+    __slots__ = ("task", "execution", "version", "inputs", "outputs")
+    class InputsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class OutputsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    execution: int
+    version: str
+    inputs: _containers.ScalarMap[str, int]
+    outputs: _containers.ScalarMap[str, int]
+    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., version: _Optional[str] = ..., inputs: _Optional[_Mapping[str, int]] = ..., outputs: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class TaskEnded(_message.Message):
+    __slots__ = ("task", "execution", "reason")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    execution: int
+    reason: str
+    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ValueStored(_message.Message):
+    __slots__ = ("envelope", "place")
+    ENVELOPE_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    envelope: bytes
+    place: Place
+    def __init__(self, envelope: _Optional[bytes] = ..., place: _Optional[_Union[Place, _Mapping]] = ...) -> None: ...
+
+class SnapshotLeased(_message.Message):
+    __slots__ = ("task", "execution", "snapshot_id", "token", "attempt", "portions")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    PORTIONS_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    execution: int
+    snapshot_id: bytes
+    token: int
+    attempt: int
+    portions: _containers.RepeatedCompositeFieldContainer[Parent]
+    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., portions: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ...) -> None: ...
+
+class OutputRange(_message.Message):
+    __slots__ = ("link", "incarnation", "generation", "first_sequence", "last_sequence")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    incarnation: int
+    generation: int
+    first_sequence: int
+    last_sequence: int
+    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ...) -> None: ...
+
+class SnapshotCommitted(_message.Message):
+    __slots__ = ("task", "execution", "snapshot_id", "token", "attempt", "portions", "outputs", "request_xxh3", "committed_at_ns", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    PORTIONS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_XXH3_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    execution: int
+    snapshot_id: bytes
+    token: int
+    attempt: int
+    portions: _containers.RepeatedCompositeFieldContainer[Parent]
+    outputs: _containers.RepeatedCompositeFieldContainer[OutputRange]
+    request_xxh3: int
+    committed_at_ns: int
+    attributes: _containers.ScalarMap[str, str]
+    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., portions: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputRange, _Mapping]]] = ..., request_xxh3: _Optional[int] = ..., committed_at_ns: _Optional[int] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class PolicySaved(_message.Message):
+    __slots__ = ("task", "execution", "state")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    execution: int
+    state: bytes
+    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., state: _Optional[bytes] = ...) -> None: ...
+
+class GroupOpened(_message.Message):
+    __slots__ = ("group", "link", "incarnation", "generation", "done_sequence", "follow")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    DONE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    link: str
+    incarnation: int
+    generation: int
+    done_sequence: int
+    follow: bool
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., done_sequence: _Optional[int] = ..., follow: bool = ...) -> None: ...
+
+class SequenceRange(_message.Message):
+    __slots__ = ("first", "last")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    last: int
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
+
+class GroupMoved(_message.Message):
+    __slots__ = ("group", "link", "incarnation", "generation", "done_sequence", "needed_sequence", "ahead")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    DONE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    NEEDED_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    link: str
+    incarnation: int
+    generation: int
+    done_sequence: int
+    needed_sequence: int
+    ahead: _containers.RepeatedCompositeFieldContainer[SequenceRange]
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., done_sequence: _Optional[int] = ..., needed_sequence: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ...) -> None: ...
+
+class GroupLeased(_message.Message):
+    __slots__ = ("group", "link", "position", "token", "attempt")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    link: str
+    position: Position
+    token: int
+    attempt: int
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class SourceMoved(_message.Message):
+    __slots__ = ("link", "generation", "position", "digest", "rows_read", "rows_rejected", "final", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ROWS_READ_FIELD_NUMBER: _ClassVar[int]
+    ROWS_REJECTED_FIELD_NUMBER: _ClassVar[int]
+    FINAL_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    generation: int
+    position: bytes
+    digest: str
+    rows_read: int
+    rows_rejected: int
+    final: bool
+    attributes: _containers.ScalarMap[str, str]
+    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., position: _Optional[bytes] = ..., digest: _Optional[str] = ..., rows_read: _Optional[int] = ..., rows_rejected: _Optional[int] = ..., final: bool = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class DigestKnown(_message.Message):
+    __slots__ = ("link", "position", "digest")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    position: Position
+    digest: bytes
+    def __init__(self, link: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., digest: _Optional[bytes] = ...) -> None: ...
+
+class Dropped(_message.Message):
+    __slots__ = ("link", "incarnation", "first_sequence", "last_sequence", "reason")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    incarnation: int
+    first_sequence: int
+    last_sequence: int
+    reason: str
+    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,190 @@
+"""From declarations and wiring to the pipeline: the model that everybody else uses, and every reason why there is none."""
+
+import pytest
+
+from linkd.app.yaml_document import read_yaml
+from linkd.core.assembly import assemble, check
+from linkd.core.declaration import is_sql_path, read_declaration
+from linkd.core.pipeline import InputSpec, LinkSpec, Pipeline, PolicyKind, TaskSpec
+from linkd.core.wiring import parse_wiring
+from linkd.model.records import TaskKind
+
+
+def whats(text: str) -> list[str]:
+    document = read_yaml(text)
+    assert document.root is not None, document.problems
+    declaration = read_declaration(document.root, lambda zone: zone in ("UTC", "Europe/Oslo"))
+    parsed = parse_wiring(declaration.wiring.value if declaration.wiring else "")
+    return [problem.what for problem in check(declaration, parsed)]
+
+
+def build(text: str) -> Pipeline:
+    assert whats(text) == []
+    document = read_yaml(text)
+    assert document.root is not None
+    declaration = read_declaration(document.root)
+    parsed = parse_wiring(declaration.wiring.value if declaration.wiring else "")
+    return assemble(declaration, parsed.wiring, {}, path="/work/p.yaml", directory="/work")
+
+
+def file(wiring: str = "(a) t (b)", links: str = "{a: {from: a.csv}}", tasks: str = "{t: {run: x}}", more: str = "") -> str:
+    block = "".join(f"  {line}\n" for line in wiring.splitlines())
+    return f"pipeline: p\nwiring: |\n{block}links: {links}\ntasks: {tasks}\n{more}"
+
+
+def test_a_program_with_one_input_takes_each_value_in_turn() -> None:
+    pipeline = build(file())
+    assert pipeline.tasks == {"t": TaskSpec("t", TaskKind.RUN, (InputSpec("a", PolicyKind.EACH),), ("b",), command="x")}
+    assert pipeline.links == {
+        "a": LinkSpec("a", source="a.csv", readers=("t",)),
+        "b": LinkSpec("b", writer="t"),
+    }
+    assert (pipeline.name, pipeline.path, pipeline.directory) == ("p", "/work/p.yaml", "/work")
+
+
+def test_a_program_takes_the_whole_of_what_it_asks_for_whole() -> None:
+    pipeline = build(file("(a whole, c* whole) t (b)"))
+    assert [given.policy for given in pipeline.tasks["t"].inputs] == [PolicyKind.WHOLE, PolicyKind.WHOLE]
+    assert pipeline.links["c"] == LinkSpec("c", is_open=True, readers=("t",))
+
+
+def test_a_select_takes_its_inputs_whole_without_being_told() -> None:
+    pipeline = build(file("(a, c* whole) t (b)", tasks="{t: {sql: SELECT 1}}"))
+    assert pipeline.tasks["t"].kind is TaskKind.SQL
+    assert pipeline.tasks["t"].sql == "SELECT 1"
+    assert [given.policy for given in pipeline.tasks["t"].inputs] == [PolicyKind.WHOLE, PolicyKind.WHOLE]
+
+
+def test_a_list_of_words_is_a_command_without_a_shell() -> None:
+    assert build(file(tasks='{t: {run: [python, "a b.py", ""], version: 1e3}}')).tasks["t"].command == ("python", "a b.py", "")
+
+
+def test_texts_stay_what_was_written() -> None:
+    pipeline = build(file(links="{a: {from: on, nulls: [NO, 1e3, 2013-01-01, ~, '']}}", tasks="{t: {run: yes, version: 1.10}}"))
+    assert pipeline.links["a"].source == "on"
+    assert pipeline.links["a"].nulls == ("NO", "1e3", "2013-01-01", "~", "")
+    assert (pipeline.tasks["t"].command, pipeline.tasks["t"].version) == ("yes", "1.10")
+
+
+def test_a_schema_keeps_its_order_and_is_canonical() -> None:
+    pipeline = build(file(links='{a: {from: a.csv, schema: {z: int64, at: "timestamp[s,UTC]", day: date, "a b": "decimal(9,2)"}}}'))
+    assert list((pipeline.links["a"].schema or {}).items()) == [
+        ("z", "int64"),
+        ("at", "timestamp[s, UTC]"),
+        ("day", "date32"),
+        ("a b", "decimal(9, 2)"),
+    ]
+
+
+def test_a_source_that_rejects_rows_has_a_link_for_them() -> None:
+    pipeline = build(file(links="{a: {from: a.csv, on_bad_row: reject}}"))
+    assert list(pipeline.links) == ["a", "a.rejects", "b"]
+    assert pipeline.links["a.rejects"] == LinkSpec("a.rejects", rejects_of="a")
+
+
+def test_a_link_from_file_to_file_needs_no_wire() -> None:
+    pipeline = build("pipeline: p\nlinks: {a: {from: a.csv, to: a.parquet, format: csv}}")
+    assert pipeline.links == {"a": LinkSpec("a", source="a.csv", sink="a.parquet", format="csv")}
+    assert pipeline.tasks == {}
+
+
+def test_the_wiring_text_does_not_change_with_white_space_and_comments() -> None:
+    assert build(file("( a )   t(b) # why")).wiring_text == build(file()).wiring_text == "(a) t (b)\n"
+
+
+def test_a_task_may_write_nothing_or_read_nothing() -> None:
+    pipeline = build(file("(a) t ()\n() u (c)", tasks="{t: {run: x}, u: {run: y}}"))
+    assert (pipeline.tasks["t"].outputs, pipeline.tasks["u"].inputs) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (file("(a, c*) t (b)"), ["task `t` has 2 inputs and does not say how they are put together"]),
+        (
+            file("(a, c* whole) t (b)"),
+            ["task `t` takes `c` whole and `a` value by value, and this version cannot put these together"],
+        ),
+        (file("(a) t (b, c)", tasks="{t: {sql: SELECT 1}}"), ["the SQL task `t` has 2 outputs; a SELECT has one result"]),
+        (file("(a) t ()", tasks="{t: {sql: SELECT 1}}"), ["the SQL task `t` has no output; a SELECT has one result"]),
+        (file(tasks="{}"), ["task `t` has no code: `tasks:` does not name it"]),
+        (file(tasks="{tt: {run: x}}"), ["task `t` has no code: `tasks:` does not name it; did you mean `tt`?"]),
+        (file(tasks="{t: {run: x}, clean: {run: y}}"), ["no line of the wiring names task `clean`"]),
+        (file(tasks="{t: }"), ["task `t` has no code: neither `run:` nor `sql:`"]),
+        (file(tasks="{t: {version: 1}}"), ["task `t` has no code: neither `run:` nor `sql:`"]),
+        (file(tasks="{t: python t.py}"), ["`tasks.t` does not say what kind of program this is"]),
+        (file(tasks="{t: {run: x, sql: SELECT 1}}"), ["task `t` has both `run:` and `sql:`"]),
+        (file(tasks="{t: {run: ''}}"), ["`tasks.t.run` is empty"]),
+        (file(tasks="{t: {run: []}}"), ["`tasks.t.run` names no program"]),
+        (file(tasks="{t: {run: ['', x]}}"), ["`tasks.t.run` names no program"]),
+        (file(tasks="{t: {run: {a: b}}}"), ["`tasks.t.run` is a mapping where a list belongs", "`tasks.t.run` names no program"]),
+        (file(tasks="{t: {sql: [SELECT 1]}}"), ["`tasks.t.sql` is a list where a text belongs"]),
+        (file(tasks='{t: {run: "x ${params.year}"}}'), ["`${params.year}` has no meaning yet in this version of linkd"]),
+        (file(tasks=f"{{t: {{run: x, version: {'1' * 129}}}}}"), ["`tasks.t.version` has 129 characters"]),
+        (file(tasks="{t: {run: x, retries: 2}}"), ["`retries` has no meaning yet in this version of linkd"]),
+        (file(tasks="{t: {rum: x}}"), ["task `t` has no key `rum`; did you mean `run`?"]),
+        (file(tasks="{t: {sql: SELECT a, b FROM a}}"), ["task `t` has no key `b FROM a`"]),
+        (file(links="{a: a.csv}"), ["`links.a` is a text where a mapping belongs"]),
+        (file(links="[a]"), ["`links` is a list where a mapping belongs", "nothing writes `a`"]),
+        (file(links="{a: {from: [a.csv]}}"), ["`links.a.from` is a list where a text belongs"]),
+        (file(links="{a: {from: ''}}"), ["`links.a.from` is empty"]),
+        (file(links='{a: {from: "${env.HOME}/a.csv"}}'), ["`${env.HOME}` has no meaning yet in this version of linkd"]),
+        (file(links="{a: {from: a.csv, nulls: NA}}"), ["`links.a.nulls` is a text where a list belongs"]),
+        (file(links="{a: {from: a.csv, nulls: [[NA]]}}"), ["`links.a.nulls` holds a list where a text belongs"]),
+        (file(links="{a: {from: a.csv, null: [NA]}}"), ["link `a` has no key `null`; did you mean `nulls`?"]),
+        (file(links="{a: {from: a.csv, retain: 30d}}"), ["`retain` has no meaning yet in this version of linkd"]),
+        (file(links="{a: {from: a.csv, on_bad_row: skip}}"), ["`links.a.on_bad_row` cannot be `skip`"]),
+        (file(links="{a: {from: a.csv, schema: {}}}"), ["`links.a.schema` names no column"]),
+        (file(links="{a: {from: a.csv, schema: }}"), ["`links.a.schema` names no column"]),
+        (file(links="{a: {from: a.csv, schema: [x]}}"), ["`links.a.schema` is a list where a mapping belongs"]),
+        (file(links="{a: {from: a.csv, schema: {x: integer}}}"), ["`integer` is not a type; did you mean `int64`?"]),
+        (file(links="{a: {from: a.csv, schema: {x: }}}"), ["`links.a.schema.x` is empty"]),
+        (file(links='{a: {from: a.csv, schema: {x: "timestamp[s, Mars]"}}}'), ["`Mars` is not a time zone"]),
+        (file(links="{a: {from: a.csv}, b: {nulls: [x]}}"), ["`nulls` says how a file is read, and `b` has no `from:`"]),
+        (file(links="{a: {from: a.csv}, b: {on_bad_row: reject}}"), ["`on_bad_row` says how a file is read, and `b` has no `from:`"]),
+        (file(links="{a: {from: a.csv}, b: {format: csv}}"), ["`format` says what a file holds, and `b` has neither `from:` nor `to:`"]),
+        (file(links="{a: {from: a.csv}, flown: {to: x.csv}}"), ["no wire is called `flown`"]),
+        (file(links="{a: {from: a.csv}, order: {from: x.csv, to: y.csv}}"), ["`order` cannot be the name of a link: it is a word of SQL"]),
+        (file("(flihgts) t (b)", links="{flights: {from: a.csv}}"), ["nothing writes `flihgts`; did you mean `flights`?"]),
+        (file(links="{a: {from: a.csv, to: o.csv}, b: {to: ./o.csv}}"), ["`b` and `a` both write `./o.csv`"]),
+        (file(links="{a: {from: a.csv}, b: {to: x/../a.csv}}"), ["`b` would overwrite `x/../a.csv`, which `a` reads"]),
+        (file(more="params: {year: 2013}"), ["`params` has no meaning yet in this version of linkd"]),
+        (file(more="on: {kubernetes: {}}"), ["`on` has no meaning yet in this version of linkd"]),
+        (file(more="task: {}"), ["a pipeline file has no key `task`; did you mean `tasks`?"]),
+        ("pipeline: p\n", ["the file wires nothing"]),
+        ("pipeline: p\nwiring:\n", ["`wiring` is empty"]),
+        ("pipeline: p\nwiring: |\n  # nothing\n", ["the file wires nothing"]),
+        ("pipeline: p\ntasks: {t: {run: x}}\n", ["the file wires nothing"]),
+        ("wiring: (a*) t (b)\ntasks: {t: {run: x}}", ["the file does not say which pipeline it is"]),
+        ("pipeline: My Pipeline\nwiring: (a*) t (b)\ntasks: {t: {run: x}}", ["`My Pipeline` cannot be the name of a pipeline: names are "]),
+        ("pipeline: [p]\nwiring: (a*) t (b)\ntasks: {t: {run: x}}", ["`pipeline` is a list where a text belongs"]),
+    ],
+)
+def test_a_file_that_makes_no_pipeline_says_why_and_nothing_else(text: str, expected: list[str]) -> None:
+    found = whats(text)
+    assert len(found) == len(expected), found
+    for what, beginning in zip(found, expected, strict=True):
+        assert what.startswith(beginning)
+
+
+def test_too_many_tasks_are_refused_with_the_bound() -> None:
+    wiring = "\n".join(f"() t{number} (l{number})" for number in range(1025))
+    tasks = ", ".join(f"t{number}: {{run: x}}" for number in range(1025))
+    assert whats(file(wiring, "{}", f"{{{tasks}}}")) == ["the pipeline has 1025 tasks"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("totals.sql", True),
+        ("my queries/totals.sql", True),
+        ("SELECT * FROM x.sql", False),
+        ("select 1 -- totals.sql", False),
+        ("selection.sql", True),
+        ("WITH a AS (SELECT 1)\nSELECT * FROM a", False),
+        ("FROM a", False),
+        ("totals.SQL.txt", False),
+    ],
+)
+def test_a_path_is_told_from_a_statement(text: str, expected: bool) -> None:
+    assert is_sql_path(text) is expected
