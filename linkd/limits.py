@@ -132,6 +132,10 @@ QUERY_MEMORY_MAX_BYTES = 2 * GIB
 """DuckDB's own limit in the child; it spills above."""
 SPILL_BATCH_BYTES = 8 * MIB
 """Values of an input gathered into one batch before they are written for DuckDB: thousands of tiny batches scan slowly."""
+QUERY_THREADS_MAX = 4
+"""Cores that one query may use: a scan of mapped batches gains little beyond, and the data path needs the others."""
+SQL_TASK_TIMEOUT_S = 7 * 24 * 3600.0
+"""A SQL task may take as long as its data does; after a week nobody waits for it any more."""
 
 # -- files of adapters -----------------------------------------------------------------------------------------------------------------
 CSV_BLOCK_BYTES = 1 * MIB
@@ -141,6 +145,10 @@ REJECT_TEXT_MAX_BYTES = 64 * KIB
 """Raw text kept of a rejected row."""
 SOURCE_BATCH_MAX_BYTES = 64 * MIB
 """Stored bytes of the rows of one batch of a source: rows of more than a KiB make batches of fewer than `ROWS_PER_VALUE`."""
+SOURCE_WINDOW_PUBLISHES = 4
+"""Batches of a source without an ack: one is being made durable, one is on its way, one is being cut, and one for the jitter."""
+SOURCES_AT_ONCE_MAX = 8
+"""Sources that are read at the same time: each holds its window of batches, and more of them than cores are no faster."""
 MESSAGE_TEXT_MAX_CHARS = 40
 """Of a field of a file that is shown in a message: enough to find it, too little to leak a document."""
 
@@ -149,13 +157,25 @@ LOG_FILE_MAX_BYTES = 10 * MIB
 LOG_FILES_KEPT = 3
 LOG_LINE_MAX_BYTES = 64 * KIB
 """A longer line of a task's output is folded; a program that prints a gigabyte without a newline must not fill memory."""
+LOG_LINES_SHOWN_PER_S = 200
+"""Of one program's output on the screen: more than anybody reads, and a program that prints a gigabyte does not drown the others."""
 FAILURE_TAIL_LINES = 20
-PROGRESS_INTERVAL_S = 0.2
+SCREEN_REFRESH_PER_S = 8
+"""Of the live table: smooth for the eye, nothing for the processor."""
 WATCH_INTERVAL_S = 0.1
 """At least so long between two descriptions sent to the supervisor: a screen shows ten a second at most."""
 STALL_NOTICE_S = 60.0
 SOCKET_PATH_MAX_BYTES = 100
 """Bytes of a unix socket's path: macOS takes 104 with the final zero, Linux 108."""
+
+# -- what a person is shown ------------------------------------------------------------------------------------------------------------
+CELL_SHOWN_MAX_CHARS = 60
+"""Of one cell of a printed table: three such columns fill a wide terminal; `--json` has the whole text."""
+CELL_SHOWN_MIN_CHARS = 12
+"""A column of text is narrowed down to this before columns are left out: less tells nobody anything."""
+TAIL_ROWS_DEFAULT = 10
+RESULT_ROWS_SHOWN_MAX = 100
+"""Rows of a query's result that are printed on a terminal unless more are asked for: some screens."""
 
 # -- telemetry -------------------------------------------------------------------------------------------------------------------------
 METRIC_GROUPS_MAX = 1_024

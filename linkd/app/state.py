@@ -91,15 +91,21 @@ class Lock:
     @staticmethod
     def take(path: Path, kind: str) -> Lock:
         """Takes the lock at once. Raises StateLocked naming the holder, StateDamaged if the file cannot be made."""
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StateDamaged(f"cannot open {path}: {error.strerror}") from error
+        descriptor = _open_lock(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             raise StateLocked(f"{path.parent} is in use by {holder(path)}") from None
+        lock = Lock(path, descriptor)
+        lock.say(kind)
+        return lock
+
+    @staticmethod
+    def wait(path: Path, kind: str) -> Lock:
+        """Takes the lock when its holder lets go. Blocks."""
+        descriptor = _open_lock(path)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         lock = Lock(path, descriptor)
         lock.say(kind)
         return lock
@@ -121,6 +127,13 @@ class Lock:
     def release(self) -> None:
         """Ends it here; a process it was passed to keeps it."""
         os.close(self.descriptor)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateDamaged(f"cannot open {path}: {error.strerror}") from error
 
 
 def holder(path: Path) -> Holder:

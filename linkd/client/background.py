@@ -10,7 +10,7 @@ from linkd.limits import CLIENT_CLOSE_TIMEOUT_S
 
 
 class Background:
-    """Owns tasks that run beside a program's calls. What a task must tell it tells by its own means: its errors belong to who waits for it."""
+    """Owns tasks that run beside a program's calls. What one has to tell, errors too, it tells by its own means."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()

@@ -58,8 +58,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        trailing = [(str(key), value) for key, value in error.trailing_metadata() or ()]
-        raise to_error(error.code().name, error.details() or "", trailing) from None
+        raise to_error(error.code().name, error.details() or "", _pairs(error.trailing_metadata())) from None
     except grpc.aio.UsageError:
         raise ConnectionFailed("the connection to linkd is closed: connect again") from None
     except asyncio.CancelledError:
@@ -104,8 +103,7 @@ class Stream:
         code = await self._call.code()
         if code is grpc.StatusCode.OK:
             return ConnectionFailed("linkd ended the stream")
-        trailing = [(str(key), value) for key, value in await self._call.trailing_metadata()]
-        return to_error(code.name, await self._call.details() or "", trailing)
+        return to_error(code.name, await self._call.details() or "", _pairs(await self._call.trailing_metadata()))
 
 
 class Connection:
@@ -141,7 +139,7 @@ class Connection:
         except TimeoutError:
             await channel.close(None)
             raise ConnectionFailed(
-                f"no linkd answers at {self._endpoint.address} (waited {self.timeout_s:g} s): is `linkd run` or `linkd serve` running there?"
+                f"no linkd answers at {self._endpoint.address} (waited {self.timeout_s:g} s): is `linkd run` or `linkd serve` up?"
             ) from None
         except BaseException:
             await channel.close(None)
@@ -172,7 +170,8 @@ class Connection:
 
     def stream(self, method: Method) -> Stream:
         """Opens a stream in both directions."""
-        return Stream(self._ready().stream_stream(method.path, _serialize, method.decode_response)(metadata=self._metadata()))
+        multicallable: Any = self._ready().stream_stream(method.path, _serialize, method.decode_response)
+        return Stream(multicallable(metadata=self._metadata()))
 
     @asynccontextmanager
     async def receive(self, method: Method, request: Any) -> AsyncIterator[Stream]:
@@ -237,6 +236,10 @@ class Patience:
             raise error
         await asyncio.sleep(self._wait_s * random.uniform(0.5, 1.0))
         self._wait_s = min(2 * self._wait_s, RECONNECT_BACKOFF_MAX_S)
+
+
+def _pairs(metadata: Any) -> list[tuple[str, str | bytes]]:
+    return [(str(key), value) for key, value in metadata or ()]
 
 
 def _serialize(message: Any) -> bytes:

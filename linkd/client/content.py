@@ -91,32 +91,49 @@ class Content:
 
 
 class Tabular(ABC):
-    """Rows that are at hand, in the form a program asks for."""
+    """Rows in the form a program asks for."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _table(self, operation: str) -> pa.Table:
+        """The rows as Arrow. Raises MissingExtra naming `operation`."""
+
+    def to_table(self) -> pa.Table:
+        """As a `pyarrow.Table`, without copying where there is one value. Raises MissingExtra without pyarrow."""
+        return self._table(".to_table()")
+
+    def to_pandas(self) -> Any:
+        """As a `pandas.DataFrame` with pandas' own types: integers with nulls are floats with NaN, times with a zone keep it."""
+        return table_to_pandas(self._table(".to_pandas()"))
+
+    def to_polars(self) -> Any:
+        """As a `polars.DataFrame`, sharing memory where polars can."""
+        return table_to_polars(self._table(".to_polars()"))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """As dicts. With pyarrow dates, times, decimals and bytes are Python's; without it they are text, as JSON has them."""
+        rows: list[dict[str, Any]] = self._table(".rows()").to_pylist()
+        return rows
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The Arrow PyCapsule interface: pandas, polars, DuckDB and pyarrow take the object itself."""
+        return self._table("__arrow_c_stream__").__arrow_c_stream__(requested_schema)
+
+
+class Held(Tabular):
+    """Rows that came as payloads of values."""
 
     __slots__ = ()
 
     @abstractmethod
     def _content(self) -> Content: ...
 
-    def to_table(self) -> pa.Table:
-        """As a `pyarrow.Table`, without copying where there is one value. Raises MissingExtra without pyarrow."""
-        return self._content().table()
-
-    def to_pandas(self) -> Any:
-        """As a `pandas.DataFrame` with pandas' own types: integers with nulls are floats with NaN, times with a zone keep it."""
-        return table_to_pandas(self._content().table(".to_pandas()"))
-
-    def to_polars(self) -> Any:
-        """As a `polars.DataFrame`, sharing memory where polars can."""
-        return table_to_polars(self._content().table(".to_polars()"))
+    def _table(self, operation: str) -> pa.Table:
+        return self._content().table(operation)
 
     def rows(self) -> list[dict[str, Any]]:
-        """As dicts. With pyarrow dates, times, decimals and bytes are Python's; without it they are text, as JSON has them."""
         return self._content().rows()
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The Arrow PyCapsule interface: pandas, polars, DuckDB and pyarrow take the object itself."""
-        return self._content().table("__arrow_c_stream__").__arrow_c_stream__(requested_schema)
 
 
 def table_to_pandas(table: pa.Table) -> Any:

@@ -1,6 +1,6 @@
 """Which home a program means, and who it is there.
 
-    connect()                     LINKD_ENDPOINT and LINKD_TOKEN_FILE, as linkd sets them for tasks; else the one pipeline file here or above
+    connect()                     LINKD_ENDPOINT and LINKD_TOKEN_FILE, as tasks have them; else the one pipeline file here or above
     connect("flights.yaml")       the pipeline's home, running or started for this
     connect("some/directory")     the one pipeline file in it; or a state directory, which has `home.json` in it
     connect("unix:/run/x.sock"), connect("host:port")
@@ -12,6 +12,7 @@ Tokens of tasks are in `tokens/<task>` there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -67,7 +68,7 @@ def dial_for(target: str | os.PathLike[str] | None, task: str | None, token: str
 
 
 def find_pipeline(start: Path) -> PipelinePlace:
-    """The one pipeline file in `start`, else in the nearest directory above it that has one. InvalidArgument if there is none, or several."""
+    """The one pipeline file in `start`, else in the nearest directory above it with one. InvalidArgument if there is none, or several."""
     for directory in (start, *start.parents):
         files = _pipeline_files(directory)
         if len(files) > 1:
@@ -83,7 +84,10 @@ def find_pipeline(start: Path) -> PipelinePlace:
 
 def pipeline_place(file: Path) -> PipelinePlace:
     """Where the state of a pipeline file lies. Raises InvalidArgument if the file does not say `pipeline: NAME`."""
-    name = _pipeline_name(file)
+    try:
+        name = _pipeline_name(file)
+    except OSError as error:
+        raise InvalidArgument(f"{file} cannot be read: {error.strerror}") from None
     if name is None:
         raise InvalidArgument(f"{file} is no pipeline file: it has no line `pipeline: NAME` (lower-case letters, digits, `_`)")
     file = file.absolute()
@@ -122,26 +126,22 @@ def _place(path: Path) -> PipelinePlace | Path:
 
 
 def _pipeline_files(directory: Path) -> list[Path]:
-    try:
-        candidates = sorted(path for path in directory.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
-    except OSError:
-        return []
-    return [path for path in candidates if _pipeline_name(path) is not None]
+    with contextlib.suppress(OSError):  # what cannot be read holds no pipeline for us
+        candidates = (path for path in sorted(directory.iterdir()) if path.suffix in (".yaml", ".yml"))
+        return [path for path in candidates if path.is_file() and os.access(path, os.R_OK) and _pipeline_name(path) is not None]
+    return []
 
 
 def _pipeline_name(file: Path) -> str | None:
-    """The name in the line `pipeline: NAME`, found without a YAML library, which a client does not have."""
-    try:
-        with file.open("rb") as stream:
-            text = stream.read(PIPELINE_FILE_MAX_BYTES)
-    except OSError as error:
-        raise InvalidArgument(f"{file} cannot be read: {error.strerror}") from None
+    """The name in the line `pipeline: NAME`, found without a YAML library, which a client does not have. Raises OSError."""
+    with file.open("rb") as stream:
+        text = stream.read(PIPELINE_FILE_MAX_BYTES)
     found = _PIPELINE_LINE.search(text)
     return found[2].decode("ascii") if found else None
 
 
 def _endpoint_token(target: object, task: str | None, token: str | None, environ: Mapping[str, str]) -> str:
-    """The token for an endpoint that was spelt out. That of the environment belongs to the endpoint of the environment, and goes nowhere else."""
+    """The token for an endpoint that was spelt out. That of the environment goes to the endpoint of the environment only."""
     if token is not None:
         return token
     token_file = environ.get(TOKEN_FILE_VARIABLE) if target is None else None

@@ -38,7 +38,7 @@ def encode(link: str, data: object, *, schema: bytes, declared: bool, inputs: Se
 def _opaque(link: str, content: bytes) -> Payload:
     if len(content) > VALUE_SIZE_MAX_BYTES:
         raise ValueTooLarge(
-            f"{link}: {len(content):,} bytes, and a value has at most {VALUE_SIZE_MAX_BYTES:,}: publish a reference (a path, a URL), or pieces"
+            f"{link}: {len(content):,} bytes, and a value has at most {VALUE_SIZE_MAX_BYTES:,}: publish a reference (a path, a URL) instead"
         )
     return Payload(BYTES, 1, len(content), lambda: content)
 
@@ -91,9 +91,7 @@ def _plain_rows(data: object) -> Sequence[Mapping[str, Any]]:
 
 def _json_lines(link: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Payload]:
     if not rows:
-        raise InvalidArgument(
-            f"{link}: there are no rows, and without pyarrow no columns either: pip install 'linkd[arrow]', or publish a row"
-        )
+        raise InvalidArgument(f"{link}: no rows, and without pyarrow no columns either: pip install 'linkd[arrow]', or publish a row")
     lines: list[bytes] = []
     size_bytes = 0
     for number, row in enumerate(rows, 1):
@@ -131,5 +129,5 @@ def _json_value(name: object, value: Any) -> Any:
     if isinstance(value, Sequence):
         return [_json_value(name, item) for item in value]
     raise InvalidArgument(
-        f"column `{name}` holds {type(value).__name__}, which has no form in JSON: pip install 'linkd[arrow]', or convert it"
+        f"column `{name}` holds {type(value).__name__}, which JSON cannot hold: convert it, or pip install 'linkd[arrow]'"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from linkd.client.calls import Connection, Patience
 from linkd.client.inbox import Inbox
@@ -20,7 +20,7 @@ class Feed(Protocol[T]):
     def close(self) -> None: ...
 
 
-F = TypeVar("F", bound=Feed[object])
+F = TypeVar("F", bound=Feed[Any])
 
 
 class Flow(Generic[F]):
@@ -33,7 +33,7 @@ class Flow(Generic[F]):
         self._over = False
 
     async def ready(self) -> F | None:
-        """The feed, with an item waiting in its inbox; None at the end. Raises what ended it, if trying again for `timeout_s` did not help."""
+        """The feed, with an item waiting in its inbox; None at the end. Raises what ended it, once trying again did not help."""
         patience = Patience(self._connection.timeout_s)
         while not self._over:
             seen = self._connection.epoch

@@ -15,7 +15,7 @@ from linkd.client.calls import Connection, Patience
 from linkd.client.encoding import encode
 from linkd.client.payloads import Payload, Publish
 from linkd.client.publish_stream import PublishStream
-from linkd.errors import ConnectionFailed, Draining, Error, InvalidArgument, LinkNotFound, SchemaMismatch
+from linkd.errors import ConnectionFailed, Draining, Error, InternalFault, InvalidArgument, LinkNotFound, SchemaMismatch
 from linkd.limits import PUBLISH_WINDOW_BYTES, ROWS_PER_VALUE
 from linkd.model.values import Durability, Position
 from linkd.wire.messages import durability_of, position_of
@@ -164,7 +164,7 @@ class Publisher:
         self._gathered: deque[_Gathered] = deque()
         self._gathered_bytes = 0
         self._lock = threading.Lock()
-        self._encoding = False
+        self._pumping = False
         self._in_flight = 0
         self._error: Error | None = None
         self._changed = asyncio.Event()
@@ -173,21 +173,20 @@ class Publisher:
 
     async def send(self, data: object) -> None:
         """Takes a row (a dict), rows (a list of dicts, a frame, an Arrow table), or bytes. Waits while too much is unacknowledged."""
-        self.put(data)
-        self.wake()
+        if self.put(data):
+            self.wake()
         if self.full:
             await self.room()
 
     async def flush(self) -> None:
         """Returns when everything sent so far is durable. Raises what an earlier send met."""
-        while not self._error and (self._gathered or self._encoding or self._in_flight):
-            self.wake()
+        while not self._error and (self._pumping or self._in_flight):
             self._changed.clear()
             await self._changed.wait()
         self._raise()
 
-    def put(self, data: object) -> None:
-        """Takes `data` without waiting. Raises what an earlier send met."""
+    def put(self, data: object) -> bool:
+        """Takes `data` without waiting; whoever is told True calls `wake` in the event loop. Raises what an earlier send met."""
         if self._closed:
             raise InvalidArgument(f"the publisher of {self._link} is closed: send inside its `with` block")
         self._raise()
@@ -201,6 +200,8 @@ class Publisher:
                 last.size_bytes += item.size_bytes
             else:
                 self._gathered.append(item)
+            asleep, self._pumping = not self._pumping, True
+        return asleep
 
     @property
     def full(self) -> bool:
@@ -208,14 +209,12 @@ class Publisher:
         return self._gathered_bytes >= PUBLISH_WINDOW_BYTES or len(self._gathered) > 1
 
     def wake(self) -> None:
-        """Sees to it that what is gathered is sent in the next turn of the loop."""
-        if self._pump is None and self._gathered and not self._error:
-            self._pump = self._background.spawn(f"linkd publisher of {self._link}", self._send_gathered())
+        """Has what is gathered sent in the next turn of the loop."""
+        self._pump = self._background.spawn(f"linkd publisher of {self._link}", self._send_gathered())
 
     async def room(self) -> None:
         """Waits until less is gathered. Raises what an earlier send met."""
         while self.full and not self._error:
-            self.wake()
             self._changed.clear()
             await self._changed.wait()
         self._raise()
@@ -248,18 +247,15 @@ class Publisher:
                 acked.add_done_callback(self._acked)
         except Error as error:
             self._failed(error)
-        finally:
-            self._encoding = False
-            self._pump = None
-            self._changed.set()
+        except Exception as error:
+            self._failed(InternalFault(f"{self._link}: the publisher met a defect of linkd ({type(error).__name__})"))
+            raise
 
     def _next(self) -> _Gathered | None:
         with self._lock:
-            self._encoding = bool(self._gathered) and self._error is None
-            if not self._encoding:
-                return None
-            item = self._gathered.popleft()
-            self._gathered_bytes -= item.size_bytes
+            self._pumping = bool(self._gathered) and self._error is None
+            item = self._gathered.popleft() if self._pumping else None
+            self._gathered_bytes -= item.size_bytes if item else 0
         self._changed.set()
         return item
 

@@ -117,30 +117,27 @@ class Result:
         self._timeout_s = timeout_s
         self._table: pa.Table | None = None
 
-    async def to_table(self) -> pa.Table:
-        """As a `pyarrow.Table`. Raises QueryInvalid, NotAllowed, and MissingExtra without pyarrow."""
-        return await self._run(".to_table()")
-
-    async def to_pandas(self) -> Any:
-        """As a `pandas.DataFrame`."""
-        return table_to_pandas(await self._run(".to_pandas()"))
-
-    async def to_polars(self) -> Any:
-        """As a `polars.DataFrame`."""
-        return table_to_polars(await self._run(".to_polars()"))
-
-    async def rows(self) -> list[dict[str, Any]]:
-        """As dicts."""
-        rows: list[dict[str, Any]] = (await self._run(".rows()")).to_pylist()
-        return rows
-
-    async def _run(self, operation: str) -> pa.Table:
+    async def to_table(self, operation: str = ".to_table()") -> pa.Table:
+        """As a `pyarrow.Table`. Raises QueryInvalid, NotAllowed, and MissingExtra naming `operation` without pyarrow."""
         if self._table is None:
             arrow = need("pyarrow", f"{operation} of a query")
             chunks = await self._connection.retry(self._chunks)
             with arrow.ipc.open_stream(arrow.py_buffer(b"".join(chunks))) as reader:
                 self._table = reader.read_all()
         return self._table
+
+    async def to_pandas(self) -> Any:
+        """As a `pandas.DataFrame`."""
+        return table_to_pandas(await self.to_table(".to_pandas()"))
+
+    async def to_polars(self) -> Any:
+        """As a `polars.DataFrame`."""
+        return table_to_polars(await self.to_table(".to_polars()"))
+
+    async def rows(self) -> list[dict[str, Any]]:
+        """As dicts."""
+        rows: list[dict[str, Any]] = (await self.to_table(".rows()")).to_pylist()
+        return rows
 
     async def _chunks(self) -> list[bytes]:
         """All of the answer: reading changes nothing, so a broken one is asked for again from the start."""

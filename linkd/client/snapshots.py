@@ -48,7 +48,7 @@ class _State(enum.Enum):
 
 
 class Snapshot:
-    """The values that one execution of a task sees. `async with snap:` around the work commits at the end, or takes nothing on an exception."""
+    """The values that one execution of a task sees. `async with snap:` commits at the end, or takes nothing on an exception."""
 
     def __init__(self, arrived: ArrivedSnapshot, feed: SnapshotFeed, stage: PublishStream, connection: Connection) -> None:
         self._arrived = arrived
@@ -102,8 +102,8 @@ class Snapshot:
     async def publish(self, output: str, data: object, *, attributes: Mapping[str, str] | None = None) -> None:
         """Stages `data` for `output`: it exists with the commit at the end of the block, or not at all.
 
-        `data` is what `Client.publish` takes, and is brought to the output's schema. Waits while too much is on its way. Raises NotAllowed for
-        an output that the wiring does not name, SchemaMismatch, LeaseLost; SnapshotNotSettled outside the block.
+        `data` is what `Client.publish` takes, and is brought to the output's schema. Waits while too much is on its way. Raises NotAllowed
+        for an output that the wiring does not name, SchemaMismatch, LeaseLost; SnapshotNotSettled outside the block.
         """
         if self._state is not _State.OPEN:
             raise SnapshotNotSettled(self._outside(output))
@@ -197,8 +197,8 @@ class Snapshot:
 class Snapshots:
     """The snapshots of the client's task, one after the other, until no further one can come.
 
-    When the home goes away between two snapshots, the iterator connects again and goes on, for up to `timeout_s`. Leaving the loop early keeps
-    the leases until `aclose`, the next call of `snapshots`, or the client's end.
+    When the home goes away between two snapshots, the iterator connects again and goes on, for up to `timeout_s`. Leaving the loop early
+    keeps the leases until `close`, the next call of `snapshots`, or the client's end.
     """
 
     def __init__(self, connection: Connection, background: Background, stage: PublishStream, *, credit_bytes: int, task: str) -> None:
@@ -216,7 +216,7 @@ class Snapshots:
         if self._current is not None and not self._current.settled:
             self._current.release("not settled")
             raise SnapshotNotSettled(
-                f"use `with snap:` around the work on each snapshot: {self._current!r} was left neither committed nor given back by its program"
+                f"use `with snap:` around the work on each snapshot: {self._current!r} was neither committed nor given back; it will come again"
             )
         self._current = None
         feed = await self._flow.ready()
@@ -225,9 +225,13 @@ class Snapshots:
         self._current = Snapshot(feed.take(), feed, self._stage, self._connection)
         return self._current
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Ends the iteration; what is on lease is offered to others."""
         self._flow.close()
+
+    async def aclose(self) -> None:
+        """`close`, for `contextlib.aclosing`."""
+        self.close()
 
     def __repr__(self) -> str:
         return f"<Snapshots{' of ' + self._task if self._task else ''}>"

@@ -61,18 +61,14 @@ class SubscriptionFeed:
 
     async def _settle(self, value: LeasedValue, request: Any) -> None:
         if self.inbox.closed:
-            raise LeaseLost(
-                f"{value.name}: the subscription of {self._group} ended before this value was settled; it will be handed out again"
-            )
+            raise LeaseLost(f"{value.name}: the subscription of {self._group} ended before the value was settled; it will come again")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settling[value.envelope.position] = done
         self._outbox.post(request)
         try:
             await done
         except ConnectionFault as error:
-            raise OutcomeUnknown(
-                f"{value.name}: linkd went away before it confirmed; the value may be handed out again ({error})"
-            ) from error
+            raise OutcomeUnknown(f"{value.name}: linkd went away before it confirmed; the value may come again ({error})") from error
 
     async def _receive(self) -> None:
         failure: Error = ConnectionFailed("linkd ended the subscription without saying that it was the end")
@@ -112,9 +108,9 @@ class SubscriptionFeed:
 class Subscription:
     """Values of a link for a consumer group, in order; a new group starts at the earliest value kept.
 
-    Ends when the generation is sealed and every value was acked, so settle each one (`async with value:`): several may be in work at once, and
-    one that is neither acked nor given back stays on lease until the subscription is closed. When linkd goes away the subscription connects
-    again, for up to `timeout_s`; values that were on lease then come again.
+    Ends when the generation is sealed and every value was acked, so settle each one (`async with value:`): several may be in work at once,
+    and one that is neither acked nor given back stays on lease, and holds back the end, until the subscription is closed. When linkd goes
+    away the subscription connects again, for up to `timeout_s`; values that were on lease then come again.
     """
 
     def __init__(self, connection: Connection, background: Background, link: str, group: str, *, follow: bool, credit_bytes: int) -> None:
@@ -136,15 +132,19 @@ class Subscription:
             raise StopAsyncIteration
         return LeasedValue(feed.take(), feed)
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Ends the subscription; what is on lease is offered to other members."""
         self._flow.close()
+
+    async def aclose(self) -> None:
+        """`close`, for `contextlib.aclosing`."""
+        self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self.aclose()
+        self.close()
 
     def __repr__(self) -> str:
         return f"<Subscription of {self._group} to {self._link}{', following' if self._follow else ''}>"

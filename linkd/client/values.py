@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from linkd.client.content import Content, Part, Tabular
+from linkd.client.content import Content, Held, Part
 from linkd.client.payloads import Arrived
 from linkd.errors import InvalidArgument
 from linkd.model.values import Envelope
 from linkd.wire.messages import envelope_of
 
 
-class Value(Tabular):
+class Value(Held):
     """One value of a link: its rows, and its envelope, which says where it comes from. `len(value)` counts rows."""
 
     __slots__ = ("_envelope", "_part")
@@ -114,7 +114,7 @@ class LeasedValue(Value):
             await self.nack(reason=kind.__name__)
 
 
-class Input(Tabular):
+class Input(Held):
     """What a snapshot holds of one input link, whatever the number of its values: one table of them all."""
 
     __slots__ = ("_schema", "_values", "link")

@@ -39,7 +39,7 @@ class LinkShape:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run begins with. `tasks` in an order in which writers come before readers."""
+    """What a run begins with. `tasks` in an order in which writers come before readers; `again` are sinks that begin again in any case."""
 
     run_id: str
     epoch: int
@@ -50,6 +50,7 @@ class RunPlan:
     versions: Mapping[str, str] = field(default_factory=dict)
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     traceparent: str = ""
+    again: frozenset[str] = frozenset()
 
 
 def begin(ledger: Ledger, plan: RunPlan, now_ns: int) -> list[Record]:
@@ -66,7 +67,7 @@ def begin(ledger: Ledger, plan: RunPlan, now_ns: int) -> list[Record]:
             _seal_appended(ledger, shape, generations[shape.name], records)
     for task in plan.tasks:
         known_task = ledger.tasks.get(task.name)
-        if plan.fresh or known_task is None or known_task.execution == 0:
+        if plan.fresh or known_task is None or known_task.execution == 0 or task.name in plan.again:
             execution = known_task.execution + 1 if known_task is not None else 1
             records.append(
                 TaskBegan(

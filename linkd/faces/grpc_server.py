@@ -105,7 +105,13 @@ def _handlers(links: LinksService, runs: RunsService, presence: Presence) -> tup
             "Trace": links.trace,
             "Attend": links.attend,
         },
-        RUNS: {"Begin": runs.begin, "TaskExited": runs.task_exited, "End": runs.end, "Watch": runs.watch},
+        RUNS: {
+            "Begin": runs.begin,
+            "TaskExited": runs.task_exited,
+            "Pause": runs.pause,
+            "End": runs.end,
+            "Watch": runs.watch,
+        },
     }
     makers = {
         Kind.UNARY_UNARY: grpc.unary_unary_rpc_method_handler,

@@ -28,6 +28,7 @@ class RunsService:
                 dict(request.fingerprint),
                 dict(request.task_versions),
                 request.traceparent,
+                frozenset(request.again),
             )
             tokens = await runs.begin(self.home, call.who, asked)
             return pb.BeginResponse(epoch=self.home.ledger.epoch, tokens=tokens)
@@ -37,6 +38,12 @@ class RunsService:
         async with translated(context):
             call = call_of(self.home, context)
             return pb.TaskExitedResponse(unread=await runs.task_exited(self.home, call.who, request.task, request.exit_code))
+        raise AssertionError("unreachable: `translated` aborts the call")
+
+    async def pause(self, request: pb.PauseRequest, context: Context) -> pb.PauseResponse:
+        async with translated(context):
+            runs.pause(self.home, call_of(self.home, context).who)
+            return pb.PauseResponse()
         raise AssertionError("unreachable: `translated` aborts the call")
 
     async def end(self, request: pb.EndRequest, context: Context) -> pb.EndResponse:

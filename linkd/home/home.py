@@ -125,6 +125,7 @@ class Home:
     changes: Changes = field(default_factory=Changes)
     memory: Budget = field(default_factory=lambda: Budget(MEMORY_BUDGET_BYTES))
     draining: bool = False
+    paused: bool = False
     failure: str = ""
     _last: asyncio.Future[Committed] | None = None
     _sessions: int = 0

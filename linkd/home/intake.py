@@ -8,6 +8,7 @@ it is large.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -135,21 +136,16 @@ def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, mem
 
 
 def _arrow_batches(incoming: Incoming) -> Sequence[Any]:
+    """The batches of one message with its schema, or of a whole stream; taken apart by ourselves, for Arrow would decompress a bomb."""
     import pyarrow as pa
 
     from linkd.core import schema as schemas
 
     if incoming.schema:
         return [schemas.from_payload(incoming.schema, incoming.payload, validate=True)]
-    try:
-        with pa.ipc.open_stream(pa.py_buffer(incoming.payload)) as reader:
-            batches = list(reader)
-            schema = reader.schema
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InvalidArgument(f"{incoming.link}: the payload is not an Arrow IPC stream ({type(error).__name__})") from None
-    for batch in batches:
-        batch.validate(full=True)
-    return batches or [pa.RecordBatch.from_pylist([], schema=schema)]
+    schema_message, messages = arrow_ipc.read_stream(incoming.payload)
+    batches = [schemas.from_payload(schema_message, message.message, validate=True) for message in messages]
+    return batches or [pa.RecordBatch.from_pylist([], schema=pa.ipc.read_schema(pa.py_buffer(schema_message)))]
 
 
 def _check_attributes(incoming: Incoming) -> None:
@@ -163,6 +159,6 @@ def _check_attributes(incoming: Incoming) -> None:
 
 async def _off_loop(size_bytes: int, work: Callable[[], T]) -> T:
     """Runs `work` in a thread if it is worth the switch."""
-    if size_bytes <= INLINE_PAYLOAD_MAX_BYTES:
+    if size_bytes <= INLINE_PAYLOAD_MAX_BYTES and "linkd.core.schema" in sys.modules:  # importing pyarrow takes a tenth of a second
         return work()
     return await asyncio.to_thread(work)

@@ -26,6 +26,7 @@ class RunCall:
     fingerprint: Mapping[str, str]
     versions: Mapping[str, str]
     traceparent: str = ""
+    again: frozenset[str] = frozenset()
 
 
 async def begin(home: Home, who: Identity, call: RunCall) -> dict[str, str]:
@@ -42,6 +43,7 @@ async def begin(home: Home, who: Identity, call: RunCall) -> dict[str, str]:
         call.versions,
         call.fingerprint,
         call.traceparent,
+        call.again,
     )
     await home.room()
     await home.written(home.admit(runs.begin(home.ledger, plan, home.clock.now_ns())))
@@ -72,6 +74,12 @@ async def task_exited(home: Home, who: Identity, name: str, exit_code: int) -> d
             await home.written(home.admit(records))
             home.changes.announce([task_topic(name)])
     return unread
+
+
+def pause(home: Home, who: Identity) -> None:
+    """Hands out nothing more in this process's life."""
+    allow(home, who, "runs.pause")
+    home.paused = True
 
 
 async def end(home: Home, who: Identity, outcome: str) -> None:

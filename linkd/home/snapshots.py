@@ -169,7 +169,7 @@ class SnapshotSession:
             await self.home.room()
             decision = task.next_snapshot(self.home.ledger.links)
             held = sum(lease.session == self.session for lease in task.leases.values())
-            room = held == 0 or (self.credit_bytes > 0 and held < self.prefetch)
+            room = not self.home.paused and (held == 0 or (self.credit_bytes > 0 and held < self.prefetch))
             if isinstance(decision, End):
                 yield Over(decision.reason)
                 return
@@ -212,10 +212,10 @@ class SnapshotSession:
                     await self._pause()
             if progress:
                 continue
-            if isinstance(decision, Offer):
+            if isinstance(decision, Offer) and not self.home.paused:
                 await self.home.room()
                 decision = task.next_snapshot(self.home.ledger.links)
-            if isinstance(decision, Offer):
+            if isinstance(decision, Offer) and not self.home.paused:
                 begun = self._begin_span(iter(delivered))
                 token = self._lease(task, decision)
                 self._tell(task, delivered, decision.attempt, begun)

@@ -79,7 +79,7 @@ class Catalog:
     @property
     def applied_lsn(self) -> int:
         """Frames up to this one are in the file."""
-        with self._read_errors():
+        with self._translated():
             return int(self._reader.execute("SELECT value FROM meta WHERE key = 'applied_lsn'").fetchone()[0])
 
     @property
@@ -167,6 +167,12 @@ class Catalog:
         )
         return self._checked(rows[0]) if rows else None
 
+    def start_over(self) -> None:
+        """Forget everything: to be filled again from the first frame on."""
+        with self._translated(), self._writer:
+            self._writer.execute("DELETE FROM value_rows")
+            self._writer.execute("UPDATE meta SET value = 0 WHERE key = 'applied_lsn'")
+
     def close(self) -> None:
         """Write nothing more. What is in memory only is read from the journal at the next start."""
         with self._lock:
@@ -178,13 +184,13 @@ class Catalog:
             return tuple(self._waiting)
 
     def _write(self, batch: Sequence[CatalogEntry], applied_lsn: int) -> None:
-        with self._read_errors(), self._writer:
+        with self._translated(), self._writer:
             marks = ", ".join("?" * 15)
             self._writer.executemany(f"INSERT OR REPLACE INTO value_rows ({_COLUMNS}) VALUES ({marks})", [_row(entry) for entry in batch])
             self._writer.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'applied_lsn'", (applied_lsn,))
 
     def _select(self, condition: str, *arguments: object) -> list[Row]:
-        with self._read_errors():
+        with self._translated():
             return self._reader.execute(f"SELECT {_COLUMNS} FROM value_rows WHERE {condition}", arguments).fetchall()
 
     def _checked(self, row: Row) -> tuple[Envelope, Place]:
@@ -197,7 +203,7 @@ class Catalog:
             raise self._damage(f"the row of {link}@{sequence} does not fit its checksum")
         return entry.envelope, entry.place
 
-    def _read_errors(self) -> _Translated:
+    def _translated(self) -> _Translated:
         return _Translated(self)
 
     def _damage(self, what: object) -> StateDamaged:
@@ -220,7 +226,7 @@ class _Translated:
             raise self._catalog._damage(problem) from problem
 
 
-def delete_catalog(path: Path) -> None:
+def _delete(path: Path) -> None:
     """Delete the file and what SQLite keeps beside it."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -240,7 +246,7 @@ def _open(path: Path, store_id: str) -> sqlite3.Connection:
         if writer is not None:
             writer.close()
     try:
-        delete_catalog(path)
+        _delete(path)
         writer = _connect(path)
         writer.executescript(_SCHEMA)
         with writer:

@@ -34,6 +34,9 @@ from linkd.store.segments import SegmentWrite, SegmentWriter
 from linkd.store.staging import StagedPayload
 from linkd.store.store_limits import StoreLimits
 
+_SETTLED_AT_ONCE = 256
+"""Futures resolved in one callback: well under a millisecond."""
+
 
 @dataclass(frozen=True, slots=True)
 class Committed:
@@ -103,6 +106,7 @@ class Committer:
         self._ended = asyncio.Event()
         self._has_room = asyncio.Event()
         self._queued_bytes = 0
+        self._settling: deque[tuple[asyncio.Future[Committed], Committed, str | None]] = deque()
         self._on_group: Callable[[GroupCommitted], None] | None = None
         self._on_failure: Callable[[StorageFailed], None] | None = None
 
@@ -189,22 +193,31 @@ class Committer:
             raise StorageFailed(self._failure)
 
     def _resolve(self, done: Sequence[_Pending], failure: str | None, result: GroupCommitted | None) -> None:
+        """A group, or all that failed together, is over: one call for each, however many wait for it."""
         for pending in done:
             self._queued_bytes -= pending.queued_bytes
             for staged in pending.staged:
                 staged.discard()
-            for future, committed in pending.promises:
-                if not future.done():
-                    if failure is None:
-                        future.set_result(committed)
-                    else:
-                        future.set_exception(StorageFailed(failure))
+            self._settling.extend((future, committed, failure) for future, committed in pending.promises)
+        self._settle()
         self._has_room.set()
         if result is not None and self._on_group is not None:
             self._on_group(result)
         if failure is not None and self._on_failure is not None:
             tell, self._on_failure = self._on_failure, None
             tell(StorageFailed(failure))
+
+    def _settle(self) -> None:
+        """Resolve futures in the order of their frames, some at a time: a group may have thousands, and the loop has others to serve."""
+        for _ in range(min(_SETTLED_AT_ONCE, len(self._settling))):
+            future, committed, failure = self._settling.popleft()
+            if not future.done():
+                if failure is None:
+                    future.set_result(committed)
+                else:
+                    future.set_exception(StorageFailed(failure))
+        if self._settling and self._loop is not None:
+            self._loop.call_soon(self._settle)
 
     # -- in the thread --------------------------------------------------------------------------------------------------------------------
 
@@ -297,8 +310,8 @@ class Committer:
         self._post(self._resolve, pending, self._failure, None)
 
     def _end(self) -> None:
-        """Seal and close. A failure here is no loss: the next start recovers as after any crash."""
-        if self._failure is None:
+        """Seal (if commits were taken at all) and close. A failure here is no loss: the next start recovers as after any crash."""
+        if self._failure is None and self._loop is not None:
             try:
                 if not self._sealed:
                     seal = self._layout.begin(0)

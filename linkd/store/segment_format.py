@@ -19,9 +19,8 @@ these keys in its custom metadata:
 mark:
     1. behind the end mark, from P + 8: metadata, body, a new end mark. A reader stops at P.
     2. sync the file; then make the journal frame durable that names the value. The value is committed.
-    3. overwrite the 8 bytes at P with the message's prefix. A reader goes on to the new end mark. (The first 4 bytes of
-    end mark and
-       prefix are the same, so that there is nothing in between.)
+    3. overwrite the 8 bytes at P with the message's prefix. A reader goes on to the new end mark. (The first 4 bytes
+       of end mark and prefix are the same, so that there is nothing in between.)
 Step 3 is not synced by itself: if it is lost, recovery does it again, for the journal has the place. Whatever writes to
 the file next syncs it, so that only values of the last group that wrote to a file can lack their prefixes.
 """

@@ -23,7 +23,7 @@ from linkd.errors import InternalFault, StorageFailed, ValueTooLarge
 from linkd.model.records import Record, SchemaKept, ValueStored
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store import directory as layout_of
-from linkd.store.catalog import Catalog, CatalogEntry, delete_catalog
+from linkd.store.catalog import Catalog, CatalogEntry
 from linkd.store.committer import Committed, Committer, GroupCommitted
 from linkd.store.files import Files, LocalFiles
 from linkd.store.journal import Journal
@@ -87,11 +87,13 @@ class Store:
         journal = recover(files, directory / layout_of.JOURNAL)
         catalog_path = catalog_path or directory / layout_of.CATALOG_FILE
         store = Store(directory, files, limits, journal, catalog_path, store_id)
-        if store._catalog.applied_lsn >= journal.end.next_lsn:  # it knows frames that the journal does not have: a copy of another time
+        try:
+            if store._catalog.applied_lsn >= journal.end.next_lsn:  # it knows frames that are not there: a copy of another time
+                store._catalog.start_over()
+            store._staging.clear()
+        except BaseException:
             store._catalog.close()
-            delete_catalog(catalog_path)
-            store = Store(directory, files, limits, journal, catalog_path, store_id)
-        store._staging.clear()
+            raise
         return store
 
     @property

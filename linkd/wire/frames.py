@@ -49,13 +49,12 @@ def encode_frame(records: Sequence[Record], envelopes: Sequence[bytes] = ()) -> 
     for record in records:
         try:
             if isinstance(record, model.ValueStored):
-                envelope = next(ready, None) or encode_envelope(record.envelope)
-                message: Message = pb.ValueStored(envelope=envelope, place=_place_message(record.place))
-                kind = "value_stored"
+                stored = frame.records.add().value_stored
+                stored.envelope = next(ready, None) or encode_envelope(record.envelope)
+                _fill_place(stored.place, record.place)
             else:
                 layout = _LAYOUTS[type(record)]
-                kind, message = layout.kind, layout.encode(record)
-            getattr(frame.records.add(), kind).CopyFrom(message)
+                getattr(frame.records.add(), layout.kind).CopyFrom(layout.encode(record))
         except (ValueError, TypeError) as problem:
             raise InvalidArgument(f"a {type(record).__name__} cannot be encoded: {problem}") from problem
     return frame.SerializeToString(deterministic=True)
@@ -146,15 +145,13 @@ def _parent_of(message: pb.Parent) -> Parent:
     return Parent(message.link, message.incarnation, message.generation, message.first_sequence, message.last_sequence)
 
 
-def _place_message(place: Place) -> pb.Place:
-    return pb.Place(
-        kind=_PLACE_KINDS[place.kind],
-        file=place.file,
-        offset=place.offset,
-        size_bytes=place.size_bytes,
-        metadata_bytes=place.metadata_bytes,
-        body_bytes=place.body_bytes,
-    )
+def _fill_place(message: pb.Place, place: Place) -> None:
+    message.kind = _PLACE_KINDS[place.kind]
+    message.file = place.file
+    message.offset = place.offset
+    message.size_bytes = place.size_bytes
+    message.metadata_bytes = place.metadata_bytes
+    message.body_bytes = place.body_bytes
 
 
 def _place_of(message: pb.Place, journal_file: int, payload_offset: int) -> Place:

@@ -62,12 +62,13 @@ TRACE = Method(LINKS, "Trace", Kind.UNARY_UNARY, links.TraceRequest, links.Trace
 
 RUN_BEGIN = Method(RUNS, "Begin", Kind.UNARY_UNARY, runs.BeginRequest, runs.BeginResponse)
 RUN_TASK_EXITED = Method(RUNS, "TaskExited", Kind.UNARY_UNARY, runs.TaskExitedRequest, runs.TaskExitedResponse)
+RUN_PAUSE = Method(RUNS, "Pause", Kind.UNARY_UNARY, runs.PauseRequest, runs.PauseResponse)
 RUN_END = Method(RUNS, "End", Kind.UNARY_UNARY, runs.EndRequest, runs.EndResponse)
 RUN_WATCH = Method(RUNS, "Watch", Kind.UNARY_STREAM, runs.WatchRequest, links.DescribeResponse)
 
 METHODS = (
     PUBLISH, SUBSCRIBE, SNAPSHOTS, COMMIT, READ, QUERY, DESCRIBE, SEAL, ATTEND, TRACE,
-    RUN_BEGIN, RUN_TASK_EXITED, RUN_END, RUN_WATCH,
+    RUN_BEGIN, RUN_TASK_EXITED, RUN_PAUSE, RUN_END, RUN_WATCH,
 )  # fmt: skip
 
 DESCRIPTORS = (links.DESCRIPTOR, runs.DESCRIPTOR)

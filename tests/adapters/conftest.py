@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from linkd_adapters.file import ADAPTER
 
 from linkd.plugin.contract import LinkOptions, SinkResult, Source, SourceBatch, Survey
 from linkd.testing.adapter_conformance import read_all
-from linkd_adapters.file import ADAPTER
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Desk:
     @property
     def hidden(self) -> list[str]:
         """What no user put there."""
-        return sorted(name for name in os.listdir(self.base) if name.startswith("."))
+        return sorted(path.name for path in self.base.iterdir() if path.name.startswith("."))
 
 
 @pytest.fixture

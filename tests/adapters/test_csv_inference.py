@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from linkd_adapters.file.csv_inference import Guess, Kind, breaker, widened
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
@@ -67,7 +67,7 @@ columns = st.one_of(
 def test_the_type_is_that_of_the_model_wherever_blocks_are_cut(texts: list[str], cuts: list[int]) -> None:
     guess = Guess()
     places = sorted({0, len(texts), *(cut for cut in cuts if cut < len(texts))})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         guess = widened(guess, pa.array([*texts[start:end], None], pa.string()))
     assert guess.type == model(texts)
 

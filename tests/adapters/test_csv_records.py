@@ -7,7 +7,6 @@ import io
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from linkd_adapters.file.csv_records import (
     field_count,
     fields,
@@ -31,9 +30,7 @@ def record_ends(text: bytes) -> list[int]:
         if state == "quoted":
             state = "quote" if char == b'"' else "quoted"
             continue
-        if state == "quote" and char == b'"':
-            state = "quoted"
-        elif state == "start" and char == b'"':
+        if state in ("quote", "start") and char == b'"':
             state = "quoted"
         elif char == b",":
             state = "start"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from linkd_adapters.file import ADAPTER
 
 from linkd.errors import InvalidArgument
 from linkd.plugin.contract import Adapter
 from linkd.plugin.registry import Adapters, installed_adapters, scheme_of
-from linkd_adapters.file import ADAPTER
 
 
 def never_loaded() -> Adapter:

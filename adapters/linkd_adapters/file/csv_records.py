@@ -132,7 +132,7 @@ def place_of_record(text: bytes, index: int, record_count: int | None = None) ->
 
     Knowing how many records there are makes it fast where every line is one.
     """
-    if index and _is_record_per_line(text, record_count):
+    if index and text and _is_record_per_line(text, record_count):
         index = min(index, text.count(b"\n"))
         return next(islice(_LINE_FEED.finditer(text), index - 1, None)).end(), index
     found = next(islice(records(text), index, None), None)

@@ -2,13 +2,13 @@ from linkd.wire.v1 import links_pb2 as _links_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class BeginRequest(_message.Message):
-    __slots__ = ("run_id", "fresh", "reason", "fingerprint", "traceparent", "task_versions")
+    __slots__ = ("run_id", "fresh", "reason", "fingerprint", "traceparent", "task_versions", "again")
     class FingerprintEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -29,13 +29,15 @@ class BeginRequest(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     TASK_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    AGAIN_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     fresh: bool
     reason: str
     fingerprint: _containers.ScalarMap[str, str]
     traceparent: str
     task_versions: _containers.ScalarMap[str, str]
-    def __init__(self, run_id: _Optional[str] = ..., fresh: bool = ..., reason: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., traceparent: _Optional[str] = ..., task_versions: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    again: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, run_id: _Optional[str] = ..., fresh: bool = ..., reason: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., traceparent: _Optional[str] = ..., task_versions: _Optional[_Mapping[str, str]] = ..., again: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class BeginResponse(_message.Message):
     __slots__ = ("epoch", "tokens")
@@ -72,6 +74,14 @@ class TaskExitedResponse(_message.Message):
     UNREAD_FIELD_NUMBER: _ClassVar[int]
     unread: _containers.ScalarMap[str, int]
     def __init__(self, unread: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class PauseRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PauseResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class EndRequest(_message.Message):
     __slots__ = ("outcome",)

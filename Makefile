@@ -1,0 +1,38 @@
+# Each target does its own set-up: a virtual environment in .venv with linkd from this tree and everything that tests and demo need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FLIGHTS := examples/flights
+
+.PHONY: demo test check bench soak clean
+
+demo: $(READY) $(FLIGHTS)/data/flights.csv.zip
+	@$(BIN)/python $(FLIGHTS)/demo.py
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python proto/generate.py --check
+
+bench: $(READY)
+	$(BIN)/python benchmarks/store_append.py --large
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "linkd needs Python 3.11 or later: make PYTHON=python3.11 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(FLIGHTS)/data/flights.csv.zip: $(READY) $(FLIGHTS)/fetch.py
+	$(BIN)/python $(FLIGHTS)/fetch.py
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(FLIGHTS)/.linkd $(FLIGHTS)/out $(FLIGHTS)/data

@@ -1,0 +1,213 @@
+"""linkd, the smart link: durable, bounded, guarded, measured and explainable links between the tasks of a data pipeline.
+
+A producer:
+
+    import linkd
+    with linkd.connect() as client, client.publisher("events") as events:
+        for reading in sensor:
+            events.send({"at": reading.at, "celsius": reading.celsius})  # leaving the block: all durable, or it raises
+
+A consumer:
+
+    import linkd
+    with linkd.connect() as client:
+        for value in client.subscribe("flown", group="alerts"):  # ends at the link's end; follow=True goes on
+            with value:  # ack at the end, nack on an exception
+                alert(value.to_pandas())
+
+A transformer, as a task of a pipeline:
+
+    import linkd
+    for snap in linkd.connect().snapshots():
+        with snap:  # one atomic commit; an exception takes nothing and loses nothing
+            df = snap["flights"].to_pandas()
+            snap.publish("flown", df[df.dep_time.notna()])
+            snap.publish("cancelled", df[df.dep_time.isna()])
+
+A notebook (running or stopped; it holds nothing back):
+
+    import linkd
+    p = linkd.connect("flights.yaml")
+    print(p.describe())
+    p.read("flown").to_pandas()  # or .to_polars(), .to_table(), .rows()
+    p.query("SELECT airline, miles FROM totals ORDER BY miles DESC").to_pandas()
+    print(p.trace("totals@last"))
+
+`linkd.aio` is the same for asyncio. All that linkd raises on purpose is a `linkd.Error`; the tree is drawn in `linkd.errors`.
+Importing this loads errors only: the client with grpcio and protobuf when it is first used, pyarrow, pandas and polars when a program asks
+for what they make, and nothing ever that belongs to the sidecar.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from linkd.errors import (
+    BadRow,
+    Conflict,
+    ConnectionFailed,
+    ConnectionFault,
+    DataFault,
+    DeliveryFault,
+    Draining,
+    Error,
+    ForkedClient,
+    GenerationAbandoned,
+    InternalFault,
+    InvalidArgument,
+    LeaseLost,
+    LinkNotFound,
+    MissingExtra,
+    NotAllowed,
+    OutcomeUnknown,
+    Overloaded,
+    PipelineFileInvalid,
+    QueryInvalid,
+    ResourceFault,
+    SchemaMismatch,
+    SessionFenced,
+    SnapshotNotSettled,
+    SourceChanged,
+    StateDamaged,
+    StateFault,
+    StateForeign,
+    StateLocked,
+    StorageFailed,
+    TaskFailed,
+    UsageFault,
+    ValueTooLarge,
+)
+from linkd.limits import CONNECT_TIMEOUT_S
+
+if TYPE_CHECKING:
+    import os
+
+    from linkd import aio
+    from linkd.client.description import (
+        Ancestor,
+        Description,
+        GenerationDescription,
+        GroupDescription,
+        InputDescription,
+        Lineage,
+        LinkDescription,
+        RunDescription,
+        SourceDescription,
+        TaskDescription,
+    )
+    from linkd.client.publishing import Ack
+    from linkd.client.sync import Client, LeasedValue, Publisher, Reading, Result, Snapshot, Snapshots, Subscription
+    from linkd.client.values import Input, Value
+    from linkd.model.values import Durability, Envelope, Parent, Position
+
+__all__ = [
+    "Ack",
+    "Ancestor",
+    "BadRow",
+    "Client",
+    "Conflict",
+    "ConnectionFailed",
+    "ConnectionFault",
+    "DataFault",
+    "DeliveryFault",
+    "Description",
+    "Draining",
+    "Durability",
+    "Envelope",
+    "Error",
+    "ForkedClient",
+    "GenerationAbandoned",
+    "GenerationDescription",
+    "GroupDescription",
+    "Input",
+    "InputDescription",
+    "InternalFault",
+    "InvalidArgument",
+    "LeaseLost",
+    "LeasedValue",
+    "Lineage",
+    "LinkDescription",
+    "LinkNotFound",
+    "MissingExtra",
+    "NotAllowed",
+    "OutcomeUnknown",
+    "Overloaded",
+    "Parent",
+    "PipelineFileInvalid",
+    "Position",
+    "Publisher",
+    "QueryInvalid",
+    "Reading",
+    "ResourceFault",
+    "Result",
+    "RunDescription",
+    "SchemaMismatch",
+    "SessionFenced",
+    "Snapshot",
+    "SnapshotNotSettled",
+    "Snapshots",
+    "SourceChanged",
+    "SourceDescription",
+    "StateDamaged",
+    "StateFault",
+    "StateForeign",
+    "StateLocked",
+    "StorageFailed",
+    "Subscription",
+    "TaskDescription",
+    "TaskFailed",
+    "UsageFault",
+    "Value",
+    "ValueTooLarge",
+    "aio",
+    "connect",
+]
+
+_LAZY = {
+    **dict.fromkeys(
+        ("Client", "LeasedValue", "Publisher", "Reading", "Result", "Snapshot", "Snapshots", "Subscription"), "linkd.client.sync"
+    ),
+    **dict.fromkeys(
+        (
+            *("Ancestor", "Description", "GenerationDescription", "GroupDescription", "InputDescription", "Lineage"),
+            *("LinkDescription", "RunDescription", "SourceDescription", "TaskDescription"),
+        ),
+        "linkd.client.description",
+    ),
+    **dict.fromkeys(("Input", "Value"), "linkd.client.values"),
+    **dict.fromkeys(("Durability", "Envelope", "Parent", "Position"), "linkd.model.values"),
+    "Ack": "linkd.client.publishing",
+}
+"""Where the public names live that are loaded when they are first used."""
+
+
+def connect(
+    target: str | os.PathLike[str] | None = None,
+    *,
+    task: str | None = None,
+    token: str | None = None,
+    timeout_s: float = CONNECT_TIMEOUT_S,
+) -> Client:
+    """Connects to linkd; the client is closed by `close`, by `with`, or at the program's end.
+
+    Without a target: what the environment says (as linkd sets it for tasks), else the one pipeline file here or in a parent. Else a pipeline
+    file, its directory, `unix:PATH` or `HOST:PORT`. A pipeline that is not running is opened for as long as it has clients.
+    `task` takes the place of that task: its token is read from the state directory. `timeout_s` bounds connecting, and how long calls are
+    tried again while linkd is away. Raises ConnectionFailed, InvalidArgument, MissingExtra, ForkedClient.
+    """
+    from linkd.client import sync
+
+    return sync.connect(target, task=task, token=token, timeout_s=timeout_s)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "aio":
+        return importlib.import_module("linkd.aio")
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'linkd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,5 @@
+"""`python -m linkd`: the command line."""
+
+from linkd.app.main import main
+
+main()

@@ -1,0 +1,21 @@
+"""Options that several verbs have, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+PipelineOption = Annotated[
+    Optional[str],  # noqa: UP045  # typer reads it at run time
+    typer.Option(
+        "-p",
+        "--pipeline",
+        metavar="FILE|DIR|ENDPOINT",
+        help="Which pipeline; else LINKD_ENDPOINT, else the one pipeline file here or in a parent directory.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing beside the result.")]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Say more; show the traceback of a defect.")]

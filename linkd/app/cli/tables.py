@@ -1,0 +1,138 @@
+"""Aligned tables for terminals and pipes.
+
+What a cell says is decided in `cells`; here is which columns fit, how wide each is, and the printing. On a terminal nothing wraps: columns
+of text are narrowed first, then columns in the middle are left out, and a mark says so. A number is never cut: half a number is a lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from linkd import limits
+from linkd.app.cli.terminal import room
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CUT = "…"
+_GAP = 2
+_NULL = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading and its cells, None for null. Numbers stand right and are never cut."""
+
+    heading: str
+    cells: Sequence[str | None]
+    is_number: bool = False
+
+    @property
+    def width(self) -> int:
+        """Terminal columns it would like to have."""
+        widest = max((cell_len(_NULL if cell is None else cell) for cell in (self.heading, *self.cells)), default=0)
+        return widest if self.is_number else min(widest, max(limits.CELL_SHOWN_MAX_CHARS, cell_len(self.heading)))
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Which columns are shown and how wide; `gap_at` is how many stand before the mark of those left out, None if all are shown."""
+
+    columns: tuple[int, ...]
+    widths: tuple[int, ...]
+    gap_at: int | None = None
+
+
+def print_table(console: Console, table: pa.Table, limit: int | None = None) -> int:
+    """Prints the first `limit` rows (None: all of them) of an Arrow table, and returns how many columns had no room.
+
+    Nulls are `null`, integers have thousands separators, times are ISO 8601. Raises BrokenPipeError.
+    """
+    from linkd.app.cli.cells import columns_of
+
+    return print_columns(console, columns_of(table.slice(0, limit)))
+
+
+def print_columns(console: Console, columns: Sequence[Column]) -> int:
+    """Prints columns of equal length under their headings, and returns how many had no room."""
+    fitted = fit([column.width for column in columns], [not column.is_number for column in columns], room(console))
+    console.print(_line([column.heading for column in columns], columns, fitted, heading=True))
+    for row in zip(*(column.cells for column in columns), strict=True):
+        console.print(_line(row, columns, fitted))
+    return len(columns) - len(fitted.columns)
+
+
+def fit(widths: Sequence[int], can_narrow: Sequence[bool], available: int | None) -> Fitted:
+    """What of columns of these widths is shown in `available` terminal columns (None: no bound).
+
+    Columns of text give way first, the widest first, down to `limits.CELL_SHOWN_MIN_CHARS`; then columns are left out from the middle. The
+    first column is always shown, cut if it must be.
+    """
+    everything = tuple(range(len(widths)))
+    if available is None or not widths:
+        return Fitted(everything, tuple(widths))
+    narrowed = _narrow(widths, can_narrow, available)
+    if narrowed is not None:
+        return Fitted(everything, narrowed)
+    least = [min(width, limits.CELL_SHOWN_MIN_CHARS) if narrow else width for width, narrow in zip(widths, can_narrow, strict=True)]
+    left = available - len(CUT) - _GAP
+    shown = _outermost(least, left)
+    if not shown:
+        return Fitted((0,), (max(1, min(widths[0], left)),), 1)
+    kept = _narrow([widths[index] for index in shown], [can_narrow[index] for index in shown], left)
+    gap_at = next((place for place, index in enumerate(shown) if index != place), len(shown))
+    return Fitted(tuple(shown), kept or tuple(least[index] for index in shown), gap_at)
+
+
+def _narrow(widths: Sequence[int], can_narrow: Sequence[bool], available: int) -> tuple[int, ...] | None:
+    """The widths with the widest columns of text narrowed as far as needed; None if that is not enough."""
+    room_for_cells = available - _GAP * (len(widths) - 1)
+    cap = max(widths)
+    while True:
+        capped = tuple(min(width, cap) if narrow else width for width, narrow in zip(widths, can_narrow, strict=True))
+        if sum(capped) <= room_for_cells:
+            return capped
+        if cap <= limits.CELL_SHOWN_MIN_CHARS:
+            return None
+        cap -= 1
+
+
+def _outermost(widths: Sequence[int], available: int) -> list[int]:
+    """As many columns as fit, taken in turn from the front and from the back, in their order."""
+    front, back = 0, len(widths) - 1
+    taken: list[int] = []
+    from_front = True
+    while front <= back:
+        index = front if from_front else back
+        if widths[index] + sum(widths[other] + _GAP for other in taken) > available:
+            break
+        taken.append(index)
+        front, back = (front + 1, back) if from_front else (front, back - 1)
+        from_front = not from_front
+    return sorted(taken)
+
+
+def _line(cells: Sequence[str | None], columns: Sequence[Column], fitted: Fitted, *, heading: bool = False) -> Text:
+    parts: list[Text] = []
+    for index, width in zip(fitted.columns, fitted.widths, strict=True):
+        cell = cells[index]
+        style = "bold" if heading else "dim" if cell is None else ""
+        parts.append(Text(_padded(_NULL if cell is None else cell, width, right=columns[index].is_number), style=style))
+    if fitted.gap_at is not None:
+        parts.insert(fitted.gap_at, Text(CUT, style="dim"))
+    line = Text(" " * _GAP).join(parts)
+    line.rstrip()
+    return line
+
+
+def _padded(text: str, width: int, *, right: bool) -> str:
+    if cell_len(text) > width:
+        text = set_cell_size(text, width - cell_len(CUT)) + CUT
+    pad = " " * (width - cell_len(text))
+    return pad + text if right else text + pad

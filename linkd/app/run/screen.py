@@ -1,0 +1,129 @@
+"""What a run shows while it goes on: a live table on a terminal, plain lines elsewhere, JSON lines where asked for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from linkd.app.run.plan import Plan
+from linkd.home.home import Layout
+from linkd.limits import SCREEN_REFRESH_PER_S
+
+PIPED_WIDTH = 200
+"""Columns of a table that goes to a file or a pipe: nobody's window bounds it."""
+
+
+@dataclass(slots=True)
+class Screen:
+    """The terminal of a run. `quiet` shows errors only; `as_json` one object a line."""
+
+    quiet: bool
+    as_json: bool
+    output: IO[str]
+    console: Console = field(init=False)
+    _live: Live | None = None
+    _sealed: set[str] = field(default_factory=set)
+    _rates: dict[str, _Rate] = field(default_factory=dict)
+    _widest: int = 0
+
+    def __post_init__(self) -> None:
+        terminal = self.output.isatty()
+        self.console = Console(file=self.output, width=None if terminal else PIPED_WIDTH, highlight=False, soft_wrap=not terminal)
+
+    def say(self, text: str, **told: Any) -> None:
+        """One line; with `as_json` the object `told`."""
+        if self.as_json:
+            self.output.write(json.dumps(told or {"message": text}) + "\n")
+            self.output.flush()
+        elif not self.quiet:
+            self.console.print(Text(text))
+
+    def error(self, text: str) -> None:
+        """What went wrong, to standard error, whatever was asked to be quiet."""
+        Console(stderr=True, highlight=False, soft_wrap=True).print(Text(text))
+
+    def task_line(self, task: str, line: str) -> None:
+        """A line that a program printed."""
+        if self.as_json:
+            self.say("", task=task, line=line)
+        elif not self.quiet:
+            self.console.print(Text.assemble((f"{task:>{self._widest}} | ", "dim"), line))
+
+    @contextmanager
+    def live(self, layout: Layout, plan: Plan) -> Iterator[None]:
+        """While this is entered `show` updates a table (on a terminal), or says when a link is sealed."""
+        self._widest = max((len(name) for name in layout.tasks if ":" not in name), default=0)
+        if self.quiet or self.as_json or not self.console.is_terminal:
+            yield
+            return
+        with Live(console=self.console, transient=True, refresh_per_second=SCREEN_REFRESH_PER_S) as live:
+            self._live = live
+            try:
+                yield
+            finally:
+                self._live = None
+
+    def show(self, description: Any) -> None:
+        """The home's newest description."""
+        if self._live is not None:
+            self._live.update(self._table(description))
+            return
+        for link in description.links:
+            if link.current.state == "sealed" and link.name not in self._sealed:
+                self._sealed.add(link.name)
+                told = {"link": link.name, "values": link.current.values, "rows": link.current.rows, "sealed": True}
+                self.say(f"{link.name}: {link.current.rows:,} rows in {link.current.values:,} values, sealed", **told)
+
+    def _table(self, description: Any) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("link")
+        for name in ("values", "rows", "rows/s", "lag"):
+            table.add_column(name, justify="right")
+        table.add_column("")
+        waiting = _waiting(description)
+        for link in description.links:
+            rate = self._rates.setdefault(link.name, _Rate())
+            table.add_row(
+                link.name,
+                f"{link.current.values:,}",
+                f"{link.current.rows:,}",
+                rate.text(link.current.rows, time.monotonic()),
+                f"{waiting[link.name]:,}" if waiting.get(link.name) else "",
+                Text("sealed", "green") if link.current.state == "sealed" else "",
+            )
+        return table
+
+
+@dataclass(slots=True)
+class _Rate:
+    """Rows a second, over the time since the rows last changed and a little before."""
+
+    rows: int = 0
+    at_s: float = 0.0
+    per_s: float = 0.0
+
+    def text(self, rows: int, now_s: float) -> str:
+        elapsed_s = now_s - self.at_s
+        if elapsed_s >= 1 / SCREEN_REFRESH_PER_S:
+            fresh = max(rows - self.rows, 0) / elapsed_s if self.at_s else 0.0
+            self.per_s = fresh if not self.per_s else 0.6 * self.per_s + 0.4 * fresh
+            self.rows, self.at_s = rows, now_s
+        return f"{self.per_s:,.0f}" if self.per_s >= 1 else ""
+
+
+def _waiting(description: Any) -> dict[str, int]:
+    """Of each link, the values that its slowest reader has not done."""
+    waiting: dict[str, int] = {}
+    for task in description.tasks:
+        for progress in task.progress:
+            waiting[progress.link] = max(waiting.get(progress.link, 0), progress.waiting_values)
+    return waiting

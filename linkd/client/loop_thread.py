@@ -1,0 +1,94 @@
+"""The event loop behind the synchronous face: one daemon thread for the process, started by the first call.
+
+A thread of its own is what lets the synchronous face work where a loop runs already (notebooks) and from any number of threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+from linkd.client.process import FORK_GUARD
+from linkd.client.session import Client
+from linkd.errors import ConnectionFailed, InvalidArgument
+from linkd.limits import CLIENT_CLOSE_TIMEOUT_S
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class LoopThread:
+    """Runs operations of the asyncio client for threads that wait. Nothing is started before the first of them."""
+
+    def __init__(self) -> None:
+        self._starting = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
+
+    def run(self, operation: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Awaits `operation(*args)` in the loop and gives its result or raises its error.
+
+        An interrupt (Ctrl-C) cancels it and goes on to the caller. Raises ForkedClient in a forked child.
+        """
+        loop = self._running()
+        if threading.current_thread() is self._thread:
+            raise InvalidArgument("linkd was called from its own event loop, which would wait for itself: use linkd.aio there")
+        future = asyncio.run_coroutine_threadsafe(_called(operation, *args, **kwargs), loop)
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError:
+            raise ConnectionFailed("the client was closed while a call was waiting: connect again") from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def soon(self, action: Callable[[], object]) -> None:
+        """Has `action` called in the loop, and does not wait. Nothing if the loop is gone: then so is what it would act on."""
+        loop = self._loop
+        if loop is None or loop.is_closed() or not FORK_GUARD.is_ours:
+            return
+        loop.call_soon_threadsafe(action)
+
+    def keep(self, client: Client) -> None:
+        """Closes `client` when the interpreter ends, if nobody did before."""
+        self._clients.add(client)
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        FORK_GUARD.check()
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="linkd event loop", daemon=True)
+                self._thread.start()
+                atexit.register(self._stop)
+            return self._loop
+
+    def _stop(self) -> None:
+        """At the interpreter's end: an orderly goodbye, within a deadline, so that an exit never hangs."""
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None or not FORK_GUARD.is_ours:
+            return
+        goodbye = asyncio.run_coroutine_threadsafe(self._close_clients(), loop)
+        concurrent.futures.wait([goodbye], timeout=CLIENT_CLOSE_TIMEOUT_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=CLIENT_CLOSE_TIMEOUT_S)
+        if not thread.is_alive():
+            loop.close()
+
+    async def _close_clients(self) -> None:
+        await asyncio.gather(*(client.close() for client in list(self._clients)), return_exceptions=True)
+
+
+async def _called(operation: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Makes the coroutine where it is awaited, so that one that cannot be scheduled was never made."""
+    return await operation(*args, **kwargs)
+
+
+LOOP_THREAD = LoopThread()
+"""The one of this process."""

@@ -1,0 +1,361 @@
+"""The synchronous face: the asyncio client's objects, one for one, with calls that wait. Public as `linkd`; nothing is decided here."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from linkd.client import publishing, reading, session, snapshots, subscription, values
+from linkd.client.content import Content, Held, Tabular
+from linkd.client.description import Description, Lineage
+from linkd.client.loop_thread import LOOP_THREAD
+from linkd.client.publishing import Ack
+from linkd.client.values import Input, Value
+from linkd.limits import CONNECT_TIMEOUT_S
+from linkd.model.values import Position
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class LeasedValue(Value):
+    """A value that a subscription handed out on lease, until it is acked (done for ever) or given back.
+
+    `with value:` acks at the end of the block, and gives the value back if an exception leaves it.
+    """
+
+    __slots__ = ("_inner", "_subscription")
+
+    def __init__(self, subscription: Subscription, inner: values.LeasedValue) -> None:
+        super().__init__(inner._part, inner.envelope)
+        self._subscription = subscription  # kept alive: its lease is this value's
+        self._inner = inner
+
+    @property
+    def attempt(self) -> int:
+        """From 1: how often this value was handed out to the group."""
+        return self._inner.attempt
+
+    @property
+    def settled(self) -> bool:
+        return self._inner.settled
+
+    def ack(self) -> None:
+        """This value is done. Returns when that is durable. Raises LeaseLost if it was handed to somebody else meanwhile."""
+        LOOP_THREAD.run(self._inner.ack)
+
+    def nack(self, delay_s: float = 0.0, reason: str = "") -> None:
+        """Gives the value back, to be handed out again after `delay_s` seconds at the earliest."""
+        LOOP_THREAD.run(self._inner.nack, delay_s, reason)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        LOOP_THREAD.run(self._inner.__aexit__, kind, error, trace)
+
+
+class Subscription:
+    """Values of a link for a consumer group, in order; a new group starts at the earliest value kept.
+
+    Ends when the generation is sealed and every value was acked, so settle each one (`with value:`): several may be in work at once, and one
+    that is neither acked nor given back stays on lease, and holds back the end, until the subscription is closed or forgotten.
+    """
+
+    def __init__(self, inner: subscription.Subscription) -> None:
+        self._inner = inner
+        _closed_when_forgotten(self, inner)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> LeasedValue:
+        """The next value, when there is one."""
+        try:
+            return LeasedValue(self, LOOP_THREAD.run(self._inner.__anext__))
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """Ends the subscription; what is on lease is offered to other members."""
+        LOOP_THREAD.run(self._inner.aclose)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class Snapshot:
+    """The values that one execution of a task sees. `with snap:` commits at the end, or takes nothing on an exception."""
+
+    def __init__(self, inner: snapshots.Snapshot) -> None:
+        self._inner = inner
+
+    @property
+    def id(self) -> str:
+        """Of this snapshot, in hexadecimal: the same for every attempt."""
+        return self._inner.id
+
+    @property
+    def attempt(self) -> int:
+        """From 1: how often this snapshot was handed out."""
+        return self._inner.attempt
+
+    @property
+    def task(self) -> str:
+        return self._inner.task
+
+    @property
+    def traceparent(self) -> str:
+        """W3C Trace Context of the work on this snapshot, for spans of the program's own; empty without tracing."""
+        return self._inner.traceparent
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """All inputs by the name of their link."""
+        return self._inner.inputs
+
+    def __getitem__(self, link: str) -> Input:
+        """The input `link`, whatever the number of its values. Raises NotAllowed for one that the wiring does not name."""
+        return self._inner[link]
+
+    def publish(self, output: str, data: object, *, attributes: Mapping[str, str] | None = None) -> None:
+        """Stages `data` for `output`: it exists with the commit at the end of the block, or not at all.
+
+        `data` is what `Client.publish` takes. Raises NotAllowed for an output that the wiring does not name, SchemaMismatch, LeaseLost;
+        SnapshotNotSettled outside the block.
+        """
+        LOOP_THREAD.run(self._inner.publish, output, data, attributes=attributes)
+
+    def __enter__(self) -> Self:
+        LOOP_THREAD.run(self._inner.__aenter__)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        LOOP_THREAD.run(self._inner.__aexit__, kind, error, trace)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class Snapshots:
+    """The snapshots of the client's task, one after the other, until no further one can come."""
+
+    def __init__(self, inner: snapshots.Snapshots) -> None:
+        self._inner = inner
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Snapshot:
+        """The next snapshot. Raises SnapshotNotSettled if the one before was not worked on in its block; it is given back."""
+        try:
+            return Snapshot(LOOP_THREAD.run(self._inner.__anext__))
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """Ends the iteration; what is on lease is offered to others."""
+        LOOP_THREAD.run(self._inner.aclose)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class Publisher:
+    """A flow of rows into one link, gathered into values; leaving its block means that all of it is durable, or it raises.
+
+    What linkd refuses is raised by the next `send`, by `flush`, or at the end of the block. Threads may share it.
+    """
+
+    def __init__(self, inner: publishing.Publisher) -> None:
+        self._inner = inner
+
+    def send(self, data: object) -> None:
+        """Takes a row (a dict), rows (a list of dicts, a frame, an Arrow table), or bytes. Waits while too much is unacknowledged."""
+        if self._inner.put(data):
+            LOOP_THREAD.soon(self._inner.wake)
+        if self._inner.full:
+            LOOP_THREAD.run(self._inner.room)
+
+    def flush(self) -> None:
+        """Returns when everything sent so far is durable. Raises what an earlier send met."""
+        LOOP_THREAD.run(self._inner.flush)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        LOOP_THREAD.run(self._inner.__aexit__, kind, error, trace)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class Reading(Held):
+    """The values of a link that are durable when it is iterated, or asked for as a whole; each use reads again."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: reading.Reading) -> None:
+        self._inner = inner
+
+    def _content(self) -> Content:
+        return LOOP_THREAD.run(self._inner.content)
+
+    def __iter__(self) -> Iterator[Value]:
+        """The values one by one, fetched as they are asked for."""
+        stream = self._inner.__aiter__()
+        try:
+            while True:
+                try:
+                    yield LOOP_THREAD.run(_next_of, stream)
+                except StopAsyncIteration:
+                    return
+        finally:
+            LOOP_THREAD.run(stream.aclose)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class Result(Tabular):
+    """The rows of one SELECT. It runs when they are first asked for, and then keeps them."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: reading.Result) -> None:
+        self._inner = inner
+
+    def _table(self, operation: str) -> pa.Table:
+        return LOOP_THREAD.run(self._inner.to_table, operation)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class Client:
+    """A program's way to the links of one pipeline; made by `connect`. Threads may share it.
+
+    Every call raises ConnectionFailed where linkd went away and stayed away for `timeout_s`, SessionFenced where a newer run has begun, and
+    ForkedClient in a forked child. Ctrl-C while a call waits cancels it.
+    """
+
+    def __init__(self, inner: session.Client) -> None:
+        self._inner = inner
+
+    @property
+    def address(self) -> str:
+        """Where the home listens: `unix:/path` or `host:port`."""
+        return self._inner.address
+
+    def publish(self, link: str, data: object, *, attributes: Mapping[str, str] | None = None) -> Ack:
+        """Publishes `data` as one value (or as several that appear together, above 64 MiB), and returns when linkd has promised to keep it.
+
+        `data` is anything with `__arrow_c_stream__` or `__arrow_c_array__` (frames of pandas and polars, Arrow tables), a dict of columns, a
+        list of dicts, or bytes. It is brought to the link's schema; an unnamed pandas index is dropped.
+        For outsiders: a task publishes through its snapshots. Raises NotAllowed, SchemaMismatch, LinkNotFound, ValueTooLarge, and
+        OutcomeUnknown where the connection broke before the ack.
+        """
+        return LOOP_THREAD.run(self._inner.publish, link, data, attributes=attributes)
+
+    def publisher(self, link: str) -> Publisher:
+        """A flow of rows into `link`: `with client.publisher("events") as events: events.send({...})`."""
+        return Publisher(self._inner.publisher(link))
+
+    def subscribe(self, link: str, group: str, follow: bool = False, *, credit_bytes: int | None = None) -> Subscription:
+        """The values of `link` for the consumer group `group`, each to be acked; a new group starts at the earliest value.
+
+        Ends at the seal of the generation; `follow` goes on past it. `credit_bytes` bounds what is fetched ahead (8 MiB).
+        """
+        return Subscription(self._inner.subscribe(link, group, follow, credit_bytes=credit_bytes))
+
+    def snapshots(self, *, credit_bytes: int | None = None) -> Snapshots:
+        """The snapshots of the client's task, each to be worked on in its block: `with snap:`.
+
+        There is one such flow for a client: calling it again ends the one before, whose snapshots are handed out again.
+        """
+        return Snapshots(LOOP_THREAD.run(self._snapshots, credit_bytes))
+
+    async def _snapshots(self, credit_bytes: int | None) -> snapshots.Snapshots:
+        """In the loop, for it may end an earlier flow, which only the loop may touch."""
+        return self._inner.snapshots(credit_bytes=credit_bytes)
+
+    def read(
+        self,
+        link: str,
+        *,
+        generation: int | None = None,
+        first: int | Position | None = None,
+        last: int | Position | None = None,
+        last_values: int | None = None,
+    ) -> Reading:
+        """What `link` holds when it is asked for, without a group and holding nothing back.
+
+        Of the newest sealed generation, or the growing one while none is sealed; `first` and `last` are sequences, both included.
+        """
+        return Reading(self._inner.read(link, generation=generation, first=first, last=last, last_values=last_values))
+
+    def query(self, sql: str, *, timeout_s: float | None = None) -> Result:
+        """One SELECT over links as they are when the result is first asked for."""
+        return Result(self._inner.query(sql, timeout_s=timeout_s))
+
+    def describe(self, link: str | None = None) -> Description:
+        """What there is: links, tasks, groups, the newest run; or only what concerns `link`. Raises LinkNotFound."""
+        return LOOP_THREAD.run(self._inner.describe, link)
+
+    def seal(self, link: str) -> int:
+        """Writes the end of the link's present generation (under `--open`), and returns the sequence of its last value."""
+        return LOOP_THREAD.run(self._inner.seal, link)
+
+    def trace(self, value: str | Value) -> Lineage:
+        """Where a value comes from: `totals@42`, `totals@last`, the beginning of an id, or the value itself. Raises LinkNotFound."""
+        return LOOP_THREAD.run(self._inner.trace, value)
+
+    def close(self) -> None:
+        """Ends everything that was begun over this client; leases are offered to others at once. May be called again."""
+        LOOP_THREAD.run(self._inner.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+def connect(
+    target: str | os.PathLike[str] | None = None,
+    *,
+    task: str | None = None,
+    token: str | None = None,
+    timeout_s: float = CONNECT_TIMEOUT_S,
+) -> Client:
+    """See `linkd.connect`."""
+    client = LOOP_THREAD.run(_connected, session.connect(target, task=task, token=token, timeout_s=timeout_s))
+    LOOP_THREAD.keep(client)
+    return Client(client)
+
+
+async def _connected(connecting: session.Connecting) -> session.Client:
+    return await connecting
+
+
+async def _next_of(stream: Any) -> Value:
+    value: Value = await anext(stream)
+    return value
+
+
+def _closed_when_forgotten(face: Subscription, inner: subscription.Subscription) -> None:
+    """A loop that was left by `break` gives its leases back as soon as its values are forgotten too."""
+    weakref.finalize(face, LOOP_THREAD.soon, inner.close).atexit = False

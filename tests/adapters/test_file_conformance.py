@@ -1,0 +1,66 @@
+"""The file adapter under the conformance suites that every adapter passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+from linkd_adapters.file import ADAPTER
+
+from linkd.limits import ROWS_PER_VALUE
+from linkd.plugin.contract import LinkOptions
+from linkd.testing.adapter_conformance import SinkConformance, SinkSubject, SourceConformance, SourceSubject
+
+ROWS = ROWS_PER_VALUE + 1_000
+TABLE = pa.table({"n": range(ROWS), "s": [f"text {row % 7}" for row in range(ROWS)]})
+OTHER = TABLE.slice(1)
+BATCHES = (TABLE.slice(0, 10).to_batches()[0], TABLE.slice(10, 5).to_batches()[0])
+
+
+class TestCsvSource(SourceConformance):
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> SourceSubject:
+        path = tmp_path / "f.csv.gz"
+
+        def put(table: pa.Table) -> None:
+            with pa.CompressedOutputStream(str(path), "gzip") as file:
+                pa_csv.write_csv(table, file)
+
+        put(TABLE)
+        missing = LinkOptions("f", "missing.csv", tmp_path)
+        return SourceSubject(ADAPTER, LinkOptions("f", path.name, tmp_path), TABLE, lambda: put(OTHER), missing)
+
+
+class TestParquetSource(SourceConformance):
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> SourceSubject:
+        path = tmp_path / "f.parquet"
+        pq.write_table(TABLE, path, row_group_size=50_000)
+        missing = LinkOptions("f", "missing.parquet", tmp_path)
+        change = lambda: pq.write_table(OTHER, path)  # noqa: E731
+        return SourceSubject(ADAPTER, LinkOptions("f", path.name, tmp_path), TABLE, change, missing)
+
+
+class TestCsvSink(SinkConformance):
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> SinkSubject:
+        path = tmp_path / "out" / "t.csv"
+
+        def read_back() -> pa.Table | None:
+            return pa_csv.read_csv(path) if path.exists() else None
+
+        return SinkSubject(ADAPTER, LinkOptions("t", "out/t.csv", tmp_path), BATCHES, read_back)
+
+
+class TestParquetSink(SinkConformance):
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> SinkSubject:
+        path = tmp_path / "t.parquet"
+
+        def read_back() -> pa.Table | None:
+            return pq.read_table(path) if path.exists() else None
+
+        return SinkSubject(ADAPTER, LinkOptions("t", "t.parquet", tmp_path), BATCHES, read_back)
