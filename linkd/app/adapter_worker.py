@@ -31,7 +31,7 @@ from linkd.client.description import Description
 from linkd.client.worker import connected, described, dial_to
 from linkd.core.pipeline import LinkSpec, Pipeline
 from linkd.core.rights import sink_task, source_task
-from linkd.errors import EXIT_DONE, EXIT_INTERNAL, EXIT_INTERRUPTED, ConnectionFault, Error, InternalFault, InvalidArgument
+from linkd.errors import EXIT_DONE, EXIT_INTERRUPTED, ConnectionFault, Error, InternalFault, InvalidArgument
 from linkd.limits import SOURCES_AT_ONCE_MAX
 from linkd.plugin.contract import LinkOptions
 from linkd.plugin.registry import Adapters, installed_adapters

@@ -28,6 +28,7 @@ from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
 from linkd.home.clock import SystemClock
 from linkd.home.home import OPEN, Home, Layout
+from linkd.home.lag import tell_lags
 from linkd.home.runs import tokens
 from linkd.home.tokens import RUN_NAME
 from linkd.query.children import QueryChildren
@@ -197,7 +198,12 @@ async def _http(home: Home, telemetry: Telemetry, pipeline: str, port: int) -> A
 
     metrics = Metrics(pipeline, version())
     telemetry.attach(metrics)
-    face = HttpFace.build(port, home.ready, metrics.render)
+
+    def render(accept: str) -> tuple[bytes, str]:
+        tell_lags(home)
+        return metrics.render(accept)
+
+    face = HttpFace.build(port, home.ready, render)
     await face.start()
     try:
         yield face.port

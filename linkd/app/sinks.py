@@ -19,7 +19,7 @@ from linkd.plugin.contract import LinkOptions, Sink, SinkResult
 from linkd.wire.v1 import links_pb2 as pb
 
 
-class _Widened(Exception):  # noqa: N818 - no error: a reason to write from the start again
+class _Widened(Exception):
     """A column of which only nulls had come has got its type: what was written so far has the older schema."""
 
     def __init__(self, schema: pa.Schema) -> None:

@@ -30,6 +30,12 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
+        self._stopped = False
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether this thread may wait for the loop: it turns, and this is another thread."""
+        return self._loop is not None and not self._stopped and threading.current_thread() is not self._thread
 
     def run(self, operation: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Awaits `operation(*args)` in the loop and gives its result or raises its error.
@@ -51,7 +57,7 @@ class LoopThread:
     def soon(self, action: Callable[[], object]) -> None:
         """Has `action` called in the loop, and does not wait. Nothing if the loop is gone: then so is what it would act on."""
         loop = self._loop
-        if loop is None or loop.is_closed() or not FORK_GUARD.is_ours:
+        if loop is None or self._stopped or not FORK_GUARD.is_ours:
             return
         loop.call_soon_threadsafe(action)
 
@@ -62,6 +68,8 @@ class LoopThread:
     def _running(self) -> asyncio.AbstractEventLoop:
         FORK_GUARD.check()
         with self._starting:
+            if self._stopped:
+                raise ConnectionFailed("the interpreter is ending, and its connections to linkd have ended")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="linkd event loop", daemon=True)
@@ -76,6 +84,7 @@ class LoopThread:
             return
         goodbye = asyncio.run_coroutine_threadsafe(self._close_clients(), loop)
         concurrent.futures.wait([goodbye], timeout=CLIENT_CLOSE_TIMEOUT_S)
+        self._stopped = True
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=CLIENT_CLOSE_TIMEOUT_S)
         if not thread.is_alive():

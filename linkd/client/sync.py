@@ -13,6 +13,7 @@ from linkd.client.content import Content, Held, Tabular
 from linkd.client.description import Description, Lineage
 from linkd.client.loop_thread import LOOP_THREAD
 from linkd.client.publishing import Ack
+from linkd.client.snapshots import Snapshots as AsyncSnapshots
 from linkd.client.values import Input, Value
 from linkd.limits import CONNECT_TIMEOUT_S
 from linkd.model.values import Position
@@ -221,7 +222,8 @@ class Reading(Held):
                 except StopAsyncIteration:
                     return
         finally:
-            LOOP_THREAD.run(stream.aclose)
+            if LOOP_THREAD.can_wait:  # else the interpreter is ending, and the call has ended with its client
+                LOOP_THREAD.run(stream.aclose)
 
     def __repr__(self) -> str:
         return repr(self._inner)
@@ -285,7 +287,7 @@ class Client:
         """
         return Snapshots(LOOP_THREAD.run(self._snapshots, credit_bytes))
 
-    async def _snapshots(self, credit_bytes: int | None) -> snapshots.Snapshots:
+    async def _snapshots(self, credit_bytes: int | None) -> AsyncSnapshots:
         """In the loop, for it may end an earlier flow, which only the loop may touch."""
         return self._inner.snapshots(credit_bytes=credit_bytes)
 

@@ -17,7 +17,7 @@ from linkd.home.reading import allow_reading
 from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES
 from linkd.model.records import GroupLeased, GroupMoved, GroupOpened, Record
 from linkd.model.values import Envelope, Position
-from linkd.telemetry.events import LinkLag, ValueDelivered
+from linkd.telemetry.events import ValueDelivered
 from linkd.telemetry.trace_context import parse_traceparent
 
 
@@ -101,7 +101,6 @@ class Subscription:
         group.leases.pop(position.sequence, None)
         await self.home.written(self.home.admit([moved]))
         self.home.changes.announce([group_topic(group.name, group.link)])
-        self._tell_lag(group)
 
     def nack(self, position: Position, token: int, delay_ms: int) -> None:
         """The value waits for `delay_ms` and goes out again, to anybody. LeaseLost if it was handed out again already."""
@@ -209,10 +208,3 @@ class Subscription:
                 span=self.home.end_span(begun),
             )
         )
-
-    def _tell_lag(self, group: Group) -> None:
-        if not self.home.telemetry.wants(LinkLag):
-            return
-        generation = self.home.ledger.links[group.link].generations[group.generation]
-        values = max(generation.last_sequence - group.cursor.done_sequence - len(group.cursor.ahead), 0)
-        self.home.telemetry.emit(LinkLag(link=group.link, group=group.name, values=values, seconds=0.0))
