@@ -149,6 +149,8 @@ SOURCE_WINDOW_PUBLISHES = 4
 """Batches of a source without an ack: one is being made durable, one is on its way, one is being cut, and one for the jitter."""
 SOURCES_AT_ONCE_MAX = 8
 """Sources that are read at the same time: each holds its window of batches, and more of them than cores are no faster."""
+SURVEY_NOTES_TOLD_MAX = 20
+"""What a survey has to say to a person: a screen of it; a file with ten thousand odd columns has one odd cause."""
 MESSAGE_TEXT_MAX_CHARS = 40
 """Of a field of a file that is shown in a message: enough to find it, too little to leak a document."""
 
@@ -187,6 +189,8 @@ LOG_QUEUE_MAX_LINES = 4_096
 LOG_FIELD_MAX_CHARS = 1_024
 """Of one field of a log line: reasons are sentences, not documents."""
 LOG_FLUSH_TIMEOUT_S = 2.0
+SPAN_CAUSES_MAX = 128
+"""Links of one span, as OpenTelemetry's own default has it; a snapshot may have been made from any number of values."""
 TRACE_FLUSH_TIMEOUT_S = 2.0
 """How long an exit waits for the last spans: a collector on the same machine takes milliseconds, an absent one costs this once."""
 LOOP_LAG_INTERVAL_S = 1.0

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from linkd.errors import Error
+from linkd.limits import SURVEY_NOTES_TOLD_MAX
 from linkd.plugin.contract import SinkResult, Survey
 
 WORKER = "adapters"
@@ -27,7 +28,10 @@ class AdapterEvents:
         self._write = write
 
     def surveyed(self, link: str, survey: Survey) -> None:
-        self._say("survey", link=link, rows=survey.rows, notes=list(survey.notes), digest=survey.digest, stat=asdict(survey.stat))
+        notes = list(survey.notes[:SURVEY_NOTES_TOLD_MAX])
+        if len(survey.notes) > len(notes):
+            notes.append(f"and {len(survey.notes) - len(notes):,} more of the kind")
+        self._say("survey", link=link, rows=survey.rows, notes=notes, digest=survey.digest, stat=asdict(survey.stat))
 
     def source_done(self, link: str, rows_read: int, rows_rejected: int) -> None:
         self._say("source_done", link=link, rows_read=rows_read, rows_rejected=rows_rejected)

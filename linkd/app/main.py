@@ -6,9 +6,9 @@ Exit codes are those of `linkd.errors`. Importing this module imports nothing th
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn
 
-from linkd.client.extras import is_installed
 from linkd.errors import EXIT_INTERRUPTED, EXIT_USAGE
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ BASE_ONLY = "linkd needs more than its base: pip install 'linkd[laptop]'"
 
 def main() -> NoReturn:
     """Runs the command line of this process and exits."""
-    if not all(is_installed(package) for package in NEEDED):
+    if any(find_spec(package) is None for package in NEEDED):
         print(BASE_ONLY, file=sys.stderr)
         sys.exit(EXIT_USAGE)
     try:

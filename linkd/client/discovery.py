@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.client.calls import Dial, Endpoint
-from linkd.client.launch import start_home
+from linkd.client.launch import serve_command, start_home
 from linkd.core.diagnostics import with_suggestion
 from linkd.errors import ConnectionFailed, InvalidArgument, StateLocked
 from linkd.limits import HOME_FILE_MAX_BYTES, HOME_START_TIMEOUT_S, PIPELINE_FILE_MAX_BYTES, RECONNECT_BACKOFF_FIRST_S
@@ -210,7 +210,7 @@ def home_of(place: PipelinePlace, abandoned: threading.Event) -> str:
         if address is not None:
             return address
         try:
-            return start_home(place.file, max(1.0, deadline - time.monotonic()), abandoned)
+            return start_home(serve_command(place.file), max(1.0, deadline - time.monotonic()), abandoned)
         except StateLocked:
             if time.monotonic() > deadline or abandoned.wait(RECONNECT_BACKOFF_FIRST_S):
                 raise

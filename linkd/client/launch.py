@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import selectors
+import shlex
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -40,17 +42,21 @@ _SAID_MAX_BYTES = 16 * KIB
 _BY_EXIT_CODE: dict[int, type[Error]] = {EXIT_USAGE: PipelineFileInvalid, EXIT_BAD_DATA: DataFault, EXIT_STATE: StateLocked}
 
 
-def start_home(pipeline_file: Path, timeout_s: float, abandoned: threading.Event) -> str:
-    """Starts a home and gives its endpoint. Blocks, at most `timeout_s`, or until `abandoned` is set.
-
-    Raises MissingExtra, PipelineFileInvalid, StateLocked (another home has just begun: look for it), ConnectionFailed.
-    """
+def serve_command(pipeline_file: Path) -> list[str]:
+    """The command that starts a home for this pipeline. Raises MissingExtra where linkd was installed as a client only."""
     absent = [package for package in _NEEDED if not is_installed(package)]
     if absent:
         raise MissingExtra(
             f"opening {pipeline_file} starts linkd on this machine, which needs {', '.join(absent)}: pip install 'linkd[laptop]'"
         )
-    command = [sys.executable, "-m", "linkd", "serve", "--on-demand", "--pipeline", str(pipeline_file)]
+    return [sys.executable, "-m", "linkd", "serve", "--on-demand", "--pipeline", str(pipeline_file)]
+
+
+def start_home(command: Sequence[str], timeout_s: float, abandoned: threading.Event) -> str:
+    """Starts a home by `command` and gives its endpoint. Blocks, at most `timeout_s`, or until `abandoned` is set.
+
+    Raises PipelineFileInvalid, StateLocked (another home has just begun: look for it), ConnectionFailed, InternalFault.
+    """
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, start_new_session=True, bufsize=0
@@ -62,10 +68,10 @@ def start_home(pipeline_file: Path, timeout_s: float, abandoned: threading.Event
             line = _first_line(stdout, timeout_s, abandoned)
         if line is None:
             process.terminate()
-            raise ConnectionFailed(f"linkd was started for {pipeline_file} and was not ready after {timeout_s:g} s")
+            raise ConnectionFailed(f"`{shlex.join(command)}` was started and was not ready after {timeout_s:g} s")
         endpoint = _endpoint(line)
         if endpoint is None:
-            raise _refusal(process, pipeline_file, said)
+            raise _refusal(process, command, said)
         return endpoint
 
 
@@ -93,7 +99,7 @@ def _endpoint(line: bytes) -> str | None:
     return None
 
 
-def _refusal(process: subprocess.Popen[bytes], pipeline_file: Path, said: IO[bytes]) -> Error:
+def _refusal(process: subprocess.Popen[bytes], command: Sequence[str], said: IO[bytes]) -> Error:
     """Why the home ended instead of saying where it listens."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=_POLL_S * 10)
@@ -101,4 +107,4 @@ def _refusal(process: subprocess.Popen[bytes], pipeline_file: Path, said: IO[byt
     said.seek(max(0, size_bytes - _SAID_MAX_BYTES))
     text = said.read().decode("utf-8", "replace").strip()
     kind = _BY_EXIT_CODE.get(process.returncode if process.returncode is not None else -1, InternalFault)
-    return kind(text or f"linkd could not be started for {pipeline_file} (exit code {process.returncode})")
+    return kind(text or f"`{shlex.join(command)}` ended with exit code {process.returncode} instead of saying where it listens")

@@ -23,7 +23,7 @@ from linkd.home.budget import Budget
 from linkd.home.changes import Changes, link_topic, task_topic
 from linkd.home.clock import Clock
 from linkd.home.tokens import Tokens
-from linkd.limits import GROUP_NAME_MAX_CHARS, MEMORY_BUDGET_BYTES, NAME_MAX_CHARS
+from linkd.limits import GROUP_NAME_MAX_CHARS, MEMORY_BUDGET_BYTES, NAME_MAX_CHARS, SPAN_CAUSES_MAX
 from linkd.model import records as said
 from linkd.model.records import Record, SnapshotCommitted, TaskBegan, TaskEnded, TaskKind
 from linkd.store.committer import Committed, GroupCommitted
@@ -261,7 +261,7 @@ class Home:
 
     def begin_span(self, *causes: SpanContext | None) -> Begun:
         """Work begins because of `causes` (a caller's context, those of values): under the first of the run's trace, the rest are links."""
-        parent, links = parent_and_links(self.run_context(), [cause for cause in causes if cause is not None])
+        parent, links = parent_and_links(self.run_context(), [cause for cause in causes if cause is not None][:SPAN_CAUSES_MAX])
         return Begun(self.tracing.begin(parent), parent, links, self.clock.now_ns())
 
     def end_span(self, begun: Begun) -> Span | None:

@@ -271,6 +271,6 @@ class SnapshotSession:
                     wait_seconds=max((now_ns - min(envelope.created_at_ns for envelope in of_link)) / 1e9, 0.0),
                     attempt=attempt,
                     value_id=of_link[0].id.hex() if len(of_link) == 1 else "",
-                    span=self.home.end_span(begun) if number == 0 else None,
+                    span=self.home.end_span(begun if number == 0 else self._begin_span(iter(of_link))),
                 )
             )

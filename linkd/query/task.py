@@ -20,17 +20,19 @@ import signal
 import sys
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from linkd.client.calls import Connection
+from linkd.client.calls import Connection, Dial
 from linkd.client.discovery import TASK_VARIABLE, dial_for
 from linkd.client.encoding import encode
 from linkd.client.payloads import Arrived, Publish
 from linkd.client.publishing import KnownSchema
-from linkd.client.worker import Complete, ValueStream, WholeSnapshot, commit, connected, publishing, whole_snapshot
+from linkd.client.snapshot_feed import TaskContext
+from linkd.client.worker import Complete, commit, connected, publishing, whole_snapshot
 from linkd.core.schema import from_payload
 from linkd.errors import (
     EXIT_DONE,
@@ -81,58 +83,134 @@ class Settings:
             raise QueryInvalid(f"{self.sql_file} is not UTF-8: save it as UTF-8") from None
 
 
-@dataclass(slots=True)
 class _Inputs:
-    """Takes the values of the snapshot: those the statement reads into mapped files, the others nowhere."""
+    """Takes the values of the snapshot: those of links that the statement reads into mapped files below `scratch`, the others nowhere."""
 
-    spill: Spill
-    reads: frozenset[str]
+    def __init__(self, scratch: Path, reads: frozenset[str]) -> None:
+        self._scratch = scratch
+        self._reads = reads
+        self._tries = 0
+        self._spill = Spill(scratch / "rows-0")
+        self._open = ExitStack()
 
     async def start_over(self) -> None:
-        self.spill.clear()
+        self.close()
+        self._tries += 1
+        self._spill = self._open.enter_context(Spill(self._scratch / f"rows-{self._tries}"))
 
     async def take(self, value: Arrived) -> None:
         link = value.header.input
-        if link in self.reads:
-            self.spill.add(link, from_payload(value.schema, value.payload))
+        if link in self._reads:
+            self._spill.add(link, from_payload(value.schema, value.payload))
 
     def tables(self, complete: Complete) -> Mapping[str, pa.Table]:
         """All of it. Raises SchemaMismatch for an input without columns."""
-        for link in self.reads:
+        for link in self._reads:
             message = complete.schemas.get(link, b"")
-            self.spill.declare(link, pa.ipc.read_schema(pa.py_buffer(message)) if message else None)
-        return self.spill.tables()
+            self._spill.declare(link, pa.ipc.read_schema(pa.py_buffer(message)) if message else None)
+        return self._spill.tables()
+
+    def close(self) -> None:
+        self._open.close()
 
 
-@dataclass(slots=True)
 class _Query:
-    """A running SELECT, in a thread of its own: meanwhile the loop hears of TERM and of the home."""
+    """A SELECT that runs in a thread of its own: meanwhile the loop hears of TERM and of the home."""
 
-    statement: Statement
-    tables: Mapping[str, pa.Table]
-    spill_directory: Path
-    _result: Result | None = None
-    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "linkd query"))
+    def __init__(self, statement: Statement, tables: Mapping[str, pa.Table], temporary_directory: Path) -> None:
+        self._statement = statement
+        self._tables = tables
+        self._temporary_directory = temporary_directory
+        self._result: Result | None = None
+        self._batches = self._run()
+        self._thread = ThreadPoolExecutor(1, "linkd query")
 
-    async def next_batch(self, batches: Generator[pa.RecordBatch, None, None]) -> pa.RecordBatch | None:
-        """None behind the last. Raises as `run_select` does."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, next, batches, None)
+    async def next_batch(self) -> pa.RecordBatch | None:
+        """The next rows, in the order and the cuts that equal inputs always give; None behind the last. Raises as `run_select` does."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, next, self._batches, None)
 
-    def batches(self) -> Generator[pa.RecordBatch, None, None]:
-        threads = min(QUERY_THREADS_MAX, os.cpu_count() or 1)
+    def end(self) -> None:
+        """Ends it without waiting: before its first batch DuckDB cannot be interrupted."""
+        if self._result is not None:
+            self._result.interrupt()
+        self._thread.submit(self._batches.close)
+        self._thread.shutdown(wait=False)
+
+    def _run(self) -> Generator[pa.RecordBatch, None, None]:
         running = run_select(
-            self.statement,
-            self.tables,
-            spill_dir=self.spill_directory,
-            threads=threads,
+            self._statement,
+            self._tables,
+            spill_dir=self._temporary_directory,
+            threads=min(QUERY_THREADS_MAX, os.cpu_count() or 1),
             timeout_s=SQL_TASK_TIMEOUT_S,
             deterministic=True,
         )
         with running as self._result:
             yield from self._result.batches
+        self._result = None
 
-    def end(self) -> None:
-        """Does not wait: what DuckDB does before its first batch cannot be cut short."""
-        if self._result is not None:
-            self._result.interrupt()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+
+async def run_task(settings: Settings, dial: Dial) -> None:
+    """Runs the task once; returns when its commit is durable, or was made before. Raises errors of the tree. Cancelling takes nothing."""
+    statement = settings.statement()
+    async with connected(dial) as connection, whole_snapshot(connection, settings.task) as coming:
+        statement.check_reads(coming.context.inputs)
+        with scratch_directory(settings.spill_directory) as scratch, closing(_Inputs(scratch, statement.tables)) as inputs:
+            complete = await coming.receive(inputs)
+            if complete is None:
+                return
+            query = _Query(statement, inputs.tables(complete), scratch / "duckdb")
+            try:
+                await _publish(connection, coming.context, complete, query)
+            finally:
+                query.end()
+
+
+async def _publish(connection: Connection, context: TaskContext, complete: Complete, query: _Query) -> None:
+    """Stages the rows, and commits them. An empty result is one value of no rows, so that its columns are known."""
+    [(output, known)] = context.outputs.items()
+    async with publishing(connection, SOURCE_WINDOW_PUBLISHES) as stream:
+        while (batch := await query.next_batch()) is not None:
+            payloads = encode(output, batch, schema=known.schema, declared=known.declared, inputs=())
+            known = KnownSchema(payloads[-1].schema, known.declared)
+            await stream.stage(Publish(output, payloads, {}, complete.snapshot_id, complete.token))
+        await stream.flush()
+        request = pb.CommitRequest(
+            snapshot_id=complete.snapshot_id, token=complete.token, staged=stream.staged, final=True, task=context.task
+        )
+        await commit(connection, request, complete.traceparent)
+
+
+def exit_code(error: Error) -> int:
+    """What is wrong with the SQL, or with the data it meets, is a task that failed, like any program's."""
+    return EXIT_TASK_FAILED if isinstance(error, UsageFault | DataFault) else error.exit_code
+
+
+async def _until_told() -> int:
+    loop = asyncio.get_running_loop()
+    work = asyncio.create_task(run_task(Settings.of(os.environ), dial_for(None, None, None, os.environ, Path.cwd())))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        return EXIT_INTERRUPTED
+    return EXIT_DONE
+
+
+def main() -> int:
+    """The exit code of the process."""
+    try:
+        code = asyncio.run(_until_told())
+    except Error as error:
+        print(error.message, file=sys.stderr, flush=True)
+        return exit_code(error)
+    if code == EXIT_INTERRUPTED:
+        os._exit(
+            code
+        )  # DuckDB may still be at work in its thread, which an ordinary exit would wait for; there is nothing left to clean up
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

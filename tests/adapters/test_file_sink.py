@@ -9,6 +9,7 @@ import gzip
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -116,6 +117,12 @@ async def test_a_directory_that_may_not_be_written_is_named_with_the_remedy(desk
     with pytest.raises(InvalidArgument) as raised:
         await ADAPTER.sink(desk.options("closed/t.csv")).begin(pa.schema([("n", pa.int64())]))
     assert str(raised.value) == message
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a directory in which not even root makes files")
+async def test_a_place_that_the_system_refuses_is_named(desk: Desk) -> None:
+    with pytest.raises(InvalidArgument, match=r"^/proc/out/t\.csv cannot be written: .*choose another place$"):
+        await ADAPTER.sink(desk.options("/proc/out/t.csv")).begin(pa.schema([("n", pa.int64())]))
 
 
 async def test_what_a_dead_writer_left_is_removed_and_what_a_living_one_writes_is_not(desk: Desk) -> None:

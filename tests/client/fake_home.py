@@ -106,7 +106,7 @@ class FakeHome:
             await self._server.stop(None)
             self._server = None
 
-    def put(self, link: str, payload: bytes, *, schema: bytes = b"", format: int = ARROW, rows: int = 1) -> Stored:
+    def put(self, link: str, payload: bytes, *, schema: bytes = b"", form: int = ARROW, rows: int = 1) -> Stored:
         """A value at the end of `link`."""
         values = self.links.setdefault(link, [])
         sequence = len(values) + 1
@@ -118,7 +118,7 @@ class FakeHome:
             rows=rows,
             size_bytes=len(payload),
         )
-        stored = Stored(envelope, format, payload, schema)
+        stored = Stored(envelope, form, payload, schema)
         values.append(stored)
         return stored
 
@@ -205,7 +205,7 @@ class FakeHome:
                 staged.append(pb.Staged(staged_id=number, payload_xxh3=number * 7))
             return pb.PublishResponse(staged=staged, link=link)
         schema = schemas.get(link, b"")
-        stored = [self.put(link, payload, schema=schema, format=header.format) for header, payload in group]
+        stored = [self.put(link, payload, schema=schema, form=header.format) for header, payload in group]
         if schema:
             self.schemas[link] = schema
         return pb.PublishResponse(
@@ -324,7 +324,7 @@ class FakeHome:
             raise LeaseLost("the snapshot was handed out again")
         for staged in request.staged:
             header, payload = self.staged[staged.staged_id]
-            self.put(header.link, payload, schema=header.schema, format=header.format)
+            self.put(header.link, payload, schema=header.schema, form=header.format)
         offer.done = True
         self.committed[request.snapshot_id] = pb.CommitResponse(durability=value_pb.FSYNC, place="home")
         if self.lose_answers:
@@ -367,7 +367,7 @@ def _value_messages(response: Any, stored: Stored, **fields: Any) -> list[Any]:
     first, rest = stored.payload[:CHUNK_BYTES], stored.payload[CHUNK_BYTES:]
     value = value_pb.Value(
         envelope=stored.envelope,
-        format=stored.format,  # type: ignore[arg-type]
+        format=stored.format,
         payload_bytes=len(stored.payload),
         schema=stored.schema,
         data=first,

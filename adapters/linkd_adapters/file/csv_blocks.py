@@ -79,8 +79,8 @@ def blocks(
         if at_end and pending and not pending.endswith(b"\n"):
             pending += b"\n"
         skipped = empty_lines_length(pending)
-        if skipped and skipped == len(pending) and not at_end:
-            skipped -= 1  # a CR may be half of an EOL
+        if skipped == len(pending) and pending.endswith(b"\r") and not at_end:
+            skipped -= 1  # it may be half of an EOL
         line, offset, pending = line + line_count(pending[:skipped]), offset + skipped, pending[skipped:]
         end = whole_records_end(pending)
         if end:

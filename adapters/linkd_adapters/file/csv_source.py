@@ -12,7 +12,7 @@ from contextlib import aclosing
 
 import pyarrow as pa
 
-from linkd.errors import BadRow, InternalFault
+from linkd.errors import DataFault, InternalFault, SourceChanged
 from linkd.plugin.column_types import declared_types
 from linkd.plugin.contract import STOP, LinkOptions, Source, SourceBatch, Survey
 from linkd_adapters.file.columns import declared_schema
@@ -69,12 +69,16 @@ class CsvSource(Source):
             before, following = self._from(stored, survey, position)
             try:
                 for batch, final in cut(self._fitted(following, survey.schema)):
+                    for rows in batch:
+                        self._require_fit(rows)
                     if final:
                         stored.require_unchanged(survey)
                     made, before = source_batch(batch, final, survey.schema, shown, before)
                     yield made
-            except BadRow:
-                # A file that changed under us has rows that do not fit; what the person needs to know is that it changed.
+            except SourceChanged:
+                raise
+            except DataFault:
+                # A file that changed under us looks damaged or ill-fitting; what the person needs to know is that it changed.
                 stored.require_unchanged(survey)
                 raise
 
@@ -90,9 +94,7 @@ class CsvSource(Source):
     def _fitted(self, following: Iterator[Block], schema: pa.Schema) -> Iterator[Rows]:
         layout = Layout(tuple(schema.names), self._options.nulls)
         for block in following:
-            rows = fitted(text_rows(block, layout), schema)
-            self._require_fit(rows)
-            yield rows
+            yield fitted(text_rows(block, layout), schema)
 
     def _require_fit(self, rows: Rows) -> None:
         if rows.rejects and self._options.on_bad_row == STOP:

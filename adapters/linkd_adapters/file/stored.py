@@ -17,10 +17,10 @@ from typing import IO, BinaryIO, Protocol, Self
 
 from blake3 import blake3
 
-from linkd.errors import DataFault, SourceChanged
+from linkd.errors import DataFault, InvalidArgument, SourceChanged
 from linkd.limits import CSV_BLOCK_BYTES
 from linkd.plugin.contract import SourceStat, Survey
-from linkd_adapters.file.location import FileLocation, reading_failed
+from linkd_adapters.file.location import FileLocation, reading_failed, reading_problem
 
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
@@ -63,6 +63,10 @@ class StoredFile:
 
     @classmethod
     def open(cls, location: FileLocation) -> Self:
+        # Asked first, for opening a FIFO would wait for its writer.
+        problem = reading_problem(location)
+        if problem is not None:
+            raise InvalidArgument(problem)
         try:
             # Unbuffered: reads are of a MiB, and a buffer between would only copy.
             return cls(location, open(location.path, "rb", buffering=0))  # noqa: PTH123

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
 from linkd.app.cli.tables import Column
+from linkd.app.cli.wording import number_text
 from linkd.core.json_values import has_json_form, storage_type, writer
 
 _LINE_BREAKS = str.maketrans({"\n": "↵", "\r": "", "\t": " "})
 _TEXT_LOOKED_AT_CHARS = 1_000
 """Of a text in a cell: far more than is shown, far less than a document."""
+_SEPARATED_FROM = 10_000
 
 
 def columns_of(table: pa.Table) -> list[Column]:
@@ -32,27 +33,19 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in shown)
 
 
-def number_text(value: float | Decimal) -> str:
-    """A number with thousands separators, in the shortest form that reads back."""
-    return f"{value:,}"
-
-
-def size_text(size_bytes: int) -> str:
-    """`734 B`, `1.2 kB`, `45 MB`: about three digits."""
-    size: float = size_bytes
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"
-
-
 def _column(field: pa.Field, array: pa.ChunkedArray) -> Column:
     types = pa.types
     is_number = types.is_integer(field.type) or types.is_floating(field.type) or types.is_decimal(field.type)
-    say = _sayer(field.type)
-    cells = [None if value is None else say(value) for value in _plain_values(field.type, array)]
-    return Column(printable(field.name), cells, is_number)
+    values = _plain_values(field.type, array)
+    say = _number_sayer(values) if is_number else _sayer(field.type)
+    return Column(printable(field.name), [None if value is None else say(value) for value in values], is_number)
+
+
+def _number_sayer(values: Sequence[Any]) -> Callable[[Any], str]:
+    """With thousands separators, but not where no number of the column has five digits before the point: 2013 may be a year."""
+    if any(value is not None and abs(value) >= _SEPARATED_FROM for value in values):
+        return number_text
+    return str
 
 
 def _plain_values(kind: pa.DataType, array: pa.ChunkedArray) -> Sequence[Any]:
@@ -68,8 +61,6 @@ def _plain_values(kind: pa.DataType, array: pa.ChunkedArray) -> Sequence[Any]:
 
 def _sayer(kind: pa.DataType) -> Callable[[Any], str]:
     types = pa.types
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
-        return number_text
     if types.is_boolean(kind):
         return lambda value: "true" if value else "false"
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 PipelineOption = Annotated[
-    Optional[str],  # noqa: UP045  # typer reads it at run time
+    str | None,
     typer.Option(
         "-p",
         "--pipeline",

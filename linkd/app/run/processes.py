@@ -20,6 +20,8 @@ from linkd.app.state import read_json, write_json
 from linkd.limits import MIB, TASK_TERM_GRACE_S
 
 Command = str | Sequence[str]
+FORK_SUPPORT = "GRPC_ENABLE_FORK_SUPPORT"
+"""Set to 0 in linkd's own processes, which fork only to execute something else; a program of the user's has its own."""
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ def start_time(pid: int) -> str:
 
 def task_environment(base: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """The environment of a task's program: the user's, with linkd's own interpreter first on PATH if no virtual environment is active."""
-    env = {name: value for name, value in base.items() if not name.startswith("LINKD_")}
+    env = {name: value for name, value in base.items() if not name.startswith(("LINKD_", FORK_SUPPORT))}
     if not (env.get("VIRTUAL_ENV") or env.get("CONDA_PREFIX")):
         env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", os.defpath)))
     env["PYTHONUNBUFFERED"] = "1"

@@ -1,0 +1,60 @@
+"""`linkd ls`: the links, tasks and consumer groups of a pipeline, and how far each is."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from linkd.app.cli.options import JsonOption, PipelineOption, QuietOption, VerboseOption
+from linkd.app.cli.target import ask, find_target, has_content
+
+if TYPE_CHECKING:
+    from linkd.client.description import Description
+
+
+def ls(
+    pipeline: PipelineOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """List links, tasks and consumer groups.
+
+    Says what each link holds, who writes and reads it, and how many values the slowest reader is behind.
+    """
+    target = find_target(pipeline, os.environ)
+    if target.was_never_opened and not json:
+        print(target.not_run())
+        return
+    found = ask(target, lambda client: client.describe())
+    if json:
+        from linkd.app.cli.terminal import print_json
+
+        print_json(_document(found))
+    elif not has_content(found) and target.file is not None:
+        print(target.not_run(found.pipeline))
+    else:
+        _print(found, quiet=quiet, verbose=verbose)
+
+
+def _document(found: Description) -> dict[str, Any]:
+    from linkd.app.cli.listing import document
+
+    return document(found)
+
+
+def _print(found: Description, *, quiet: bool, verbose: bool) -> None:
+    from linkd.app.cli.listing import group_columns, headline, link_columns, task_columns
+    from linkd.app.cli.tables import print_columns
+    from linkd.app.cli.terminal import remark, result_console
+
+    console = result_console()
+    if not found.links:
+        console.print("no links yet: publishing to a link creates it" if found.open else "no links")
+    parts = [link_columns(found), task_columns(found, verbose=verbose), group_columns(found)]
+    shown = [columns for columns in parts if columns and columns[0].cells]
+    for number, columns in enumerate(shown):
+        if number:
+            console.print()
+        print_columns(console, columns)
+    remark(headline(found, verbose=verbose), quiet=quiet)

@@ -1,0 +1,75 @@
+"""What is known of one value, as lines of text; and of a value and its ancestors, as a JSON document. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from linkd.app.cli.cells import printable
+from linkd.app.cli.wording import counted, moment_text, sequence_text
+from linkd.client.description import Ancestor, Lineage
+from linkd.core.tasks import SOURCE_PREFIX
+from linkd.model.values import Envelope, Parent, value_id_text
+
+_LABEL_WIDTH = 11
+
+
+def passport_lines(envelope: Envelope) -> list[str]:
+    """The passport of a value: name, id, who made it of what, when, and how much it is."""
+    entries = [
+        ("id", value_id_text(envelope.id)),
+        ("made by", _maker(envelope)),
+        ("version", envelope.task_version),
+        ("made at", moment_text(envelope.created_at_ns)),
+        ("holds", f"{counted(envelope.rows, 'row')}, {counted(envelope.size_bytes, 'byte')}"),
+        ("generation", str(envelope.generation)),
+        ("made of", ", ".join(range_text(parent) for parent in envelope.parents)),
+        *((printable(name), printable(text)) for name, text in sorted(envelope.attributes.items())),
+    ]
+    return [envelope.name, *(f"  {label:<{_LABEL_WIDTH}} {text}" for label, text in entries if text)]
+
+
+def range_text(parent: Parent) -> str:
+    """`flown@1..6`, or `flown@3` of one value, or `flown` where there was none."""
+    if parent.last_sequence < parent.first_sequence:
+        return f"{parent.link} (no values)"
+    return sequence_text(parent.link, parent.first_sequence, parent.last_sequence)
+
+
+def document(lineage: Lineage) -> dict[str, Any]:
+    """The value and its ancestors, nearest first, as JSON has them."""
+    return {"value": lineage.ancestors[0].envelope.name, "ancestors": [_entry(each) for each in lineage.ancestors], "cut": lineage.cut}
+
+
+def _entry(ancestor: Ancestor) -> dict[str, Any]:
+    envelope = ancestor.envelope
+    source = dataclasses.asdict(ancestor.source) if ancestor.source is not None else None
+    if source is not None:
+        del source["position"]  # opaque, the adapter's own
+    return {
+        "name": envelope.name,
+        "id": value_id_text(envelope.id),
+        "depth": ancestor.depth,
+        "link": envelope.link,
+        "incarnation": envelope.position.incarnation,
+        "sequence": envelope.position.sequence,
+        "generation": envelope.generation,
+        "rows": envelope.rows,
+        "size_bytes": envelope.size_bytes,
+        "created_at": moment_text(envelope.created_at_ns),
+        "task": envelope.task,
+        "task_version": envelope.task_version,
+        "attempt": envelope.attempt,
+        "parents": [dataclasses.asdict(parent) for parent in envelope.parents],
+        "attributes": dict(envelope.attributes),
+        "traceparent": envelope.traceparent,
+        "source": source,
+    }
+
+
+def _maker(envelope: Envelope) -> str:
+    if not envelope.task:
+        return "somebody outside the pipeline"
+    if envelope.task.startswith(SOURCE_PREFIX):
+        return f"the source of {envelope.link}"
+    return f"task {envelope.task}" + (f", attempt {envelope.attempt}" if envelope.attempt > 1 else "")

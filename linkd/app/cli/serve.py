@@ -1,0 +1,111 @@
+"""`linkd serve`: the home of a pipeline, as a process of its own."""
+
+from __future__ import annotations
+
+import enum
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from linkd import limits
+from linkd.app.cli.options import VerboseOption
+from linkd.errors import InvalidArgument, UsageFault
+
+if TYPE_CHECKING:
+    from linkd.app.serve import ServeOptions
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMG]i?B?|B)?", re.IGNORECASE)
+_FACTORS = {"": 1, "B": 1, "K": limits.KIB, "M": limits.MIB, "G": limits.GIB}
+
+
+class LogFormatName(enum.StrEnum):
+    """What `--log-format` takes."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevelName(enum.StrEnum):
+    """What `--log-level` takes."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def serve(
+    pipeline: Annotated[
+        Path | None,
+        typer.Option("--pipeline", metavar="FILE", help="Serve this pipeline: tasks may do what its wiring says.", show_default=False),
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="No pipeline: whoever can open the socket creates links by using them.")] = False,
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", metavar="DIR", help="Where the state lies; beside the pipeline file if not given.", show_default=False),
+    ] = None,
+    socket: Annotated[
+        Path | None,
+        typer.Option("--socket", metavar="PATH", help="The unix socket; in a short private directory if not given.", show_default=False),
+    ] = None,
+    http_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics on it; 0 is a free port.", show_default=False),
+    ] = None,
+    memory: Annotated[
+        str, typer.Option(metavar="SIZE", help="Payload bytes held at once.")
+    ] = f"{limits.MEMORY_BUDGET_BYTES // limits.MIB}MiB",
+    log_format: Annotated[LogFormatName, typer.Option(help="How log lines are written.")] = LogFormatName.TEXT,
+    log_level: Annotated[LogLevelName, typer.Option(help="The least that is logged.")] = LogLevelName.INFO,
+    on_demand: Annotated[bool, typer.Option("--on-demand", hidden=True)] = False,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+    lock_fd: Annotated[int | None, typer.Option("--lock-fd", hidden=True)] = None,
+    verbose: VerboseOption = False,
+) -> int:
+    """Serve links on a unix socket.
+
+    Until SIGTERM or Ctrl-C. When it is ready it prints one JSON line with its endpoint.
+    """
+    from linkd.app.serve import ServeOptions
+    from linkd.app.serve import serve as serve_home
+
+    if (pipeline is None) != open_:
+        raise UsageFault("what is to be served? give either --pipeline FILE, or --open for links of anybody's making")
+    level = LogLevelName.WARNING if on_demand and log_level is LogLevelName.INFO else log_level
+    options: ServeOptions = ServeOptions(
+        directory=directory or _default_directory(pipeline),
+        socket=socket,
+        pipeline=pipeline,
+        on_demand=on_demand,
+        supervised=supervised,
+        lock_fd=lock_fd,
+        http_port=http_port,
+        memory_bytes=parse_size(memory),
+        log_format=str(log_format),
+        log_level=str(LogLevelName.DEBUG if verbose else level),
+    )
+    return serve_home(options)
+
+
+def parse_size(text: str) -> int:
+    """Bytes in `256MiB`, `1.5G` or `1048576`; K, M and G are powers of 1024. Raises InvalidArgument, also below one value's size."""
+    matched = _SIZE.fullmatch(text.strip())
+    if matched is None:
+        raise InvalidArgument(f"--memory {text}: not a size; write it like 256MiB or 1GiB")
+    size_bytes = int(float(matched[1]) * _FACTORS[(matched[2] or "").upper()[:1]])
+    if size_bytes < limits.VALUE_SIZE_MAX_BYTES:
+        least = limits.VALUE_SIZE_MAX_BYTES // limits.MIB
+        raise InvalidArgument(f"--memory {text}: one value may have {least} MiB, so give at least {least}MiB")
+    return size_bytes
+
+
+def _default_directory(pipeline: Path | None) -> Path:
+    if pipeline is None:
+        raise UsageFault("where is the state to lie? with --open give --dir DIR")
+    from linkd.app.pipeline_file import load_pipeline
+    from linkd.app.state import state_directory
+
+    loaded = load_pipeline(pipeline)
+    return state_directory(Path(loaded.directory), loaded.name)

@@ -1,0 +1,113 @@
+"""A home as a process of its own with a run begun, for tests of whatever talks to one: real files, real sockets, real ends of processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from linkd.client.calls import Connection, Endpoint
+from linkd.client.description import Description, describe
+from linkd.client.worker import connected, described, dial_to
+from linkd.errors import ConnectionFailed
+from linkd.wire.methods import RUN_BEGIN, RUN_TASK_EXITED, RUN_WATCH
+from linkd.wire.v1 import runs_pb2
+
+_SERVE = """
+import sys
+from pathlib import Path
+from linkd.app.serve import ServeOptions, serve
+sys.exit(serve(ServeOptions(directory=Path(sys.argv[1]), socket=None, pipeline=Path(sys.argv[2]), supervised=True)))
+"""
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+"""The root of the trace of every run here."""
+
+
+@dataclass(slots=True)
+class HomeUnderTest:
+    """A running home. `connection` is the supervisor's; `tokens` are by task, and `adapters` is the adapter worker's."""
+
+    process: Process
+    endpoint: str
+    directory: Path
+    pipeline: Path
+    connection: Connection
+    tokens: Mapping[str, str]
+
+    async def described(self) -> Description:
+        return await described(self.connection)
+
+    async def task_exited(self, task: str, exit_code: int = 0) -> None:
+        await self.connection.call(RUN_TASK_EXITED, runs_pb2.TaskExitedRequest(task=task, exit_code=exit_code))
+
+    def connect(self, name: str = "") -> AbstractAsyncContextManager[Connection]:
+        """A connection as that task, as `adapters`, or as an outsider."""
+        return connected(dial_to(Endpoint(self.endpoint, self.tokens[name] if name else "", TRACEPARENT)))
+
+    async def until(self, told: Callable[[Description], bool]) -> None:
+        """Returns when the home describes itself so."""
+        async with self.connection.receive(RUN_WATCH, runs_pb2.WatchRequest()) as stream:
+            while (description := await stream.read()) is not None:
+                if told(describe(description)):
+                    return
+        raise ConnectionFailed("the home ended before it was as it should be")
+
+    def environment(self, task: str) -> dict[str, str]:
+        """What a program of this task finds in its environment."""
+        told = {
+            "LINKD_ENDPOINT": self.endpoint,
+            "LINKD_TOKEN_FILE": str(self.directory / "tokens" / task),
+            "LINKD_TASK": task,
+            "TRACEPARENT": TRACEPARENT,
+        }
+        return {**plain_environment(), **told}
+
+    def adapter_settings(self) -> bytes:
+        """The line that the adapter worker reads."""
+        told: dict[str, Any] = {"endpoint": self.endpoint, "token": self.tokens["adapters"], "traceparent": TRACEPARENT}
+        return json.dumps({**told, "pipeline": str(self.pipeline)}).encode() + b"\n"
+
+
+@asynccontextmanager
+async def running_home(pipeline: Path, directory: Path, *, fresh: bool = True) -> AsyncIterator[HomeUnderTest]:
+    """Starts a home for the pipeline file, keeping its state in `directory`, and begins a run; ends it behind the block.
+
+    Its log is `DIRECTORY.log`.
+    """
+    with directory.with_suffix(".log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _SERVE,
+            str(directory),
+            str(pipeline),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log.fileno(),
+            env=plain_environment(),
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        ready = json.loads(await process.stdout.readline())
+        async with connected(dial_to(Endpoint(ready["endpoint"], ready["run_token"]))) as connection:
+            request = runs_pb2.BeginRequest(run_id=secrets.token_hex(8), fresh=fresh, traceparent=TRACEPARENT)
+            tokens = (await connection.call(RUN_BEGIN, request)).tokens
+            yield HomeUnderTest(process, ready["endpoint"], directory, pipeline, connection, dict(tokens))
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's environment without what would tell a program which linkd is meant."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LINKD_")}
