@@ -7,6 +7,7 @@ of a run, at another address) and opens a new channel.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -129,6 +130,8 @@ class Connection:
     async def open(self) -> None:
         """Finds the home and waits until it answers. Raises ConnectionFailed after `timeout_s`, and what discovery raises."""
         FORK_GUARD.enter()
+        # gRPC's core tells stderr of every connection that ends; what a program must know of it is raised.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         deadline = time.monotonic() + self.timeout_s
         self._endpoint = await self._dial()
         options = _OPTIONS if self._endpoint.address.startswith("unix:") else _OPTIONS + _OPTIONS_TCP

@@ -28,7 +28,13 @@ from linkd.client.calls import Dial, Endpoint
 from linkd.client.launch import serve_command, start_home
 from linkd.core.diagnostics import with_suggestion
 from linkd.errors import ConnectionFailed, InvalidArgument, StateLocked
-from linkd.limits import HOME_FILE_MAX_BYTES, HOME_START_TIMEOUT_S, PIPELINE_FILE_MAX_BYTES, RECONNECT_BACKOFF_FIRST_S
+from linkd.limits import (
+    HOME_FILE_MAX_BYTES,
+    HOME_START_TIMEOUT_S,
+    PIPELINE_FILE_MAX_BYTES,
+    RECONNECT_BACKOFF_FIRST_S,
+    RECONNECT_BACKOFF_MAX_S,
+)
 from linkd.telemetry.trace_context import parse_traceparent
 
 ENDPOINT_VARIABLE = "LINKD_ENDPOINT"
@@ -212,8 +218,19 @@ def home_of(place: PipelinePlace, abandoned: threading.Event) -> str:
         try:
             return start_home(serve_command(place.file), max(1.0, deadline - time.monotonic()), abandoned)
         except StateLocked:
-            if time.monotonic() > deadline or abandoned.wait(RECONNECT_BACKOFF_FIRST_S):
+            if not _appears(place.state, deadline, abandoned):
                 raise
+
+
+def _appears(state: Path, deadline: float, abandoned: threading.Event) -> bool:
+    """Gives the home that has just begun a moment to answer. False when there is no time left to look again."""
+    moment = min(deadline, time.monotonic() + RECONNECT_BACKOFF_MAX_S)
+    while time.monotonic() < moment:
+        if live_endpoint(state) is not None:
+            return True
+        if abandoned.wait(RECONNECT_BACKOFF_FIRST_S):
+            return False
+    return time.monotonic() < deadline
 
 
 def live_endpoint(state: Path) -> str | None:

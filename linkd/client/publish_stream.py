@@ -14,7 +14,7 @@ from linkd.client.background import Background
 from linkd.client.calls import Connection, Stream
 from linkd.client.payloads import Publish, publish_messages
 from linkd.errors import ConnectionFailed, ConnectionFault, Error, InternalFault, OutcomeUnknown
-from linkd.limits import PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_VALUES
+from linkd.limits import CLIENT_CLOSE_TIMEOUT_S, PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_VALUES
 from linkd.wire.methods import PUBLISH
 
 
@@ -93,7 +93,7 @@ class PublishStream:
         if self._stream is not None:
             self._stream.cancel()
         if self._reader is not None:
-            await asyncio.wait([self._reader])
+            await asyncio.wait([self._reader], timeout=CLIENT_CLOSE_TIMEOUT_S)
 
     def _open(self) -> Stream:
         stream = self._connection.stream(PUBLISH)

@@ -14,6 +14,7 @@ from linkd.client.background import Background
 from linkd.client.calls import Connection, Patience
 from linkd.client.encoding import encode
 from linkd.client.payloads import Payload, Publish
+from linkd.client.process import FORK_GUARD
 from linkd.client.publish_stream import PublishStream
 from linkd.errors import ConnectionFailed, Draining, Error, InternalFault, InvalidArgument, LinkNotFound, SchemaMismatch
 from linkd.limits import PUBLISH_WINDOW_BYTES, ROWS_PER_VALUE
@@ -189,6 +190,7 @@ class Publisher:
         """Takes `data` without waiting; whoever is told True calls `wake` in the event loop. Raises what an earlier send met."""
         if self._closed:
             raise InvalidArgument(f"the publisher of {self._link} is closed: send inside its `with` block")
+        FORK_GUARD.check()
         self._raise()
         item = _gathered(data)
         with self._lock:
