@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from linkd.app.pipeline_file import load_pipeline
+from linkd.core.layout import Layout, layout
 from linkd.core.pipeline import Pipeline
-from linkd.home.home import Layout, layout
 
 
 def layout_of(path: Path) -> Layout:

@@ -21,13 +21,14 @@ from pathlib import Path
 from linkd import limits
 from linkd.app.layout import layout_of
 from linkd.app.state import Lock, make_state_directory, socket_path, write_json
+from linkd.core.layout import OPEN, Layout
 from linkd.faces.call import Presence
 from linkd.faces.describe import version
 from linkd.faces.grpc_server import GrpcFace
 from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
 from linkd.home.clock import SystemClock
-from linkd.home.home import OPEN, Home, Layout
+from linkd.home.home import Home
 from linkd.home.lag import tell_lags
 from linkd.home.runs import tokens
 from linkd.home.tokens import RUN_NAME

@@ -15,11 +15,31 @@ from typing import Any, ParamSpec, TypeVar
 
 from linkd.client.process import FORK_GUARD
 from linkd.client.session import Client
-from linkd.errors import ConnectionFailed, InvalidArgument
+from linkd.errors import ConnectionFailed, Error, InvalidArgument
 from linkd.limits import CLIENT_CLOSE_TIMEOUT_S
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class _Call:
+    """One operation in the loop, which the thread that waits for it may abandon at any instant, also before it has begun."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._abandoned = False
+
+    async def run(self, operation: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._abandoned:
+            raise asyncio.CancelledError
+        self._task = asyncio.current_task()
+        return await operation(*args, **kwargs)
+
+    def abandon(self) -> None:
+        """In the loop: cancels the operation, or sees to it that it does not begin."""
+        self._abandoned = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 class LoopThread:
@@ -45,13 +65,15 @@ class LoopThread:
         loop = self._running()
         if threading.current_thread() is self._thread:
             raise InvalidArgument("linkd was called from its own event loop, which would wait for itself: use linkd.aio there")
-        future = asyncio.run_coroutine_threadsafe(_called(operation, *args, **kwargs), loop)
+        call = _Call()
         try:
-            return future.result()
+            return asyncio.run_coroutine_threadsafe(call.run(operation, *args, **kwargs), loop).result()
         except concurrent.futures.CancelledError:
             raise ConnectionFailed("the client was closed while a call was waiting: connect again") from None
+        except Error:
+            raise
         except BaseException:
-            future.cancel()
+            loop.call_soon_threadsafe(call.abandon)
             raise
 
     def soon(self, action: Callable[[], object]) -> None:
@@ -92,11 +114,13 @@ class LoopThread:
 
     async def _close_clients(self) -> None:
         await asyncio.gather(*(client.close() for client in list(self._clients)), return_exceptions=True)
-
-
-async def _called(operation: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Makes the coroutine where it is awaited, so that one that cannot be scheduled was never made."""
-    return await operation(*args, **kwargs)
+        # gRPC has tasks of its own that end behind its calls; the loop must not stop over them.
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        if rest:
+            _, pending = await asyncio.wait(rest, timeout=CLIENT_CLOSE_TIMEOUT_S / 2)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
 
 
 LOOP_THREAD = LoopThread()

@@ -94,7 +94,10 @@ class LinkSchemas:
             answer = await self._connection.retry(lambda: self._connection.call(DESCRIBE, request))
         except LinkNotFound:
             return KnownSchema()  # under `--open` publishing makes the link; elsewhere the publish itself is refused, with the reason
-        return next((KnownSchema(info.schema, info.declared) for info in answer.links if info.name == link), KnownSchema())
+        known = next((info for info in answer.links if info.name == link), None)
+        if known is None or not (known.open or answer.open):
+            return KnownSchema()  # not to be appended to: linkd's refusal is the answer, not a mismatch of what is refused anyway
+        return KnownSchema(known.schema, known.declared)
 
 
 class Outlet:

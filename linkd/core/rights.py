@@ -94,6 +94,11 @@ class Rights:
             inputs = ", ".join(name for name, _ in shape.inputs) or "it has none"
             raise NotAllowed(f"{who.task} may not read {link}: its wiring names other inputs ({inputs})")
 
+    def describe(self, who: Identity, link: str) -> None:
+        """Asking what a link is: a task may know its outputs too, which it cannot read."""
+        if who.role is not Role.TASK or link not in self._shape(who).outputs:
+            self.read(who, link)
+
     def seal(self, who: Identity, link: str) -> None:
         if not (self.anyone and who.role is Role.OUTSIDER):
             raise NotAllowed(f"linkd itself seals {link}: when its source is read, or its task has exited with code 0")

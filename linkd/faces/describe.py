@@ -9,7 +9,6 @@ from linkd.core.rights import Identity
 from linkd.core.runs import is_complete
 from linkd.core.tasks import Task, TaskShape
 from linkd.home.home import Home
-from linkd.home.reading import allow_reading
 from linkd.model.records import SourceMoved
 from linkd.model.values import Durability
 from linkd.wire.messages import durability_number
@@ -27,7 +26,8 @@ def version() -> str:
 def description(home: Home, who: Identity, only: str = "") -> pb.DescribeResponse:
     """All of it, or what concerns one link. Raises LinkNotFound, NotAllowed."""
     if only:
-        allow_reading(home, who, "describe", only)
+        home.check_link(only)
+        home.rights.describe(who, only)
     names = [only] if only else sorted({*home.layout.links, *(home.ledger.links if home.layout.anyone else ())})
     tasks = [shape for shape in home.layout.tasks.values() if not only or _touches(shape, only)]
     run = home.ledger.run

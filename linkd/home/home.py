@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger
-from linkd.core.pipeline import REJECTS_SUFFIX, Pipeline
 from linkd.core.publishing import open_link
 from linkd.core.rights import Identity, Rights
-from linkd.core.runs import LinkShape
-from linkd.core.tasks import SINK_PREFIX, SOURCE_PREFIX, WHOLE, TaskShape
 from linkd.errors import Draining, Error, InvalidArgument, StorageFailed
 from linkd.home.budget import Budget
 from linkd.home.changes import Changes, link_topic, task_topic
@@ -25,7 +23,7 @@ from linkd.home.clock import Clock
 from linkd.home.tokens import Tokens
 from linkd.limits import GROUP_NAME_MAX_CHARS, MEMORY_BUDGET_BYTES, NAME_MAX_CHARS, SPAN_CAUSES_MAX
 from linkd.model import records as said
-from linkd.model.records import Record, SnapshotCommitted, TaskBegan, TaskEnded, TaskKind
+from linkd.model.records import Record, SnapshotCommitted, TaskBegan, TaskEnded
 from linkd.store.committer import Committed, GroupCommitted
 from linkd.store.staging import StagedPayload
 from linkd.store.store import Store
@@ -33,71 +31,6 @@ from linkd.telemetry.events import CallRefused, GenerationBegan, GenerationEnded
 from linkd.telemetry.hub import Telemetry
 from linkd.telemetry.trace_context import Span, SpanContext, parent_and_links, parse_traceparent
 from linkd.telemetry.tracing import Tracing
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What a pipeline file means for a home: its links and tasks, sources and sinks among them, writers before readers."""
-
-    name: str
-    links: Mapping[str, LinkShape]
-    tasks: Mapping[str, TaskShape]
-    open_links: frozenset[str] = frozenset()
-    anyone: bool = False
-    pipeline: Pipeline | None = None
-
-    @property
-    def rights(self) -> Rights:
-        return Rights(self.tasks, self.open_links, self.anyone)
-
-
-OPEN = Layout("open", {}, {}, anyone=True)
-"""`linkd serve --open`: no pipeline; whoever can open the socket creates links by using them."""
-
-
-def layout(pipeline: Pipeline, declared: Mapping[str, tuple[bytes, bytes]]) -> Layout:
-    """The layout of a pipeline file. `declared` has (schema id, schema message) of each link with a `schema:`."""
-    tasks: dict[str, TaskShape] = {}
-    links: dict[str, LinkShape] = {}
-    for spec in pipeline.links.values():
-        if spec.rejects_of is not None:
-            writer = SOURCE_PREFIX + spec.rejects_of
-        elif spec.source is not None:
-            writer = SOURCE_PREFIX + spec.name
-            outputs = [spec.name] + [f"{spec.name}{REJECTS_SUFFIX}"] * (spec.on_bad_row == "reject")
-            tasks[writer] = TaskShape(writer, TaskKind.SOURCE, (), tuple(outputs))
-        else:
-            writer = spec.writer or ""
-        links[spec.name] = LinkShape(spec.name, writer, declared.get(spec.name))
-    for task in _writers_first(pipeline):
-        inputs = tuple((wire.link, str(wire.policy)) for wire in pipeline.tasks[task].inputs)
-        tasks[task] = TaskShape(task, pipeline.tasks[task].kind, inputs, pipeline.tasks[task].outputs)
-    for spec in pipeline.links.values():
-        if spec.sink is not None:
-            name = SINK_PREFIX + spec.name
-            tasks[name] = TaskShape(name, TaskKind.SINK, ((spec.name, WHOLE),), ())
-    order = [name for task in tasks.values() for name in task.outputs]
-    ordered = {name: links[name] for name in (*(n for n in links if n not in order), *order)}
-    open_links = frozenset(spec.name for spec in pipeline.links.values() if spec.is_open)
-    return Layout(pipeline.name, ordered, tasks, open_links, pipeline=pipeline)
-
-
-def _writers_first(pipeline: Pipeline) -> list[str]:
-    """The tasks in an order in which each comes behind those that write its inputs (the file has no cycles)."""
-    ordered: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in ordered:
-            return
-        for wire in pipeline.tasks[name].inputs:
-            writer = pipeline.links[wire.link].writer
-            if writer is not None:
-                visit(writer)
-        ordered.append(name)
-
-    for name in pipeline.tasks:
-        visit(name)
-    return ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +202,11 @@ class Home:
         if not self.tracing.enabled or begun.context is None:
             return None
         return Span(begun.context, begun.parent, begun.at_ns, self.clock.now_ns(), begun.links)
+
+    def check_link(self, name: str) -> None:
+        """LinkNotFound, naming what there is, unless the pipeline has the link (perhaps with nothing in it yet)."""
+        if name not in self.layout.links:
+            self.ledger.link(name)
 
     def ready(self) -> str | None:
         """None when ready; else why not."""

@@ -55,8 +55,7 @@ async def read(home: Home, who: Identity, call: ReadCall) -> AsyncIterator[ReadO
 
 def allow_reading(home: Home, who: Identity, operation: str, link: str) -> None:
     """Raises LinkNotFound with what there is, or NotAllowed (audited)."""
-    if link not in home.ledger.links and link not in home.layout.links:
-        home.ledger.link(link)
+    home.check_link(link)
     try:
         home.rights.read(who, link)
     except Error as error:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from linkd.client.calls import Connection, Endpoint
-from linkd.client.description import Description, describe
+from linkd.client.description import Description
 from linkd.client.worker import connected, described, dial_to
-from linkd.errors import ConnectionFailed
-from linkd.wire.methods import RUN_BEGIN, RUN_TASK_EXITED, RUN_WATCH
+from linkd.errors import InternalFault
+from linkd.wire.methods import RUN_BEGIN, RUN_TASK_EXITED
 from linkd.wire.v1 import runs_pb2
 
 _SERVE = """
@@ -30,6 +30,7 @@ sys.exit(serve(ServeOptions(directory=Path(sys.argv[1]), socket=None, pipeline=P
 """
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 """The root of the trace of every run here."""
+_ASK_INTERVAL_S = 0.01
 
 
 @dataclass(slots=True)
@@ -54,12 +55,11 @@ class HomeUnderTest:
         return connected(dial_to(Endpoint(self.endpoint, self.tokens[name] if name else "", TRACEPARENT)))
 
     async def until(self, told: Callable[[Description], bool]) -> None:
-        """Returns when the home describes itself so."""
-        async with self.connection.receive(RUN_WATCH, runs_pb2.WatchRequest()) as stream:
-            while (description := await stream.read()) is not None:
-                if told(describe(description)):
-                    return
-        raise ConnectionFailed("the home ended before it was as it should be")
+        """Returns when the home describes itself so. It is asked again and again: not everything it tells of is announced."""
+        while True:
+            if told(await self.described()):
+                return
+            await asyncio.sleep(_ASK_INTERVAL_S)
 
     def environment(self, task: str) -> dict[str, str]:
         """What a program of this task finds in its environment."""
@@ -98,7 +98,10 @@ async def running_home(pipeline: Path, directory: Path, *, fresh: bool = True) -
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        ready = json.loads(await process.stdout.readline())
+        line = await process.stdout.readline()
+        if not line:
+            raise InternalFault(f"the home did not start:\n{directory.with_suffix('.log').read_text()}")
+        ready = json.loads(line)
         async with connected(dial_to(Endpoint(ready["endpoint"], ready["run_token"]))) as connection:
             request = runs_pb2.BeginRequest(run_id=secrets.token_hex(8), fresh=fresh, traceparent=TRACEPARENT)
             tokens = (await connection.call(RUN_BEGIN, request)).tokens

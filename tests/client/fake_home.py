@@ -171,17 +171,17 @@ class FakeHome:
         group: list[tuple[Any, bytes]] = []
         acked = 0
         header: Any = None
-        payload = b""
+        payload = bytearray()
         async for request in requests:
             if request.WhichOneof("message") == "value":
-                header, payload = request.value, request.value.data
+                header, payload = request.value, bytearray(request.value.data)
                 if header.schema:
                     schemas[header.link] = header.schema
             else:
                 payload += request.chunk
             if len(payload) < header.payload_bytes:
                 continue
-            group.append((header, payload))
+            group.append((header, bytes(payload)))
             acked += 1
             if header.more:
                 continue
@@ -350,9 +350,12 @@ class FakeHome:
     async def _describe(self, request: Any, context: Any) -> Any:
         self.described += 1
         names = [request.link] if request.link else sorted({*self.links, *self.schemas})
-        if request.link and request.link not in self.links and request.link not in self.schemas:
+        if not {*self.links, *self.schemas}.issuperset(names):
             raise LinkNotFound(f"there is no link {request.link}")
-        links = [pb.LinkInfo(name=name, schema=self.schemas.get(name, b""), declared=name in self.declared) for name in names]
+        links = [
+            pb.LinkInfo(name=name, schema=self.schemas.get(name, b""), declared=name in self.declared, open=name != "forbidden")
+            for name in names
+        ]
         return pb.DescribeResponse(pipeline="flights", version="0.1", transport="grpc", links=links, pid=1)
 
     async def _seal(self, request: Any, context: Any) -> Any:

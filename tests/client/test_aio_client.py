@@ -51,6 +51,22 @@ async def test_a_refused_publish_leaves_others_unharmed(home: FakeHome, client: 
     assert [result.name for result in (results[0], results[2]) if isinstance(result, linkd.aio.Ack)] == ["events@1", "other@1"]
 
 
+async def test_what_may_not_be_published_to_says_so_before_it_speaks_of_columns(home: FakeHome, client: linkd.aio.Client) -> None:
+    put(home, "forbidden", pa.table({"a": [1]}))
+    with pytest.raises(errors.NotAllowed):
+        await client.publish("forbidden", [{"b": 1}])
+
+
+async def test_a_schema_that_changed_meanwhile_is_learned(home: FakeHome, client: linkd.aio.Client) -> None:
+    put(home, "events", pa.table({"a": pa.array([1], pa.int64())}))
+    await client.publish("events", [{"a": 1}])
+    put(home, "events", pa.table({"a": pa.array([1.5], pa.float64())}))
+    await client._outlet._stream.close()
+    home.fail_next["Publish"] = [errors.SchemaMismatch("events: another value gave the link its schema in the meantime")]
+    await client.publish("events", [{"a": 2}])
+    assert (await client.read("events", last_values=1).to_table()).schema == pa.schema([("a", pa.float64())])
+
+
 async def test_a_publish_whose_ack_is_lost_is_of_unknown_outcome(home: FakeHome, client: linkd.aio.Client) -> None:
     home.hold_acks = asyncio.Event()
     publishing = asyncio.create_task(client.publish("events", [{"a": 1}]))

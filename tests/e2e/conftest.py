@@ -21,6 +21,12 @@ class MakePipeline(Protocol):
     def __call__(self, text: str, files: Mapping[str, str | bytes] | None = None) -> PipelineDirectory: ...
 
 
+class MakeDemo(Protocol):
+    """The pipeline of examples/flights in `path`, over the files in `data`."""
+
+    def __call__(self, path: Path, data: Path) -> PipelineDirectory: ...
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[MakePipeline]:
     """Makes pipelines; what their runs left behind is ended with the test."""
@@ -50,10 +56,15 @@ def flights_in_values(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def demo_pipeline(make: MakePipeline, data: Path) -> PipelineDirectory:
-    """The pipeline of examples/flights as it stands, over the files in `data`."""
-    files: dict[str, str | bytes] = {"clean.py": (EXAMPLE / "clean.py").read_bytes()}
-    for name in ("flights.csv.zip", "airlines.csv"):
-        files[f"data/{name}"] = (data / name).read_bytes()
-    text = (EXAMPLE / "flights.yaml").read_text(encoding="utf-8")
-    return make(text[text.index("pipeline:") :], files)
+@pytest.fixture(scope="session")
+def demo() -> MakeDemo:
+    """Makes the pipeline of examples/flights as it stands, in a directory, over the files in another."""
+
+    def make_demo(path: Path, data: Path) -> PipelineDirectory:
+        files: dict[str, str | bytes] = {"clean.py": (EXAMPLE / "clean.py").read_bytes()}
+        for name in ("flights.csv.zip", "airlines.csv"):
+            files[f"data/{name}"] = (data / name).read_bytes()
+        text = (EXAMPLE / "flights.yaml").read_text(encoding="utf-8")
+        return make_pipeline(path, text[text.index("pipeline:") :], files)
+
+    return make_demo

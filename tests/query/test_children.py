@@ -141,7 +141,7 @@ async def test_a_query_that_cannot_run_says_why_in_the_callers_words(home: HomeU
         await query(home, "SELEC 1")
     with pytest.raises(QueryInvalid, match="queries read links, not files"):
         await query(home, "SELECT * FROM read_csv('/etc/passwd')")
-    with pytest.raises(SchemaMismatch, match="^names has no columns: nothing was published to it; give links.names.schema$"):
+    with pytest.raises(SchemaMismatch, match=r"^names has no columns: nothing was published to it; give links\.names\.schema$"):
         await query(home, "SELECT * FROM names")
     assert scratch_of(home) == []
 
@@ -149,7 +149,7 @@ async def test_a_query_that_cannot_run_says_why_in_the_callers_words(home: HomeU
 async def test_a_task_queries_its_inputs_and_nothing_else(home: HomeUnderTest) -> None:
     await publish(home, "rows", [_rows(0, 2)])
     assert (await query(home, "SELECT max(size) AS m FROM rows", "total")).to_pylist() == [{"m": 1}]
-    with pytest.raises(QueryInvalid, match="there is no link `totals` for this query.*\n.*it may read: names, rows"):
+    with pytest.raises(QueryInvalid, match=r"there is no link `totals` for this query.*\n.*it may read: names, rows"):
         await query(home, "SELECT * FROM totals", "total")
 
 

@@ -73,13 +73,16 @@ def _print(link: str, end: _End, *, as_json: bool, quiet: bool) -> None:
 
 
 async def _last_values(client: Client, link: str, generation: GenerationDescription, rows: int) -> list[Value]:
-    """As many values from the end of the link as it takes to have `rows` rows, or all of them."""
+    """The values at the end of the link that hold its last `rows` rows; all of them if there are no more rows."""
     wanted = values_wanted(rows, generation.values, generation.rows)
     while True:
         values = [value async for value in client.read(link, last_values=wanted)]
         if sum(len(value) for value in values) >= rows or len(values) < wanted:
-            return values
+            break
         wanted *= _MORE_VALUES
+    while len(values) > 1 and sum(len(value) for value in values[1:]) >= rows:
+        del values[0]
+    return values
 
 
 def values_wanted(rows: int, values_there: int, rows_there: int) -> int:

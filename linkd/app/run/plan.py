@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.app.versions import explain, file_digest, fingerprint, source_stat, task_version
+from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger
 from linkd.core.links import GenerationState
 from linkd.core.pipeline import Pipeline
 from linkd.core.rights import sink_task
 from linkd.core.runs import is_complete
 from linkd.errors import InvalidArgument
-from linkd.home.home import Layout
 from linkd.model.records import SourceMoved, TaskKind
 from linkd.plugin.contract import LinkOptions, Role
 from linkd.plugin.registry import installed_adapters, scheme_of

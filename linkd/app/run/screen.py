@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from linkd.app.run.plan import Plan
-from linkd.home.home import Layout
+from linkd.core.layout import Layout
 from linkd.limits import SCREEN_REFRESH_PER_S
 
 PIPED_WIDTH = 200

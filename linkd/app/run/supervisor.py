@@ -28,8 +28,8 @@ from linkd.app.run.programs import Programs, Stopped
 from linkd.app.run.screen import Screen
 from linkd.app.run.summary import print_failure, print_summary
 from linkd.app.state import Lock, make_state_directory, state_directory
+from linkd.core.layout import Layout, layout
 from linkd.core.pipeline import Pipeline
-from linkd.home.home import Layout, layout
 from linkd.limits import TASK_TERM_GRACE_S
 from linkd.telemetry.trace_context import SpanContext, TraceIds, format_traceparent, parse_traceparent
 from linkd.wire import methods

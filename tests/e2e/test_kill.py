@@ -1,0 +1,121 @@
+"""kill -9 of every process of a run, at moments that a seed chooses; then `linkd run` again: the same totals, and no row twice.
+
+Moments are fractions of what an undisturbed run takes on this machine, so that they fall between the first value and the last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import linkd
+from linkd.errors import EXIT_DONE, EXIT_INTERNAL, EXIT_TASK_FAILED
+from linkd.testing.flights import Expected, expected
+from linkd.testing.pipelines import RUN_TIMEOUT_S, PipelineDirectory
+
+if TYPE_CHECKING:
+    from conftest import MakeDemo
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kill")]
+
+SUPERVISOR = "linkd run"
+VICTIMS = {
+    "home": EXIT_INTERNAL,
+    "adapters": EXIT_INTERNAL,
+    "clean": EXIT_TASK_FAILED,
+    "sum_up": EXIT_TASK_FAILED,
+    SUPERVISOR: -signal.SIGKILL,
+}
+"""Who is killed, and how `linkd run` then ends."""
+WORDS = {
+    "home": "linkd's home was killed by SIGKILL: run again to go on where it stopped",
+    "adapters": "linkd's adapter worker was killed by SIGKILL: run again to go on where it stopped",
+    "clean": "task clean was killed by SIGKILL",
+    "sum_up": "task sum_up was killed by SIGKILL",
+}
+POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """What the data holds, and how long a run takes from its first process to its end."""
+
+    data: Path
+    expected: Expected
+    lasts_s: float
+
+
+@pytest.fixture(scope="module")
+def undisturbed(demo: MakeDemo, flights_in_values: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
+    pipeline = demo(tmp_path_factory.mktemp("undisturbed"), flights_in_values)
+    facts = expected(flights_in_values)
+    with pipeline, pipeline.start("run", pipeline.file.name) as run:
+        _first_pid(pipeline, "home", run)
+        began_s = time.monotonic()
+        _, complaint = run.communicate(timeout=RUN_TIMEOUT_S)
+        lasts_s = time.monotonic() - began_s
+        assert run.returncode == EXIT_DONE, complaint
+    _check(pipeline, facts)
+    yield Undisturbed(flights_in_values, facts, lasts_s)
+    shutil.rmtree(pipeline.path)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_run_that_lost_a_process_is_completed_by_the_next(
+    demo: MakeDemo, undisturbed: Undisturbed, victim: str, seed: int, tmp_path: Path
+) -> None:
+    moment_s = random.Random(f"{victim} {seed}").uniform(0.0, 0.7) * undisturbed.lasts_s
+    with demo(tmp_path, undisturbed.data) as pipeline:
+        ended = _killed(pipeline, victim, moment_s)
+        if ended is not None:
+            exit_code, complaint = ended
+            assert exit_code == VICTIMS[victim], complaint
+            assert complaint.splitlines()[:1] == ([WORDS[victim]] if victim in WORDS else [])
+        again = pipeline.run()
+        assert again.exit_code == EXIT_DONE, again.stderr
+        _check(pipeline, undisturbed.expected)
+
+
+def _killed(pipeline: PipelineDirectory, victim: str, moment_s: float) -> tuple[int, str] | None:
+    """Runs, and kills `victim` so long after it began: exit code and complaint of the run; None if it was done by then."""
+    with pipeline.start("run", pipeline.file.name) as run:
+        pid = run.pid if victim == SUPERVISOR else _first_pid(pipeline, victim, run)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            run.wait(moment_s)
+            return None
+        os.kill(pid, signal.SIGKILL)
+        _, complaint = run.communicate(timeout=RUN_TIMEOUT_S)
+        return run.returncode, complaint
+
+
+def _first_pid(pipeline: PipelineDirectory, name: str, run: subprocess.Popen[str]) -> int:
+    """The process id of a part of the run, as soon as there is one."""
+    while (pid := pipeline.groups().get(name)) is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = run.wait(POLL_S)
+            pytest.fail(f"the run ended with {code} before there was {name}")
+    return pid
+
+
+def _check(pipeline: PipelineDirectory, facts: Expected) -> None:
+    """Totals to the last digit; every row once, in the order of the file; values in gapless sequence."""
+    found = {row["airline"]: (int(row["flights"]), int(row["miles"])) for row in pipeline.rows("out/totals.csv")}
+    assert found == facts.totals
+    with linkd.connect(str(pipeline.file)) as client:
+        for link, flights in (("flown", facts.flown), ("cancelled", facts.cancelled)):
+            values = list(client.read(link))
+            assert tuple(flight for value in values for flight in value.to_table()["flight"].to_pylist()) == flights
+            sequences = [value.envelope.position.sequence for value in values]
+            assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))

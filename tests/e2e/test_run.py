@@ -1,0 +1,242 @@
+"""`linkd run`, as people use it: run, change, run again."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import linkd
+from linkd.testing.pipelines import PipelineDirectory, make_pipeline
+
+COPY = """\
+pipeline: copy
+wiring: |
+  (numbers) double (doubled)
+links:
+  numbers: {from: numbers.csv}
+  doubled: {to: out/doubled.csv}
+tasks:
+  double: {run: "python double.py"}
+"""
+DOUBLE = """\
+import linkd
+for snap in linkd.connect().snapshots():
+    with snap:
+        snap.publish("doubled", [{"n": row["n"], "twice": 2 * row["n"]} for row in snap["numbers"].rows()])
+"""
+
+
+def _copy(directory: Path) -> PipelineDirectory:
+    return make_pipeline(directory, COPY, {"double.py": DOUBLE, "numbers.csv": "n\n1\n2\n3\n"})
+
+
+def test_a_first_run_makes_every_output_and_a_second_has_nothing_to_do(tmp_path: Path) -> None:
+    with _copy(tmp_path) as pipeline:
+        first = pipeline.run()
+        assert first.exit_code == 0, first.stderr
+        assert first.stdout.splitlines()[0] == "copy: first run"
+        assert (tmp_path / "out/doubled.csv").read_text() == "n,twice\n1,2\n2,4\n3,6\n"
+        second = pipeline.run()
+        assert second.exit_code == 0
+        assert second.stdout.startswith("Nothing to do (")
+
+
+def test_a_changed_program_starts_everything_again_and_the_first_line_says_so(tmp_path: Path) -> None:
+    with _copy(tmp_path) as pipeline:
+        pipeline.run()
+        pipeline.write("double.py", DOUBLE.replace("2 * row", "20 * row"))
+        again = pipeline.run()
+        assert again.exit_code == 0, again.stderr
+        assert again.stdout.splitlines()[0] == "copy: double.py changed: everything starts again"
+        assert [row["twice"] for row in pipeline.rows("out/doubled.csv")] == ["20", "40", "60"]
+        assert pipeline.links()["doubled"]["read"]["generation"] == 2
+
+
+def test_a_changed_source_starts_again_and_a_touched_one_does_not(tmp_path: Path) -> None:
+    with _copy(tmp_path) as pipeline:
+        pipeline.run()
+        pipeline.write("numbers.csv", "n\n1\n2\n3\n")
+        assert pipeline.run().stdout.startswith("Nothing to do")
+        pipeline.write("numbers.csv", "n\n7\n")
+        again = pipeline.run()
+        assert again.stdout.splitlines()[0] == "copy: numbers.csv changed: everything starts again"
+        assert pipeline.rows("out/doubled.csv") == [{"n": "7", "twice": "14"}]
+
+
+def test_changed_wiring_starts_everything_again(tmp_path: Path) -> None:
+    with _copy(tmp_path) as pipeline:
+        pipeline.run()
+        pipeline.write("copy.yaml", COPY.replace("double (doubled)", "double (doubled, spare)"))
+        again = pipeline.run()
+        assert again.exit_code == 0, again.stderr
+        assert again.stdout.splitlines()[0] == "copy: the wiring changed: everything starts again"
+
+
+def test_a_failed_task_says_what_happened_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    with _copy(tmp_path) as pipeline:
+        broken = "import sys\nprint('about to fail')\nsys.exit(3)\n"
+        pipeline.write("double.py", broken)
+        failed = pipeline.run()
+        assert failed.exit_code == 1
+        for part in (
+            "task double exited with code 3",
+            "command: python double.py",
+            "its last line:\n    about to fail",
+            "log: .linkd/copy/logs/double.log",
+            "fix it, then: linkd run copy.yaml   (goes on where it stopped)",
+        ):
+            assert part in failed.stderr, failed.stderr
+        pipeline.write("double.py", DOUBLE)
+        mended = pipeline.run()
+        assert mended.exit_code == 0, mended.stderr
+        assert len(pipeline.rows("out/doubled.csv")) == 3
+
+
+def test_a_run_that_failed_without_a_change_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    program = "import os, sys\nif not os.path.exists('mended'):\n    sys.exit(1)\n" + DOUBLE
+    with _copy(tmp_path) as pipeline:
+        pipeline.write("double.py", program)
+        assert pipeline.run().exit_code == 1
+        pipeline.write("mended", "")
+        again = pipeline.run()
+        assert again.exit_code == 0, again.stderr
+        assert again.stdout.splitlines()[0] == "copy: going on where the last run stopped"
+        assert pipeline.links()["numbers"]["read"]["generation"] == 1
+
+
+def test_an_output_file_that_is_gone_is_written_again_and_nothing_else_runs(tmp_path: Path) -> None:
+    with _copy(tmp_path) as pipeline:
+        pipeline.run()
+        (tmp_path / "out/doubled.csv").unlink()
+        pipeline.write("double.py.ran", "")
+        again = pipeline.run()
+        assert again.exit_code == 0, again.stderr
+        assert again.stdout.splitlines()[0] == "copy: out/doubled.csv is not there any more: written again"
+        assert len(pipeline.rows("out/doubled.csv")) == 3
+        assert pipeline.links()["doubled"]["read"]["generation"] == 1
+
+
+def test_ctrl_c_ends_politely_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    waiting = "import linkd, time, pathlib\npathlib.Path('started').touch()\nprint('started', flush=True)\n" + (
+        "import os\nif not os.path.exists('go'):\n    signal_never = __import__('threading').Event().wait()\n"
+    )
+    with _copy(tmp_path) as pipeline:
+        pipeline.write("double.py", waiting + DOUBLE)
+        with pipeline.start("run", "copy.yaml") as command:
+            assert command.stdout is not None
+            while "started" not in command.stdout.readline():
+                assert command.poll() is None
+            command.send_signal(signal.SIGINT)
+            _, stderr = command.communicate(timeout=30)
+        assert command.returncode == 130
+        assert "interrupted: run again to go on where it stopped" in stderr
+        pipeline.write("go", "")
+        again = pipeline.run()
+        assert again.exit_code == 0, again.stderr
+
+
+def test_a_whole_task_in_python_sees_everything_at_once(tmp_path: Path) -> None:
+    text = COPY.replace("(numbers) double", "(numbers whole) double")
+    program = """\
+import linkd
+for snap in linkd.connect().snapshots():
+    with snap:
+        rows = snap["numbers"].rows()
+        snap.publish("doubled", [{"n": len(rows), "twice": sum(row["n"] for row in rows)}])
+"""
+    with make_pipeline(tmp_path, text, {"double.py": program, "numbers.csv": "n\n1\n2\n3\n"}) as pipeline:
+        finished = pipeline.run()
+        assert finished.exit_code == 0, finished.stderr
+        assert pipeline.rows("out/doubled.csv") == [{"n": "3", "twice": "6"}]
+
+
+def test_a_task_without_inputs_gets_one_empty_snapshot(tmp_path: Path) -> None:
+    text = 'pipeline: made\nwiring: |\n  () make (numbers)\nlinks:\n  numbers: {to: n.csv}\ntasks:\n  make: {run: "python make.py"}\n'
+    program = "import linkd\nfor snap in linkd.connect().snapshots():\n    with snap:\n        snap.publish('numbers', {'n': [1, 2]})\n"
+    with make_pipeline(tmp_path, text, {"make.py": program}) as pipeline:
+        finished = pipeline.run()
+        assert finished.exit_code == 0, finished.stderr
+        assert (tmp_path / "n.csv").read_text() == "n\n1\n2\n"
+
+
+def test_publishing_past_the_snapshot_is_not_allowed_and_names_the_remedy(tmp_path: Path) -> None:
+    with _copy(tmp_path) as pipeline:
+        pipeline.write("double.py", "import linkd\nlinkd.connect().publish('doubled', [{'n': 1}])\n")
+        failed = pipeline.run()
+        assert failed.exit_code == 1
+        assert "NotAllowed" in failed.stderr
+        assert "with snap" in failed.stderr
+
+
+def test_a_sql_task_over_an_input_that_got_nothing_says_what_to_give(tmp_path: Path) -> None:
+    text = """\
+pipeline: nothing
+wiring: |
+  (numbers) drop (flown)
+  (flown)   count (counted)
+links:
+  numbers: {from: numbers.csv}
+tasks:
+  drop:  {run: "python drop.py"}
+  count: {sql: "SELECT count(*) AS n FROM flown"}
+"""
+    program = "import linkd\nfor snap in linkd.connect().snapshots():\n    with snap:\n        pass\n"
+    with make_pipeline(tmp_path, text, {"drop.py": program, "numbers.csv": "n\n1\n"}) as pipeline:
+        failed = pipeline.run()
+        assert failed.exit_code == 1
+        assert "flown has no columns: nothing was published to it; give links.flown.schema" in failed.stderr
+        pipeline.write("nothing.yaml", text.replace("tasks:", "  flown: {schema: {n: int64}}\ntasks:", 1))
+        mended = pipeline.run()
+        assert mended.exit_code == 0, mended.stderr
+        told = pipeline.linkd("sql", "SELECT n FROM counted", "--json")
+        assert json.loads(told.stdout) == {"n": 0}
+
+
+def test_values_appended_by_outsiders_are_read_and_more_of_them_start_it_again(tmp_path: Path) -> None:
+    text = """\
+pipeline: appended
+wiring: |
+  (events*) count (counted)
+links:
+  counted: {to: counted.csv}
+tasks:
+  count: {sql: "SELECT count(*) AS n FROM events"}
+"""
+    with make_pipeline(tmp_path, text) as pipeline:
+        with linkd.connect(str(pipeline.file)) as client:
+            client.publish("events", [{"at": 1}, {"at": 2}])
+        finished = pipeline.run()
+        assert finished.exit_code == 0, finished.stderr
+        assert (tmp_path / "counted.csv").read_text() == "n\n2\n"
+        assert pipeline.run().stdout.startswith("Nothing to do")
+        with linkd.connect(str(pipeline.file)) as client:
+            client.publish("events", [{"at": 3}])
+        again = pipeline.run()
+        assert again.stdout.splitlines()[0] == "appended: events grew: everything starts again"
+        assert (tmp_path / "counted.csv").read_text() == "n\n3\n"
+
+
+def test_a_second_run_is_refused_naming_the_first(tmp_path: Path) -> None:
+    with _copy(tmp_path) as pipeline:
+        pipeline.write("double.py", "import threading\nprint('started', flush=True)\nthreading.Event().wait()\n")
+        with pipeline.start("run", "copy.yaml") as command:
+            assert command.stdout is not None
+            while "started" not in command.stdout.readline():
+                assert command.poll() is None
+            second = pipeline.run()
+            command.send_signal(signal.SIGTERM)
+            command.communicate(timeout=30)
+        assert second.exit_code == 4
+        assert f"this pipeline is being run already, by linkd run (pid {command.pid})" in second.stderr
+
+
+def test_a_notebook_that_reads_makes_way_for_a_run_and_reads_on(tmp_path: Path) -> None:
+    with _copy(tmp_path) as pipeline:
+        pipeline.run()
+        with linkd.connect(str(pipeline.file)) as client:
+            assert len(client.read("doubled").rows()) == 3
+            pipeline.write("numbers.csv", "n\n7\n")
+            finished = pipeline.run()
+            assert finished.exit_code == 0, finished.stderr
+            assert client.read("doubled").rows() == [{"n": 7, "twice": 14}]
