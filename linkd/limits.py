@@ -106,9 +106,13 @@ KEEPALIVE_S = 360.0
 """Between pings of an idle TCP connection: above the five minutes that gRPC servers demand by default, below what most firewalls forget."""
 CLIENT_CLOSE_TIMEOUT_S = 5.0
 """What closing a client waits for its background tasks: cancelling a call takes milliseconds."""
+INTERRUPT_NOTICE_S = 0.5
+"""Within this a waiting synchronous call notices an interrupt that fell into the instant before its wait."""
 DRAIN_TIMEOUT_S = 10.0
 TASK_TERM_GRACE_S = 10.0
 """Between TERM and KILL for a task's process group."""
+MAKE_WAY_MARGIN_S = 5.0
+"""Beyond its drain, for a home that makes way to sync, close and exit on a busy machine."""
 ON_DEMAND_IDLE_S = 2.0
 """A home that was started for a reader ends this long after its last client: two commands in a row share one."""
 HOME_START_TIMEOUT_S = 30.0
@@ -159,6 +163,8 @@ LOG_FILE_MAX_BYTES = 10 * MIB
 LOG_FILES_KEPT = 3
 LOG_LINE_MAX_BYTES = 64 * KIB
 """A longer line of a task's output is folded; a program that prints a gigabyte without a newline must not fill memory."""
+LOG_LINE_SHOWN_MAX_CHARS = 2_000
+"""Of one line on the screen; the log has all of it."""
 LOG_LINES_SHOWN_PER_S = 200
 """Of one program's output on the screen: more than anybody reads, and a program that prints a gigabyte does not drown the others."""
 FAILURE_TAIL_LINES = 20

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from linkd import limits
 from linkd.app.layout import layout_of
-from linkd.app.state import Lock, make_state_directory, socket_path, write_json
+from linkd.app.state import ON_DEMAND, STANDALONE, SUPERVISED, Lock, make_state_directory, socket_path, write_json
+from linkd.app.take_over import take_lock
 from linkd.core.layout import OPEN, Layout
 from linkd.faces.call import Presence
 from linkd.faces.describe import version
@@ -58,8 +59,8 @@ class ServeOptions:
     @property
     def kind(self) -> str:
         if self.supervised:
-            return "linkd run"
-        return "a linkd home started for a reader" if self.on_demand else "linkd serve"
+            return SUPERVISED
+        return ON_DEMAND if self.on_demand else STANDALONE
 
 
 def serve(options: ServeOptions) -> int:
@@ -69,7 +70,12 @@ def serve(options: ServeOptions) -> int:
     make_state_directory(options.directory)
     lock_path = options.directory / "lock"
     inherited = options.lock_fd
-    lock = Lock.take(lock_path, options.kind) if inherited is None else Lock.inherit(lock_path, inherited, options.kind)
+    if inherited is not None:
+        lock = Lock.inherit(lock_path, inherited, options.kind)
+    elif options.on_demand:
+        lock = Lock.take(lock_path, options.kind)
+    else:
+        lock = asyncio.run(take_lock(options.directory, options.kind))
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(options, layout))

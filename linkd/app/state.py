@@ -31,6 +31,11 @@ from linkd.errors import StateDamaged, StateLocked
 
 STATE_NAME = ".linkd"
 
+SUPERVISED = "linkd run"
+ON_DEMAND = "a linkd home started for a reader"
+STANDALONE = "linkd serve"
+"""Who may hold a home's lock, as it says in the file and as people read it."""
+
 
 def state_directory(pipeline_directory: Path, pipeline: str) -> Path:
     """Where the state of that pipeline lies."""
@@ -46,7 +51,7 @@ def make_state_directory(directory: Path) -> None:
             if not ignore.exists():
                 ignore.write_text("*\n")
     except OSError as error:
-        raise StateDamaged(f"cannot keep state in {directory}: {error.strerror}; make the directory writable, or give --dir") from error
+        raise StateDamaged(f"cannot keep state in {directory}: {error.strerror}; make the directory writable") from error
 
 
 def socket_directory() -> Path:

@@ -117,6 +117,8 @@ class Connection:
         self._channel: grpc.aio.Channel | None = None
         self._renewing = asyncio.Lock()
         self._closed = False
+        self.on_renewed: Callable[[], None] | None = None
+        """Called whenever there is a new channel after the first."""
 
     @property
     def address(self) -> str:
@@ -158,6 +160,8 @@ class Connection:
             if before is not None:
                 await before.close(None)
             await self.open()
+            if self.on_renewed is not None:
+                self.on_renewed()
 
     async def close(self) -> None:
         self._closed = True

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from linkd.client.process import FORK_GUARD
 from linkd.client.session import Client
 from linkd.errors import ConnectionFailed, Error, InvalidArgument
-from linkd.limits import CLIENT_CLOSE_TIMEOUT_S
+from linkd.limits import CLIENT_CLOSE_TIMEOUT_S, INTERRUPT_NOTICE_S
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,6 +40,13 @@ class _Call:
         self._abandoned = True
         if self._task is not None:
             self._task.cancel()
+
+
+def _result(future: concurrent.futures.Future[T]) -> T:
+    """Waits for as long as it takes, in turns: a signal that arrives while CPython is on its way into a wait does not end that wait."""
+    while not future.done():
+        concurrent.futures.wait([future], timeout=INTERRUPT_NOTICE_S)
+    return future.result()
 
 
 class LoopThread:
@@ -67,7 +74,7 @@ class LoopThread:
             raise InvalidArgument("linkd was called from its own event loop, which would wait for itself: use linkd.aio there")
         call = _Call()
         try:
-            return asyncio.run_coroutine_threadsafe(call.run(operation, *args, **kwargs), loop).result()
+            return _result(asyncio.run_coroutine_threadsafe(call.run(operation, *args, **kwargs), loop))
         except concurrent.futures.CancelledError:
             raise ConnectionFailed("the client was closed while a call was waiting: connect again") from None
         except Error:

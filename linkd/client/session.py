@@ -20,10 +20,10 @@ from linkd.client.reading import Extent, Reading, Result
 from linkd.client.snapshots import Snapshots
 from linkd.client.subscription import Subscription
 from linkd.client.values import Value
-from linkd.errors import InvalidArgument
+from linkd.errors import Error, InvalidArgument
 from linkd.limits import CONNECT_TIMEOUT_S, CREDIT_BYTES, CREDIT_MAX_BYTES, GROUP_NAME_MAX_CHARS
 from linkd.model.values import Position
-from linkd.wire.methods import DESCRIBE, SEAL, TRACE
+from linkd.wire.methods import ATTEND, DESCRIBE, SEAL, TRACE
 from linkd.wire.v1 import links_pb2 as pb
 
 
@@ -44,6 +44,8 @@ class Client:
         self._snapshots: Snapshots | None = None
         self._open: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()
+        connection.on_renewed = self._begin_to_attend
+        self._begin_to_attend()
 
     @property
     def address(self) -> str:
@@ -150,6 +152,18 @@ class Client:
         await self._stage.close()
         await self._connection.close()
         await self._background.close()
+
+    def _begin_to_attend(self) -> None:
+        self._background.spawn("linkd attend", self._attend())
+
+    async def _attend(self) -> None:
+        """Lets a home that was started for readers know that there is one, for as long as this channel lasts."""
+        try:
+            async with self._connection.receive(ATTEND, pb.AttendRequest()) as stream:
+                while await stream.read() is not None:
+                    continue
+        except Error:
+            return  # the home went away, or is one that does not ask for it: whoever calls next learns what matters
 
     async def __aenter__(self) -> Self:
         return self

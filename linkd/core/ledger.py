@@ -7,12 +7,13 @@ Decisions (`core.publishing`, `core.commits`, `core.runs`) read the ledger and r
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from linkd.core.cursor import Cursor
-from linkd.core.groups import Group, GroupLease
+from linkd.core.groups import Group
 from linkd.core.links import Generation, GenerationState, Link
 from linkd.core.tasks import Lease, Task, TaskShape
 from linkd.errors import LinkNotFound, StateDamaged
@@ -43,13 +44,18 @@ from linkd.model.records import (
 
 @dataclass(slots=True)
 class Ledger:
-    """Everything a home knows, in memory: a few hundred bytes a link, a task, a group; nothing per value. `schemas` has messages by id."""
+    """Everything a home knows, in memory: a few hundred bytes a link, a task, a group; nothing per value.
+
+    `schemas` has messages by id. `executions` counts the starts of every task there ever was: a task that was taken out of the file and is
+    put back goes on counting, for ids are made from it.
+    """
 
     shapes: Mapping[str, TaskShape] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     groups: dict[tuple[str, str], Group] = field(default_factory=dict)
     schemas: dict[bytes, bytes] = field(default_factory=dict)
+    executions: dict[str, int] = field(default_factory=dict)
     epoch: int = 0
     last_token: int = 0
     run: RunBegan | None = None
@@ -59,8 +65,7 @@ class Ledger:
         """The link of that name. LinkNotFound names what there is."""
         found = self.links.get(name)
         if found is None:
-            there = ", ".join(sorted(self.links)) or "there are none yet"
-            raise LinkNotFound(f"there is no link {name} (links: {there})")
+            raise no_link(name, self.links)
         return found
 
     def apply(self, records: Iterable[Record]) -> None:
@@ -79,7 +84,8 @@ class Ledger:
             elif isinstance(record, GenerationEnded):
                 link = self.links[record.link]
                 generation = link.generations[record.generation]
-                generation.seal_durable = generation.state is GenerationState.SEALED
+                if record.end is GenerationEnd.SEALED and generation.sealed_sequence == record.last_sequence:
+                    generation.seal_durable = True
                 touched.add(link.name)
         return touched
 
@@ -129,14 +135,16 @@ class Ledger:
 
     def _generation_ended(self, record: GenerationEnded) -> None:
         generation = self.links[record.link].generations[record.generation]
-        sealed = record.end is GenerationEnd.SEALED
-        generation.state = GenerationState.SEALED if sealed else GenerationState.ABANDONED
+        if record.end is GenerationEnd.SEALED:
+            generation.state, generation.sealed_sequence, generation.seal_durable = GenerationState.SEALED, record.last_sequence, False
+        else:
+            generation.state = GenerationState.ABANDONED
 
     def _generation_reopened(self, record: GenerationReopened) -> None:
-        generation = self.links[record.link].generations[record.generation]
-        generation.state, generation.seal_durable = GenerationState.GROWING, False
+        self.links[record.link].generations[record.generation].state = GenerationState.GROWING
 
     def _task_began(self, record: TaskBegan) -> None:
+        self.executions[record.task] = record.execution
         task = self.tasks.get(record.task)
         if task is None:
             shape = self.shapes.get(record.task)
@@ -183,20 +191,12 @@ class Ledger:
         )
 
     def _group_moved(self, record: GroupMoved) -> None:
-        group = self.groups[record.group, record.link]
-        if record.generation != group.generation:
-            group.leases.clear()
-            group.attempts.clear()
-        group.incarnation, group.generation = record.incarnation, record.generation
-        group.cursor = Cursor.of(record.done_sequence, record.ahead)
-        for sequence in [s for s in group.leases if group.cursor.is_done(s)]:
-            del group.leases[sequence]
+        cursor = Cursor.of(record.done_sequence, record.ahead)
+        self.groups[record.group, record.link].move(record.incarnation, record.generation, cursor)
 
     def _group_leased(self, record: GroupLeased) -> None:
         self.last_token = max(self.last_token, record.token)
-        group = self.groups[record.group, record.link]
-        sequence = record.position.sequence
-        group.leases[sequence] = GroupLease(sequence, record.token, record.attempt, None)
+        self.groups[record.group, record.link].leased(record.position.sequence, record.token, record.attempt)
 
     def _source_moved(self, record: SourceMoved) -> None:
         self.links[record.link].generations[record.generation].source = record
@@ -208,6 +208,17 @@ class Ledger:
         link = self.links[record.link]
         link.next_sequence = max(link.next_sequence, record.last_sequence + 1)
 
+
+def no_link(name: str, links: Iterable[str]) -> LinkNotFound:
+    """The error for a name that no link has, with what there is."""
+    known = sorted(links)
+    near = difflib.get_close_matches(name, known, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    shown = ", ".join(known[:_LINKS_SHOWN]) + (", ..." if len(known) > _LINKS_SHOWN else "")
+    return LinkNotFound(f"there is no link {name}{meant} (links: {shown or 'none yet'})")
+
+
+_LINKS_SHOWN = 20
 
 _APPLY: dict[type, Callable[[Ledger, Any], None]] = {
     RunBegan: Ledger._run_began,

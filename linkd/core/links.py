@@ -19,8 +19,10 @@ class GenerationState(enum.StrEnum):
 class Generation:
     """One generation of a link.
 
-    `last_sequence` is first_sequence - 1 while it is empty. `state` is as decided, `seal_durable` says that the seal is on disk and may be
-    told. `schema` is the encapsulated Arrow schema message, empty until the first value, and `declared` says the pipeline file gave it.
+    `last_sequence` is first_sequence - 1 while it is empty. `state` is as decided. `sealed_sequence` is where it was sealed last, and stays
+    when it is reopened: the run's tasks read up to there, what came behind it is the next run's. `seal_durable` says that this seal is on
+    disk and may be told. `schema` is the encapsulated Arrow schema message, empty until the first value, and `declared` says the pipeline
+    file gave it.
     """
 
     number: int
@@ -31,6 +33,7 @@ class Generation:
     task_version: str
     inputs: tuple[Parent, ...] = ()
     state: GenerationState = GenerationState.GROWING
+    sealed_sequence: int | None = None
     seal_durable: bool = False
     values: int = 0
     rows: int = 0
@@ -40,9 +43,19 @@ class Generation:
     declared: bool = False
     source: SourceMoved | None = None
 
+    @property
+    def is_sealed(self) -> bool:
+        """It is complete, on disk, and was not reopened."""
+        return self.state is GenerationState.SEALED and self.seal_durable
+
+    @property
+    def end_sequence(self) -> int:
+        """The last sequence, as far as is known, of what a run's tasks read of it."""
+        return self.last_sequence if self.sealed_sequence is None else self.sealed_sequence
+
     def extent(self, link: str) -> Parent:
-        """All of it, as a range of portions."""
-        return Parent(link, self.incarnation, self.number, self.first_sequence, self.last_sequence)
+        """What a run's tasks read of it, as a range of portions."""
+        return Parent(link, self.incarnation, self.number, self.first_sequence, self.end_sequence)
 
 
 @dataclass(slots=True)
@@ -67,7 +80,7 @@ class Link:
         """What readers outside the run see: the newest sealed generation, or the growing one while none is sealed."""
         for number in sorted(self.generations, reverse=True):
             generation = self.generations[number]
-            if generation.state is GenerationState.SEALED and generation.seal_durable:
+            if generation.is_sealed:
                 return generation
         current = self.current
         return current if current is not None and current.state is not GenerationState.ABANDONED else None
@@ -76,6 +89,14 @@ class Link:
         """The last sequence of `generation` that is on disk; first_sequence - 1 if none is."""
         return max(min(generation.last_sequence, self.durable_sequence), generation.first_sequence - 1)
 
-    def durable_extent(self, generation: Generation) -> Parent:
-        """What of `generation` is on disk, as a range of portions."""
-        return Parent(self.name, generation.incarnation, generation.number, generation.first_sequence, self.durable_last(generation))
+    def readable_last(self, generation: Generation) -> int:
+        """The last sequence of `generation` that a run's tasks may have by now."""
+        return min(self.durable_last(generation), generation.end_sequence)
+
+    def following(self, number: int) -> Generation | None:
+        """The first generation behind `number` that was not abandoned."""
+        for later in range(number + 1, self.newest + 1):
+            generation = self.generations.get(later)
+            if generation is not None and generation.state is not GenerationState.ABANDONED:
+                return generation
+        return None

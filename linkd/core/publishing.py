@@ -108,9 +108,15 @@ class Frame:
         self.records.append(SchemaKept(link.name, draft.schema_id, draft.schema))
 
 
-def open_link(name: str, now_ns: int) -> list[Record]:
-    """A link that somebody uses for the first time, with its first generation, that of outsiders."""
-    return [LinkOpened(name, 1, 1, now_ns), GenerationBegan(name, 1, 1, 1, OUTSIDER, "")]
+def open_link(name: str, now_ns: int, declared: tuple[bytes, bytes] | None = None) -> list[Record]:
+    """A link that somebody uses for the first time, with its first generation, that of outsiders.
+
+    `declared` is the schema that the pipeline file gives it, as (id, schema message).
+    """
+    records: list[Record] = [LinkOpened(name, 1, 1, now_ns), GenerationBegan(name, 1, 1, 1, OUTSIDER, "")]
+    if declared is not None:
+        records.append(SchemaKept(name, declared[0], declared[1], declared=True))
+    return records
 
 
 def publish(ledger: Ledger, drafts: Sequence[Draft], maker: Maker, now_ns: int, entropy: bytes) -> list[Record]:

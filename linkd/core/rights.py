@@ -72,6 +72,10 @@ class Rights:
 
     def act_for(self, who: Identity, task: str) -> TaskShape:
         """Taking snapshots of `task` and committing them."""
+        if not task:
+            raise NotAllowed(
+                "snapshots are for the tasks of a pipeline, and no task was named: connect with task='NAME' (or set LINKD_TOKEN_FILE)"
+            )
         shape = self.tasks.get(task)
         if shape is None:
             raise LinkNotFound(f"there is no task {task} in this pipeline")

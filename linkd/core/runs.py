@@ -13,6 +13,7 @@ from linkd.core.ledger import Ledger
 from linkd.core.links import GenerationState
 from linkd.core.publishing import Frame
 from linkd.core.tasks import Task, TaskShape
+from linkd.errors import NotAllowed
 from linkd.model.records import (
     GenerationBegan,
     GenerationEnd,
@@ -54,7 +55,15 @@ class RunPlan:
 
 
 def begin(ledger: Ledger, plan: RunPlan, now_ns: int) -> list[Record]:
-    """The records that begin a run, in one frame."""
+    """The records that begin a run, in one frame; none if this very run has begun.
+
+    NotAllowed if another one has under this epoch: programs of two runs could not be told apart.
+    """
+    before = ledger.run
+    if before is not None and before.epoch == plan.epoch:
+        if before.run_id == plan.run_id:
+            return []
+        raise NotAllowed(f"run {before.run_id} has begun in this home: another one needs a home of its own, with the next epoch")
     records: list[Record] = [RunBegan(plan.epoch, plan.run_id, now_ns, plan.fresh, dict(plan.fingerprint), plan.reason, plan.traceparent)]
     generations: dict[str, int] = {}
     for shape in plan.links:
@@ -68,7 +77,7 @@ def begin(ledger: Ledger, plan: RunPlan, now_ns: int) -> list[Record]:
     for task in plan.tasks:
         known_task = ledger.tasks.get(task.name)
         if plan.fresh or known_task is None or known_task.execution == 0 or task.name in plan.again:
-            execution = known_task.execution + 1 if known_task is not None else 1
+            execution = ledger.executions.get(task.name, 0) + 1
             records.append(
                 TaskBegan(
                     task.name,
@@ -111,8 +120,8 @@ def _inputs(ledger: Ledger, plan: RunPlan, shape: LinkShape) -> tuple[Parent, ..
         outsiders = next((other.writer == OUTSIDER for other in plan.links if other.name == name), False)
         if link is None:
             parents.append(Parent(name, 1, 1, 1, 0))
-        elif outsiders and link.current is not None:
-            parents.append(link.current.extent(name))
+        elif outsiders and (current := link.current) is not None:
+            parents.append(Parent(name, current.incarnation, current.number, current.first_sequence, current.last_sequence))
         else:
             parents.append(Parent(name, link.incarnation, link.newest + 1, link.next_sequence, link.next_sequence - 1))
     return tuple(parents)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from linkd.core.cursor import Cursor
 from linkd.core.ids import snapshot_id
-from linkd.core.links import GenerationState, Link
+from linkd.core.links import Link
 from linkd.limits import COMMIT_RECORDS_KEPT
 from linkd.model.records import SnapshotCommitted, TaskKind
 from linkd.model.values import Parent
@@ -143,7 +143,7 @@ class Task:
         for name, _ in self.shape.inputs:
             link = links[name]
             generation = link.generations[self.inputs[name]]
-            if not generation.seal_durable or generation.state is not GenerationState.SEALED:
+            if not generation.seal_durable:
                 return Wait()
             portions.append(generation.extent(name))
         return Offer(snapshot_id(self.name, self.execution, portions), 1, tuple(portions))
@@ -154,11 +154,11 @@ class Task:
         generation = link.generations[self.inputs[name]]
         taken = {portion.first_sequence for lease in self.leases.values() for portion in lease.portions}
         cursor = self.cursors[name]
-        sequence = cursor.next_after(taken, link.durable_last(generation))
+        sequence = cursor.next_after(taken, link.readable_last(generation))
         if sequence is not None:
             portion = Parent(name, generation.incarnation, generation.number, sequence, sequence)
             return Offer(snapshot_id(self.name, self.execution, (portion,)), 1, (portion,))
-        if generation.seal_durable and cursor.all_done(generation.last_sequence):
+        if generation.seal_durable and cursor.all_done(generation.end_sequence):
             return End(f"{name} is sealed, and all of it is done")
         return Wait()
 
@@ -167,8 +167,7 @@ class Task:
         left: dict[str, int] = {}
         for name, number in self.inputs.items():
             generation = links[name].generations[number]
-            cursor = self.cursors[name]
-            left[name] = max(generation.last_sequence - cursor.done_sequence - len(cursor.ahead), 0)
+            left[name] = self.cursors[name].left(generation.end_sequence)
         return left
 
 

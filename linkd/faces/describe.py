@@ -143,9 +143,9 @@ def _add_progress(home: Home, info: pb.TaskInfo, task: Task) -> None:
     for message in info.inputs:
         message.generation = task.inputs.get(message.link, 0)
     unread = task.unread(home.ledger.links)
-    for link, cursor in task.cursors.items():
+    for link in task.cursors:
         generation = home.ledger.links[link].generations[task.inputs[link]]
-        done = cursor.done_sequence - generation.first_sequence + 1 + len(cursor.ahead)
+        done = generation.end_sequence - generation.first_sequence + 1 - unread[link]
         rows = task.done_rows.get(link, 0)
         info.progress.append(pb.InputProgress(link=link, done_values=done, done_rows=rows, waiting_values=unread[link]))
 
@@ -158,7 +158,7 @@ def _group(home: Home, name: str, link_name: str) -> pb.GroupInfo:
         group=name,
         link=link_name,
         done_sequence=group.cursor.done_sequence,
-        lag_values=max(generation.last_sequence - group.cursor.done_sequence - len(group.cursor.ahead), 0),
+        lag_values=group.cursor.left(generation.last_sequence),
         leased=len(held),
         connections=len({lease.session for lease in held}),
     )

@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from linkd.core.publishing import Draft
 from linkd.errors import Error, InvalidArgument, ValueTooLarge
 from linkd.home.home import Home
-from linkd.limits import ATTRIBUTES_MAX, ENVELOPE_MAX_BYTES, INLINE_PAYLOAD_MAX_BYTES, SCHEMA_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.limits import (
+    ATTRIBUTES_MAX,
+    ENVELOPE_MAX_BYTES,
+    INLINE_PAYLOAD_MAX_BYTES,
+    SCHEMA_MAX_BYTES,
+    STREAM_FRAME_MAX_BYTES,
+    VALUE_SIZE_MAX_BYTES,
+)
 from linkd.model.values import Producer
 from linkd.store.staging import StagedPayload
 from linkd.wire import arrow_ipc
@@ -66,18 +73,40 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
     _check_attributes(incoming)
     if incoming.form == ARROW and incoming.schema and incoming.schema == target.schema:
         return [_stage(home, incoming, target.schema_id, target.schema, incoming.payload)]
-    size_bytes = len(incoming.payload)
-    made = await _off_loop(size_bytes, lambda: _convert(incoming, target))
-    return [_stage(home, incoming, schema_id, schema, payload, target.schema_id) for schema_id, schema, payload in made]
+    made = await _off_loop(len(incoming.payload), lambda: _convert(incoming, target))
+    prepared: list[Prepared] = []
+    widens = target.schema_id
+    try:
+        for schema_id, schema, payload in made:
+            prepared.append(_stage(home, incoming, schema_id, schema, payload, widens))
+            widens = schema_id
+    except Error:
+        discard(prepared)
+        raise
+    return prepared
+
+
+def misfits(prepared: Prepared, target: Target) -> bool:
+    """Whether the value was made for another schema than the one its link has by now."""
+    draft = prepared.draft
+    return bool(target.schema_id) and target.schema_id not in (draft.schema_id, draft.widens)
 
 
 async def prepare_again(home: Home, prepared: Prepared, target: Target) -> Prepared:
-    """Brings a staged value to a schema that its link got in the meantime."""
+    """Another form of a staged value, of a schema that its link got in the meantime. The one there is stays, for the caller to drop."""
     draft = prepared.draft
     incoming = Incoming(draft.link, ARROW, prepared.payload.message(), draft.schema, draft.attributes, draft.producer)
-    prepared.payload.discard()
-    [again] = await prepare(home, incoming, target)
-    return again
+    made = await prepare(home, incoming, target)
+    if len(made) != 1:
+        discard(made)
+        raise ValueTooLarge(f"{draft.link}: in the schema that the link got in the meantime the value is too large: publish it in pieces")
+    return made[0]
+
+
+def discard(values: Iterable[Prepared]) -> None:
+    """Gives back what was staged and will not be stored."""
+    for prepared in values:
+        prepared.payload.discard()
 
 
 def _stage(home: Home, incoming: Incoming, schema_id: bytes, schema: bytes, payload: bytes | memoryview, widens: bytes = b"") -> Prepared:
@@ -85,7 +114,8 @@ def _stage(home: Home, incoming: Incoming, schema_id: bytes, schema: bytes, payl
         raise ValueTooLarge(f"{incoming.link}: a value of {len(payload):,} bytes; at most {VALUE_SIZE_MAX_BYTES:,}: publish it in pieces")
     arriving = home.store.stage()
     try:
-        arriving.write(bytes(payload))
+        for start in range(0, len(payload), STREAM_FRAME_MAX_BYTES):
+            arriving.write(bytes(payload[start : start + STREAM_FRAME_MAX_BYTES]))
         staged = arriving.finish()
     except Error:
         arriving.discard()

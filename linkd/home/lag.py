@@ -22,9 +22,9 @@ def tell_lags(home: Home) -> None:
 
 
 def _tell(home: Home, link: Link, generation: Generation, cursor: Cursor, reader: str) -> None:
-    values = max(link.durable_last(generation) - cursor.done_sequence - len(cursor.ahead), 0)
+    values = cursor.left(link.durable_last(generation))
     seconds = 0.0
-    oldest = cursor.next_after(set(), link.durable_last(generation))
+    oldest = cursor.next_after((), link.durable_last(generation))
     if values and oldest is not None:
         for envelope, _ in home.store.values(link.name, oldest, oldest):
             seconds = max((home.clock.now_ns() - envelope.created_at_ns) / 1e9, 0.0)

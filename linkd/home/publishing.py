@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linkd.core import publishing
@@ -12,9 +12,9 @@ from linkd.core.publishing import Maker
 from linkd.core.rights import Identity, Role, source_task
 from linkd.errors import Error
 from linkd.home.home import Begun, Home
-from linkd.home.intake import Incoming, Prepared, Target, prepare
+from linkd.home.intake import Incoming, Prepared, Target, discard, misfits, prepare, prepare_again
 from linkd.home.staging import StagedRef, StagedValues
-from linkd.model.records import Record, SourceMoved, ValueStored
+from linkd.model.records import Record, SourceMoved, TaskKind, ValueStored
 from linkd.model.values import Durability, Envelope, Position
 from linkd.store.committer import Committed
 from linkd.telemetry.events import RowsRejected, ValuePublished
@@ -57,6 +57,8 @@ class PublishSession:
     traceparent: str = ""
     _held: list[Prepared] = field(default_factory=list)
     _held_values: int = 0
+    _refs: list[StagedRef] = field(default_factory=list)
+    _refs_values: int = 0
 
     async def add(
         self,
@@ -73,28 +75,32 @@ class PublishSession:
         """
         self.home.check_open()
         if snapshot is not None:
-            return _done(await self._stage(incoming, *snapshot))
+            return await self._stage(incoming, snapshot, more)
         from_source = source is not None or (more and self.who.role is Role.ADAPTERS)
         await self._allow(incoming.link, source=from_source)
         began_s = self.home.clock.monotonic_s()
-        self._held.extend(await prepare(self.home, incoming, self._target(incoming.link)))
+        self._held.extend(await prepare(self.home, incoming, self._target(incoming.link, self._held)))
         self._held_values += 1
         if more:
             return None
+        await self._fit()
         held, count = self._held, self._held_values
         self._held, self._held_values = [], 0
-        await self.home.room()
-        return self._publish(incoming.link, held, count, source, began_s)
+        try:
+            return self._publish(incoming.link, held, count, source, began_s)
+        except Error:
+            discard(held)
+            raise
 
     def close(self) -> None:
         """The stream is gone: what waited for the rest of its publish is dropped."""
-        for prepared in self._held:
-            prepared.payload.discard()
-        self._held = []
+        discard(self._held)
+        self._held, self._held_values = [], 0
 
     # -- staged ---------------------------------------------------------------------------------------------------------------------------
 
-    async def _stage(self, incoming: Incoming, task_name: str, snapshot_id: bytes, token: int) -> PublishAck:
+    async def _stage(self, incoming: Incoming, snapshot: tuple[str, bytes, int], more: bool) -> Awaitable[PublishAck] | None:
+        task_name, snapshot_id, token = snapshot
         name = task_name or self.who.task
         try:
             self.home.rights.stage(self.who, name, incoming.link)
@@ -105,34 +111,64 @@ class PublishSession:
         check_token(task, snapshot_id, token)
         target = self.staged.schema(snapshot_id, token, incoming.link) or self._output_target(name, incoming.link)
         prepared = await prepare(self.home, incoming, target)
-        check_token(task, snapshot_id, token)
-        refs = tuple(self.staged.add(snapshot_id, token, value) for value in prepared)
-        return PublishAck(1, sum(value.draft.rows for value in prepared), incoming.link, staged=refs)
+        try:
+            check_token(task, snapshot_id, token)
+        except Error:
+            discard(prepared)
+            raise
+        self._refs += [self.staged.add(snapshot_id, token, value) for value in prepared]
+        self._refs_values += 1
+        if more:
+            return None
+        refs, count = tuple(self._refs), self._refs_values
+        self._refs, self._refs_values = [], 0
+        return _done(PublishAck(count, 0, incoming.link, staged=refs))
 
     def _output_target(self, task_name: str, link: str) -> Target:
-        """The schema of the task's output; while it has none, those of the task's inputs decide the types of columns of the same name."""
+        """The schema of the task's output; while it has none, those of a program's inputs decide the types of columns of the same name.
+
+        (A query has types of its own: what it calls `x` need not be the `x` that went in.)
+        """
         task = self.home.ledger.tasks[task_name]
         links = self.home.ledger.links
         generation = links[link].generations[task.outputs[link]]
-        inputs = tuple(schema for name, number in task.inputs.items() if (schema := links[name].generations[number].schema))
+        schemas = [links[name].generations[number].schema for name, number in task.inputs.items()]
+        inputs = () if task.shape.kind is TaskKind.SQL else tuple(schema for schema in schemas if schema)
         return Target(generation.schema_id, generation.schema, generation.declared, inputs)
 
     # -- at once --------------------------------------------------------------------------------------------------------------------------
 
     async def _allow(self, link: str, *, source: bool) -> None:
         try:
+            if self.who.role is not Role.TASK and not self.home.layout.anyone:
+                self.home.check_link(link)
             self.home.rights.publish(self.who, link, source=source)
         except Error as error:
             self.home.refused(self.who, "publish", link, error)
             raise
         await self.home.ensure_link(link)
 
-    def _target(self, link: str) -> Target:
-        held = next((value.draft for value in reversed(self._held) if value.draft.link == link), None)
-        if held is not None:
-            return Target(held.schema_id, held.schema)
+    def _target(self, link: str, held: Sequence[Prepared]) -> Target:
+        """The schema that the next value of `link` must have, behind those of the same publish that are held."""
         generation = self.home.ledger.link(link).current
-        return Target() if generation is None else Target(generation.schema_id, generation.schema, generation.declared)
+        target = Target() if generation is None else Target(generation.schema_id, generation.schema, generation.declared)
+        before = next((value.draft for value in reversed(held) if value.draft.link == link), None)
+        return Target(before.schema_id, before.schema, target.declared) if before is not None else target
+
+    async def _fit(self) -> None:
+        """Returns when the store takes a frame and what is held has the schemas that its links have now: others publish meanwhile."""
+        await self.home.room()
+        index = 0
+        while index < len(self._held):
+            value = self._held[index]
+            target = self._target(value.draft.link, self._held[:index])
+            if not misfits(value, target):
+                index += 1
+                continue
+            self._held[index] = await prepare_again(self.home, value, target)
+            value.payload.discard()
+            await self.home.room()
+            index = 0
 
     def _publish(self, link: str, held: list[Prepared], count: int, source: SourceStep | None, began_s: float) -> Awaitable[PublishAck]:
         begun = self.home.begin_span(parse_traceparent(self.traceparent))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from linkd.core.links import Generation, GenerationState, Link
+from linkd.core.links import Generation, Link
 from linkd.core.rights import Identity
 from linkd.errors import Error, InvalidArgument, LinkNotFound
 from linkd.home.home import Home
@@ -46,7 +46,7 @@ async def read(home: Home, who: Identity, call: ReadCall) -> AsyncIterator[ReadO
         yield ReadOpened(call.link, 0, False, b"", 1, 0)
         return
     first, last = _range(link, generation, call)
-    sealed = generation.state is GenerationState.SEALED and generation.seal_durable
+    sealed = generation.is_sealed
     yield ReadOpened(link.name, generation.number, sealed, generation.schema, first, last)
     outgoing = Outgoing(home, call.form)
     for envelope, place in home.store.values(link.name, first, last):

@@ -46,7 +46,11 @@ async def begin(home: Home, who: Identity, call: RunCall) -> dict[str, str]:
         call.again,
     )
     await home.room()
-    await home.written(home.admit(runs.begin(home.ledger, plan, home.clock.now_ns())))
+    records = runs.begin(home.ledger, plan, home.clock.now_ns())
+    if not records:
+        await home.barrier()
+        return tokens(home)
+    await home.written(home.admit(records))
     home.changes.announce(["run"])
     home.telemetry.emit(RunBegan(pipeline=layout.name, run_id=call.run_id, epoch=home.ledger.epoch, fresh=call.fresh, detail=call.reason))
     return tokens(home)

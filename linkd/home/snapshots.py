@@ -99,6 +99,7 @@ class SnapshotSession:
         with ExitStack() as stack:
             stack.callback(self._left)
             self._watch = stack.enter_context(self.home.changes.watch(*topics))
+            self.home.changes.announce([task_topic(task.name)])
             yield self._opened(task)
             if task.shape.is_whole and task.shape.inputs:
                 async for part in self._whole(task):

@@ -65,8 +65,14 @@ class StagedValues:
             found.append((ref.staged_id, prepared))
         return found
 
-    def replace(self, snapshot_id: bytes, staged_id: int, prepared: Prepared) -> None:
-        self._pending[snapshot_id].values[staged_id] = prepared
+    def replace(self, snapshot_id: bytes, token: int, staged_id: int, prepared: Prepared) -> None:
+        """Puts another form of a staged value in its place. LeaseLost, with `prepared` dropped, if it is not here any more."""
+        pending = self._pending.get(snapshot_id)
+        if pending is None or pending.token != token or staged_id not in pending.values:
+            prepared.payload.discard()
+            raise LeaseLost("the snapshot was handed out again, or committed, while it was committed; take the next one")
+        pending.values[staged_id].payload.discard()
+        pending.values[staged_id] = prepared
 
     def settle(self, snapshot_id: bytes, staged_ids: Sequence[int]) -> None:
         """The commit was admitted: the named values belong to the store now, the others are dropped."""

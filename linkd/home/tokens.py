@@ -7,6 +7,7 @@ mode 0600). So a token needs no store, and one of an earlier run is told from a 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -35,13 +36,16 @@ class Tokens:
     def of_directory(directory: Path) -> Tokens:
         """The key of a home's directory; made on first use, readable by its owner only."""
         path = directory / "key"
-        try:
+        with contextlib.suppress(FileNotFoundError):
             key = path.read_bytes()
-        except FileNotFoundError:
-            key = secrets.token_bytes(KEY_BYTES)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(key)
+            if len(key) == KEY_BYTES:  # a shorter one was cut by a crash, and would be easy to guess
+                return Tokens(key)
+        key = secrets.token_bytes(KEY_BYTES)
+        aside = path.with_name(f"key.tmp-{os.getpid()}")
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+        aside.replace(path)
         return Tokens(key)
 
     def make(self, name: str, epoch: int) -> str:
@@ -56,7 +60,7 @@ class Tokens:
         if not token:
             return OUTSIDER
         said, _, mac = token.rpartition(".")
-        if not hmac.compare_digest(mac, self._mac(said)):
+        if not hmac.compare_digest(mac.encode(), self._mac(said).encode()):
             raise NotAllowed("this token was not given out by this home: check LINKD_TOKEN_FILE")
         number, _, name = said.partition(".")
         if int(number) != epoch:

@@ -92,17 +92,19 @@ class IncomingPayload:
         """Gather prefix and metadata; returns what of the chunk is body."""
         if self._metadata_end is not None and len(self._head) == self._metadata_end:
             return chunk
-        self._head += chunk
-        if self._metadata_end is None and len(self._head) >= arrow_ipc.PREFIX_BYTES:
-            length = arrow_ipc.metadata_length(self._head[: arrow_ipc.PREFIX_BYTES])
+        used = 0
+        if self._metadata_end is None:
+            used = min(arrow_ipc.PREFIX_BYTES - len(self._head), len(chunk))
+            self._head += chunk[:used]
+            if len(self._head) < arrow_ipc.PREFIX_BYTES:
+                return b""
+            length = arrow_ipc.metadata_length(self._head)
             if length == 0:
                 raise InvalidArgument("expected an Arrow IPC record batch message, got an end mark")
             self._metadata_end = arrow_ipc.PREFIX_BYTES + length
-        if self._metadata_end is None or len(self._head) <= self._metadata_end:
-            return b""
-        body = bytes(self._head[self._metadata_end :])
-        del self._head[self._metadata_end :]
-        return body
+        more = min(self._metadata_end - len(self._head), len(chunk) - used)
+        self._head += chunk[used : used + more]
+        return chunk[used + more :]
 
 
 class _Content:

@@ -11,7 +11,7 @@ import io
 import random
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,13 +46,14 @@ class Expected:
     cancelled: tuple[int, ...]
 
 
-def write_flights(directory: Path, rows: int = 20_000, seed: int = 2013) -> None:
-    """Writes `flights.csv.zip` and `airlines.csv` into `directory`, which is made."""
+def write_flights(directory: Path, rows: int = 20_000, seed: int = 2013, columns: Sequence[str] = COLUMNS) -> None:
+    """Writes `flights.csv.zip`, with these of the columns, and `airlines.csv` into `directory`, which is made."""
     directory.mkdir(parents=True, exist_ok=True)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_rows(rows, random.Random(seed)))
+    writer.writerow(columns)
+    wanted = [COLUMNS.index(name) for name in columns]
+    writer.writerows([row[index] for index in wanted] for row in _rows(rows, random.Random(seed)))
     with zipfile.ZipFile(directory / "flights.csv.zip", "w") as archive:
         archive.writestr(zipfile.ZipInfo("flights.csv", _ZIP_DATE), text.getvalue(), zipfile.ZIP_DEFLATED, 1)
     with (directory / "airlines.csv").open("w", encoding="utf-8", newline="") as file:

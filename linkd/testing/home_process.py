@@ -22,12 +22,6 @@ from linkd.errors import InternalFault
 from linkd.wire.methods import RUN_BEGIN, RUN_TASK_EXITED
 from linkd.wire.v1 import runs_pb2
 
-_SERVE = """
-import sys
-from pathlib import Path
-from linkd.app.serve import ServeOptions, serve
-sys.exit(serve(ServeOptions(directory=Path(sys.argv[1]), socket=None, pipeline=Path(sys.argv[2]), supervised=True)))
-"""
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 """The root of the trace of every run here."""
 _ASK_INTERVAL_S = 0.01
@@ -86,10 +80,7 @@ async def running_home(pipeline: Path, directory: Path, *, fresh: bool = True) -
     with directory.with_suffix(".log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-c",
-            _SERVE,
-            str(directory),
-            str(pipeline),
+            *("-m", "linkd", "serve", "--supervised", f"--dir={directory}", f"--pipeline={pipeline}"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log.fileno(),

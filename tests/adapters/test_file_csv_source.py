@@ -103,8 +103,8 @@ async def test_line_ends_marks_and_quotes_of_all_kinds_mean_the_same(desk: Desk,
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("f.csv.gz", gzip.compress(b"a,b\n1,x\n")),
-        ("f.csv", gzip.compress(b"a,b\n1,") + gzip.compress(b"x\n")),
+        ("f.csv.gz", gzip.compress(b"a,b\n1,x\n", mtime=0)),
+        ("f.csv", gzip.compress(b"a,b\n1,", mtime=0) + gzip.compress(b"x\n", mtime=0)),
         ("f.csv.zip", zipped({"f.csv": b"a,b\n1,x\n", "__MACOSX/f": b"clutter", "d/": b""})),
         ("f.csv.zip", b"a,b\n1,x\n"),
     ],
@@ -193,6 +193,6 @@ async def test_a_fifo_is_refused_for_it_cannot_be_read_twice(desk: Desk) -> None
 
 
 async def test_damaged_packing_is_damage_of_the_file(desk: Desk) -> None:
-    desk.file("f.csv.gz", gzip.compress(b"a,b\n" + b"1,x\n" * 10_000)[:-20])
+    desk.file("f.csv.gz", gzip.compress(b"a,b\n" + b"1,x\n" * 10_000, mtime=0)[:-20])
     with pytest.raises(DataFault, match=r"f\.csv\.gz: the compressed data is damaged or cut short \(.*\); get the file again"):
         await desk.survey(desk.options("f.csv.gz"))

@@ -100,6 +100,12 @@ def test_sql_in_json_is_a_line_a_row(endpoint: str) -> None:
     assert result.stdout == '{"most":29999}\n'
 
 
+def test_json_cannot_have_two_columns_of_one_name(endpoint: str) -> None:
+    result = linkd("sql", "--json", "SELECT 1 AS a, 2 AS a", "-p", endpoint)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "`a`" in result.stderr
+
+
 def test_sql_that_cannot_run_is_refused_with_the_place(endpoint: str) -> None:
     result = linkd("sql", "SELEC 1", "-p", endpoint)
     assert result.exit_code == 2

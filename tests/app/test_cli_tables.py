@@ -142,3 +142,10 @@ def test_what_fits_is_within_the_width_and_never_wider_than_wanted(columns: list
 )
 def test_sizes_have_about_three_digits(size_bytes: int, text: str) -> None:
     assert size_text(size_bytes) == text
+
+
+def test_a_time_is_shown_whole_or_not_at_all() -> None:
+    table = pa.table({"note": ["words " * 8], "at": pa.array([0], pa.timestamp("s", "UTC"))})
+    line = printed(table, width=40)[1]
+    assert line.endswith("…  1970-01-01T00:00:00Z")
+    assert len(line) <= 40

@@ -50,9 +50,9 @@ def flights_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def flights_in_values(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, of 140,000 rows: three values, so that there is something between the first and the last."""
+    """The same in 140,000 narrow rows: three values, so that there is something between the first and the last."""
     directory = tmp_path_factory.mktemp("flights_in_values")
-    write_flights(directory, rows=140_000)
+    write_flights(directory, rows=140_000, columns=("dep_time", "carrier", "flight", "distance"))
     return directory
 
 

@@ -31,7 +31,7 @@ tasks:
 """
 COPY = 'sql: "SELECT * FROM numbers"'
 OUT = "out/copied.csv"
-FIX = "\n  fix it, then: linkd run trial.yaml   (goes on where it stopped)\n"
+FIX = "\n  fix it, then: linkd run trial.yaml\n"
 RECODE = "convert the file to UTF-8, for example with: iconv -f WINDOWS-1252 -t UTF-8"
 REJECT = "(on_bad_row: reject sends such rows to numbers.rejects)"
 

@@ -84,7 +84,7 @@ def test_a_failed_task_says_what_happened_and_the_next_run_goes_on(tmp_path: Pat
             "command: python double.py",
             "its last line:\n    about to fail",
             "log: .linkd/copy/logs/double.log",
-            "fix it, then: linkd run copy.yaml   (goes on where it stopped)",
+            "fix it, then: linkd run copy.yaml",
         ):
             assert part in failed.stderr, failed.stderr
         pipeline.write("double.py", DOUBLE)
@@ -118,9 +118,12 @@ def test_an_output_file_that_is_gone_is_written_again_and_nothing_else_runs(tmp_
 
 
 def test_ctrl_c_ends_politely_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    waiting = "import linkd, time, pathlib\npathlib.Path('started').touch()\nprint('started', flush=True)\n" + (
-        "import os\nif not os.path.exists('go'):\n    signal_never = __import__('threading').Event().wait()\n"
-    )
+    waiting = """\
+import os, threading
+print("started", flush=True)
+if not os.path.exists("go"):
+    threading.Event().wait()
+"""
     with _copy(tmp_path) as pipeline:
         pipeline.write("double.py", waiting + DOUBLE)
         with pipeline.start("run", "copy.yaml") as command:

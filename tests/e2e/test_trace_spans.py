@@ -10,7 +10,6 @@ from linkd.testing.flights import write_flights
 from linkd.testing.otlp import CollectedSpan, OtlpCollector
 from linkd.testing.pipelines import PipelineDirectory, make_pipeline
 
-
 EXAMPLE = Path(__file__).parents[2] / "examples/flights"
 
 

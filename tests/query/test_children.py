@@ -222,22 +222,28 @@ async def test_an_empty_result_is_one_value_of_no_rows(home: HomeUnderTest) -> N
     assert (await query(home, "SELECT * FROM totals")).column_names == ["id", "size"]
 
 
-@pytest.mark.parametrize(
-    ("sql", "complaint"),
-    [
-        ("SELECT * FROM row", "there is no link `row` for this query; did you mean `rows`?"),
-        ("SELECT nothing FROM rows", 'Referenced column "nothing" not found'),
-        ("SELECT count(*) FROM rows", "the result has a column without a name"),
-        ("SELECT CAST('x' || size AS INTEGER) AS n FROM rows", "Could not convert a string to INT32"),
-    ],
-)
-async def test_sql_that_cannot_run_fails_the_task_with_exit_code_1(home: HomeUnderTest, sql: str, complaint: str) -> None:
+async def test_sql_that_cannot_run_fails_the_task_with_exit_code_1(home: HomeUnderTest) -> None:
     await publish_inputs(home)
-    code, said = await run_task(home, sql)
-    assert code == 1
-    assert complaint in said
-    assert "Traceback" not in said
+    complaints = {
+        "SELECT * FROM row": "there is no link `row` for this query; did you mean `rows`?",
+        "SELECT nothing FROM rows": 'Referenced column "nothing" not found',
+        "SELECT count(*) FROM rows": "the result has a column without a name",
+        "SELECT CAST('x' || size AS INTEGER) AS n FROM rows": "Could not convert a string to INT32",
+    }
+    for sql, complaint in complaints.items():
+        code, said = await run_task(home, sql)
+        assert code == 1
+        assert complaint in said
+        assert "Traceback" not in said
     assert not task(await home.described()).ended
+
+
+async def test_the_types_of_a_result_are_those_of_the_query_and_not_of_inputs_that_have_columns_of_the_same_name(
+    home: HomeUnderTest,
+) -> None:
+    await publish_inputs(home)
+    assert await run_task(home, "SELECT id, avg(size * 2.0) AS size FROM rows GROUP BY id") == (0, "")
+    assert (await query(home, "SELECT size FROM totals")).schema.field("size").type == pa.float64()
 
 
 async def test_a_sql_task_with_an_input_without_columns_names_it(tmp_path: Path) -> None:

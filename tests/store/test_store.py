@@ -27,12 +27,14 @@ LIMITS = StoreLimits(inline_payload_max_bytes=1_000, frame_inline_max_bytes=2_00
 
 
 @asynccontextmanager
-async def opened(directory: Path, limits: StoreLimits = LIMITS, files: Files | None = None) -> AsyncIterator[Store]:
+async def opened(
+    directory: Path, limits: StoreLimits = LIMITS, files: Files | None = None, *, thread: bool = True
+) -> AsyncIterator[Store]:
     store = Store.open(directory, files, limits=limits, catalog_path=None)
     try:
         for _ in store.replay():
             pass
-        store.start(asyncio.get_running_loop())
+        store.start(asyncio.get_running_loop(), thread=thread)
         yield store
     finally:
         await store.close()
@@ -237,9 +239,10 @@ async def test_values_are_found_by_sequence_generation_id_and_time(tmp_path: Pat
 
 
 async def test_reading_sees_all_values_while_the_index_is_being_written(tmp_path: Path) -> None:
-    async with opened(tmp_path / "s") as store:
+    async with opened(tmp_path / "s", thread=False) as store:  # the index has one writer, which is this test
         for number in range(1, 700):
             last = store.append([sample_value("flown", number).stored], [sample_value("flown", number).payload])
+        store.commit_waiting()
         await last
         reading = store.values("flown")
         seen = [next(reading)[0].position.sequence for _ in range(10)]

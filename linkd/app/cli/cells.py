@@ -38,7 +38,8 @@ def _column(field: pa.Field, array: pa.ChunkedArray) -> Column:
     is_number = types.is_integer(field.type) or types.is_floating(field.type) or types.is_decimal(field.type)
     values = _plain_values(field.type, array)
     say = _number_sayer(values) if is_number else _sayer(field.type)
-    return Column(printable(field.name), [None if value is None else say(value) for value in values], is_number)
+    cells = [None if value is None else say(value) for value in values]
+    return Column(printable(field.name), cells, is_number, rigid=types.is_temporal(field.type))
 
 
 def _number_sayer(values: Sequence[Any]) -> Callable[[Any], str]:

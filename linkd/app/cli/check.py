@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,9 +78,6 @@ def _statement_problems(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _program_problems(pipeline: Pipeline) -> Iterator[str]:
-    import os
-    import sys
-
     from linkd.app.cli.programs import program_problem
 
     # A run puts linkd's own interpreter on PATH too, so that `python` is there.

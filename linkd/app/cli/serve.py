@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
+import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +14,7 @@ from linkd import limits
 from linkd.app.cli.options import VerboseOption
 from linkd.errors import InvalidArgument, UsageFault
 
-if TYPE_CHECKING:
-    from linkd.app.serve import ServeOptions
-
+_GRPC_FORK_HANDLERS = "GRPC_ENABLE_FORK_SUPPORT"
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMG]i?B?|B)?", re.IGNORECASE)
 _FACTORS = {"": 1, "B": 1, "K": limits.KIB, "M": limits.MIB, "G": limits.GIB}
 
@@ -52,7 +51,12 @@ def serve(
     ] = None,
     http_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics on it; 0 is a free port.", show_default=False),
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Serve /livez, /readyz and /metrics on it, on this machine only; a free port if not given.",
+            show_default=False,
+        ),
     ] = None,
     memory: Annotated[
         str, typer.Option(metavar="SIZE", help="Payload bytes held at once.")
@@ -68,20 +72,23 @@ def serve(
 
     Until SIGTERM or Ctrl-C. When it is ready it prints one JSON line with its endpoint.
     """
+    # The home starts children for queries. uvloop forks for that, and gRPC's own handlers around a fork, which nobody needs here, crash the
+    # child now and then. gRPC reads this when it is imported.
+    os.environ[_GRPC_FORK_HANDLERS] = "0"
     from linkd.app.serve import ServeOptions
     from linkd.app.serve import serve as serve_home
 
     if (pipeline is None) != open_:
         raise UsageFault("what is to be served? give either --pipeline FILE, or --open for links of anybody's making")
     level = LogLevelName.WARNING if on_demand and log_level is LogLevelName.INFO else log_level
-    options: ServeOptions = ServeOptions(
+    options = ServeOptions(
         directory=directory or _default_directory(pipeline),
         socket=socket,
         pipeline=pipeline,
         on_demand=on_demand,
         supervised=supervised,
         lock_fd=lock_fd,
-        http_port=http_port,
+        http_port=http_port if http_port is not None or on_demand or supervised else 0,
         memory_bytes=parse_size(memory),
         log_format=str(log_format),
         log_level=str(LogLevelName.DEBUG if verbose else level),

@@ -11,7 +11,7 @@ from linkd import limits
 from linkd.app.cli.options import JsonOption, PipelineOption, QuietOption, VerboseOption
 from linkd.app.cli.target import ask, readable_target
 from linkd.app.cli.wording import counted
-from linkd.errors import UsageFault
+from linkd.errors import QueryInvalid, UsageFault
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +51,7 @@ def _print(table: pa.Table, rows: int | None, *, as_json: bool, quiet: bool, too
         from linkd.app.cli.terminal import print_bytes
         from linkd.core.rows import batch_to_rows
 
+        _check_names(table.schema.names)
         print_bytes(batch_to_rows(batch) for batch in table.slice(0, rows).to_batches())
         return
     from linkd.app.cli.tables import print_table
@@ -60,6 +61,13 @@ def _print(table: pa.Table, rows: int | None, *, as_json: bool, quiet: bool, too
     limit = rows if rows is not None or not is_terminal(console) else limits.RESULT_ROWS_SHOWN_MAX
     hidden = print_table(console, table, limit)
     remark(_about(table, limit, hidden) + ("" if took_s is None else f" in {took_s:.2f} s"), quiet=quiet)
+
+
+def _check_names(names: list[str]) -> None:
+    """An object of JSON has each name once; a table may have it twice."""
+    repeated = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if repeated is not None:
+        raise QueryInvalid(f"two columns of the result are called `{repeated}`, which JSON cannot tell apart: name them apart with AS")
 
 
 def _about(table: pa.Table, limit: int | None, hidden: int) -> str:

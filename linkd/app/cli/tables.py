@@ -1,7 +1,7 @@
 """Aligned tables for terminals and pipes.
 
 What a cell says is decided in `cells`; here is which columns fit, how wide each is, and the printing. On a terminal nothing wraps: columns
-of text are narrowed first, then columns in the middle are left out, and a mark says so. A number is never cut: half a number is a lie.
+of text are narrowed first, then columns in the middle are left out, and a mark says so. A number or a time is never cut: half a number is a lie.
 """
 
 from __future__ import annotations
@@ -27,17 +27,22 @@ _NULL = "null"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading and its cells, None for null. Numbers stand right and are never cut."""
+    """A heading and its cells, None for null. Numbers stand right; of a `rigid` column, as of a number, no cell is ever cut."""
 
     heading: str
     cells: Sequence[str | None]
     is_number: bool = False
+    rigid: bool = False
+
+    @property
+    def can_narrow(self) -> bool:
+        return not (self.is_number or self.rigid)
 
     @property
     def width(self) -> int:
         """Terminal columns it would like to have."""
         widest = max((cell_len(_NULL if cell is None else cell) for cell in (self.heading, *self.cells)), default=0)
-        return widest if self.is_number else min(widest, max(limits.CELL_SHOWN_MAX_CHARS, cell_len(self.heading)))
+        return min(widest, max(limits.CELL_SHOWN_MAX_CHARS, cell_len(self.heading))) if self.can_narrow else widest
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def print_table(console: Console, table: pa.Table, limit: int | None = None) -> 
 
 def print_columns(console: Console, columns: Sequence[Column]) -> int:
     """Prints columns of equal length under their headings, and returns how many had no room."""
-    fitted = fit([column.width for column in columns], [not column.is_number for column in columns], room(console))
+    fitted = fit([column.width for column in columns], [column.can_narrow for column in columns], room(console))
     console.print(_line([column.heading for column in columns], columns, fitted, heading=True))
     for row in zip(*(column.cells for column in columns), strict=True):
         console.print(_line(row, columns, fitted))

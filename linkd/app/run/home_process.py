@@ -6,58 +6,17 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from linkd.app.run.processes import Child, Processes
-from linkd.app.state import Lock, holder
+from linkd.app.state import Lock
 from linkd.client.calls import Connection, Endpoint
-from linkd.errors import InternalFault, StateLocked
-from linkd.limits import DRAIN_TIMEOUT_S, HOME_START_TIMEOUT_S
-
-ON_DEMAND = "a linkd home started for a reader"
-
-
-async def take_lock(directory: Path) -> Lock:
-    """The lock of the home's directory. A home that was started for a reader is asked to go, and finishes the calls in hand first.
-
-    Raises StateLocked if somebody else has it, or that home does not go.
-    """
-    path = directory / "lock"
-    try:
-        return Lock.take(path, "linkd run")
-    except StateLocked:
-        held_by = holder(path)
-        if held_by.kind != ON_DEMAND or not held_by.pid:
-            raise StateLocked(f"{directory} is in use by {held_by}: end it first, or give it another directory") from None
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(held_by.pid, signal.SIGTERM)
-    return await _wait_for_lock(path, str(held_by))
-
-
-async def _wait_for_lock(path: Path, held_by: str) -> Lock:
-    """Waits in the kernel. If that takes too long the thread is left to it; it ends with the process."""
-    loop = asyncio.get_running_loop()
-    taken: asyncio.Future[Lock] = loop.create_future()
-
-    def took(lock: Lock) -> None:
-        if not taken.done():
-            taken.set_result(lock)
-
-    def wait() -> None:
-        loop.call_soon_threadsafe(took, Lock.wait(path, "linkd run"))
-
-    threading.Thread(target=wait, name="linkd lock", daemon=True).start()
-    try:
-        async with asyncio.timeout(DRAIN_TIMEOUT_S + 5.0):
-            return await taken
-    except TimeoutError:
-        raise StateLocked(f"{path.parent} is in use by {held_by}, which does not go: end it, and run again") from None
+from linkd.errors import InternalFault
+from linkd.limits import DRAIN_TIMEOUT_S, HOME_START_TIMEOUT_S, MAKE_WAY_MARGIN_S
 
 
 @dataclass(slots=True)
@@ -100,7 +59,7 @@ class HomeProcess:
         if self.child.process.stdin is not None:
             self.child.process.stdin.close()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_TIMEOUT_S + 5.0):
+            async with asyncio.timeout(DRAIN_TIMEOUT_S + MAKE_WAY_MARGIN_S):
                 await self.child.process.wait()
         await self.child.end(0.0)
 

@@ -83,7 +83,7 @@ def print_failure(screen: Screen, pipeline: Pipeline, stopped: Stopped) -> None:
     if stopped.log is not None:
         lines.append(f"  log: {_short(stopped.log)}")
     if stopped.kind == "failed":
-        lines.append(f"  fix it, then: linkd run {shlex.quote(_short(Path(pipeline.path)))}   (goes on where it stopped)")
+        lines.append(f"  fix it, then: linkd run {shlex.quote(_short(Path(pipeline.path)))}")
     screen.error("\n".join(lines))
 
 

@@ -21,13 +21,14 @@ from typing import Any
 from linkd import errors
 from linkd.app.layout import declared_schemas
 from linkd.app.pipeline_file import find_pipeline, load_pipeline
-from linkd.app.run.home_process import HomeProcess, take_lock
+from linkd.app.run.home_process import HomeProcess
 from linkd.app.run.plan import Plan, has_adapters, make_plan, programs
 from linkd.app.run.processes import Processes
 from linkd.app.run.programs import Programs, Stopped
 from linkd.app.run.screen import Screen
 from linkd.app.run.summary import print_failure, print_summary
 from linkd.app.state import Lock, make_state_directory, state_directory
+from linkd.app.take_over import take_lock
 from linkd.core.layout import Layout, layout
 from linkd.core.pipeline import Pipeline
 from linkd.limits import TASK_TERM_GRACE_S

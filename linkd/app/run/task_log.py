@@ -1,7 +1,8 @@
 """What a program prints: kept in rotated files, and told line by line. Bounded, whatever the program does.
 
 `logs/TASK.log` is the newest, `TASK.log.1` the one before: LOG_FILES_KEPT files of at most LOG_FILE_MAX_BYTES each. A line longer than
-LOG_LINE_MAX_BYTES is folded. At most LOG_LINES_SHOWN_PER_S lines a second are told to the screen; how many were not is said once they stop.
+LOG_LINE_MAX_BYTES is folded. At most LOG_LINES_SHOWN_PER_S lines a second are told to the screen, cut at LOG_LINE_SHOWN_MAX_CHARS; how
+many were not is said once they stop.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from linkd.limits import FAILURE_TAIL_LINES, LOG_FILE_MAX_BYTES, LOG_FILES_KEPT, LOG_LINE_MAX_BYTES, LOG_LINES_SHOWN_PER_S
+from linkd.limits import (
+    FAILURE_TAIL_LINES,
+    LOG_FILE_MAX_BYTES,
+    LOG_FILES_KEPT,
+    LOG_LINE_MAX_BYTES,
+    LOG_LINE_SHOWN_MAX_CHARS,
+    LOG_LINES_SHOWN_PER_S,
+)
 
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -72,14 +80,15 @@ class TaskLog:
 
     def _line(self, raw: bytes) -> None:
         text = _CONTROL.sub("", raw.decode("utf-8", "replace")).rstrip("\r")
-        self.tail.append(text)
+        self.tail.append(text[:LOG_LINE_SHOWN_MAX_CHARS])
         second = int(self._now_s())
         if second != self._second:
             self._second, self._shown = second, 0
             self._tell_hidden()
         if self._shown < LOG_LINES_SHOWN_PER_S:
             self._shown += 1
-            self._show(text)
+            cut = len(text) > LOG_LINE_SHOWN_MAX_CHARS
+            self._show(f"{text[:LOG_LINE_SHOWN_MAX_CHARS]} ... (the whole line is in {self.path})" if cut else text)
         else:
             self._hidden += 1
 
