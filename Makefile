@@ -23,6 +23,9 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/store_append.py --large
 
+soak: $(READY)
+	LINKD_KILL_SEEDS=$${LINKD_KILL_SEEDS:-20} $(BIN)/python -m pytest -n 2 --dist loadgroup tests/e2e/test_kill.py tests/home/test_kill.py tests/simulation
+
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "linkd needs Python 3.11 or later: make PYTHON=python3.11 ..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)

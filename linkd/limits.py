@@ -60,6 +60,8 @@ CREDIT_BYTES = 8 * MIB
 CREDIT_MAX_BYTES = 256 * MIB
 PREFETCH_SNAPSHOTS = 2
 """Snapshots handed out ahead of the one a program works on: one hides the round trip, a second the jitter."""
+PREFETCH_SNAPSHOTS_MAX = 256
+"""What a client may ask for: each is a lease that others do not get, and is looked at whenever one is handed out."""
 PUBLISH_WINDOW_VALUES = 256
 """Values a publish stream may have unacknowledged."""
 PUBLISH_WINDOW_BYTES = 16 * MIB

@@ -27,7 +27,8 @@ def description(home: Home, who: Identity, only: str = "") -> pb.DescribeRespons
     """All of it, or what concerns one link. Raises LinkNotFound, NotAllowed."""
     if only:
         home.check_link(only)
-        home.rights.describe(who, only)
+        with home.audited(who, "describe", only):
+            home.rights.describe(who, only)
     names = [only] if only else sorted({*home.layout.links, *(home.ledger.links if home.layout.anyone else ())})
     tasks = [shape for shape in home.layout.tasks.values() if not only or _touches(shape, only)]
     run = home.ledger.run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,7 +89,13 @@ def _make_way(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise InvalidArgument(f"{path} is there and is not a socket: give another path with --socket")
-    path.unlink()
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except OSError:
+            path.unlink()
+        else:
+            raise InvalidArgument(f"{path} is served by another process: give another path with --socket, or end that process")
 
 
 def _handlers(links: LinksService, runs: RunsService, presence: Presence) -> tuple[grpc.GenericRpcHandler[Any, Any], ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from linkd.core.publishing import seal as seal_records
-from linkd.errors import InvalidArgument
-from linkd.faces.call import Call, Context, call_of, translated
+from linkd.errors import Draining, Error, InvalidArgument
+from linkd.faces.call import Context, call_of, translated
 from linkd.faces.describe import description, source_info
 from linkd.faces.streams import Gatherer, form_of, send_value
 from linkd.home import lineage, reading, snapshots, subscriptions
@@ -22,8 +23,13 @@ from linkd.model.values import Durability
 from linkd.query.children import QueryChildren
 from linkd.wire.messages import durability_number, envelope_message, output_message, portion_message, position_message, position_of
 from linkd.wire.v1 import links_pb2 as pb
+from linkd.wire.v1 import value_pb2
 
 PLACE = "home"
+Settling = asyncio.Queue[tuple[value_pb2.Position, Awaitable[None] | None]]
+"""What a consumer settled, in order, each with what is awaited before it is confirmed."""
+Acks = asyncio.Queue[Awaitable[PublishAck] | Error | None]
+"""Acks in the order of their values; at the end None, or what the stream ends with."""
 
 
 @dataclass(slots=True)
@@ -40,34 +46,41 @@ class LinksService:
         async with translated(context):
             call = call_of(self.home, context)
             session = PublishSession(self.home, self.staged, call.who, call.traceparent)
-            acks: asyncio.Queue[Awaitable[PublishAck] | None] = asyncio.Queue(PUBLISH_WINDOW_VALUES)
+            acks: Acks = asyncio.Queue(PUBLISH_WINDOW_VALUES)
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._take(requests, session, acks), name="linkd publish: take")
-                    await self._answer(acks, context)
+                    taking = group.create_task(self._take(requests, session, acks), name="linkd publish: take")
+                    draining = group.create_task(self._end_by_drain(taking, acks), name="linkd publish: drain")
+                    await _answer(acks, context)
+                    draining.cancel()
             finally:
                 session.close()
                 _forget(acks)
 
-    async def _take(
-        self, requests: AsyncIterator[pb.PublishRequest], session: PublishSession, acks: asyncio.Queue[Awaitable[PublishAck] | None]
-    ) -> None:
-        async for received in Gatherer(self.home).values(requests):
-            try:
-                snapshot = (session.who.task, *received.snapshot) if received.snapshot is not None else None
-                ack = await session.add(received.incoming, more=received.more, snapshot=snapshot, source=received.source)
-            finally:
-                self.home.memory.give(received.size_bytes)
-            if ack is not None:
-                await acks.put(ack)
-        await acks.put(None)
+    async def _take(self, requests: AsyncIterator[pb.PublishRequest], session: PublishSession, acks: Acks) -> None:
+        """Takes values until the client has no more, or one is refused: the refusal comes behind the acks of those before it."""
+        end: Error | None = None
+        try:
+            async with aclosing(Gatherer(self.home).values(requests)) as values:
+                async for received in values:
+                    try:
+                        snapshot = (session.who.task, *received.snapshot) if received.snapshot is not None else None
+                        ack = await session.add(received.incoming, more=received.more, snapshot=snapshot, source=received.source)
+                    finally:
+                        self.home.memory.give(received.size_bytes)
+                    if ack is not None:
+                        await _put(acks, ack)
+        except Error as error:
+            end = error
+        await acks.put(end)
 
-    async def _answer(self, acks: asyncio.Queue[Awaitable[PublishAck] | None], context: Context) -> None:
-        acked = 0
-        while (pending := await acks.get()) is not None:
-            ack = await pending
-            acked += ack.values
-            await context.write(_publish_response(ack, acked))
+    async def _end_by_drain(self, taking: asyncio.Task[None], acks: Acks) -> None:
+        """A stream on which nothing comes must not hold up the home: when it drains, what was taken is acked and the stream ends."""
+        with self.home.changes.watch("drain") as watch:
+            if not self.home.draining:
+                await watch.wait()
+        if taking.cancel():
+            await acks.put(Draining("linkd is shutting down; connect again"))
 
     # -- delivery -------------------------------------------------------------------------------------------------------------------------
 
@@ -82,35 +95,21 @@ class LinksService:
                 self.home, call.who, asked.link, asked.group, asked.follow, asked.credit_bytes, form_of(asked.format)
             )
             writing = asyncio.Lock()  # gRPC takes one write at a time, and nothing comes between a value and its chunks
-            async with asyncio.TaskGroup() as group:
-                taking = group.create_task(self._subscriber_says(requests, session, context, writing), name="linkd subscribe: take")
-                async for part in session.parts():
-                    async with writing:
-                        await _send_subscribed(part, context)
-                taking.cancel()
-
-    async def _subscriber_says(
-        self,
-        requests: AsyncIterator[pb.SubscribeRequest],
-        session: subscriptions.Subscription,
-        context: Context,
-        writing: asyncio.Lock,
-    ) -> None:
-        async for request in requests:
-            kind = request.WhichOneof("message")
-            if kind == "credit_bytes":
-                session.give_credit(request.credit_bytes)
-                continue
-            if kind == "ack":
-                position = request.ack.position
-                await session.ack(position_of(position), request.ack.token)
-            elif kind == "nack":
-                position = request.nack.position
-                session.nack(position_of(position), request.nack.token, request.nack.delay_ms)
-            else:
-                raise InvalidArgument("a subscription is opened once")
-            async with writing:
-                await context.write(pb.SubscribeResponse(ack_done=pb.AckDone(position=position)))
+            settling: Settling = asyncio.Queue()  # bounded by what is on lease
+            try:
+                async with asyncio.TaskGroup() as group, aclosing(session.parts()) as parts:
+                    taking = group.create_task(_subscriber_says(requests, session, settling), name="linkd subscribe: take")
+                    settled = group.create_task(_confirm(settling, context, writing), name="linkd subscribe: settle")
+                    async for part in parts:
+                        if isinstance(part, subscriptions.EndOfLink):
+                            await settling.join()  # nothing follows the end, so every ack is confirmed before it
+                        async with writing:
+                            await _send_subscribed(part, context)
+                    taking.cancel()
+                    settled.cancel()
+            finally:
+                while not settling.empty():
+                    _close(settling.get_nowait()[1])
 
     async def snapshots(self, requests: AsyncIterator[pb.SnapshotsRequest], context: Context) -> None:
         async with translated(context):
@@ -128,9 +127,9 @@ class LinksService:
                 asked.prefetch or PREFETCH_SNAPSHOTS,
                 form_of(asked.format),
             )
-            async with asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as group, aclosing(session.parts()) as parts:
                 taking = group.create_task(_snapshots_said(requests, session), name="linkd snapshots: take")
-                async for part in session.parts():
+                async for part in parts:
                     await _send_snapshot(part, context)
                 taking.cancel()
 
@@ -164,17 +163,19 @@ class LinksService:
                 form_of(request.format),
                 request.envelopes_only,
             )
-            async for part in reading.read(self.home, call.who, asked):
-                if isinstance(part, Out):
-                    await send_value(part, context.write, pb.ReadResponse)
-                else:
-                    await context.write(pb.ReadResponse(opened=_read_opened(part)))
+            async with aclosing(reading.read(self.home, call.who, asked)) as parts:
+                async for part in parts:
+                    if isinstance(part, Out):
+                        await send_value(part, context.write, pb.ReadResponse)
+                    else:
+                        await context.write(pb.ReadResponse(opened=_read_opened(part)))
 
     async def query(self, request: pb.QueryRequest, context: Context) -> None:
         async with translated(context):
             call = call_of(self.home, context)
-            async for piece in self.queries.run(call.who, request.sql, request.timeout_ms / 1000, call.traceparent):
-                await context.write(pb.QueryResponse(data=piece))
+            async with aclosing(self.queries.run(call.who, request.sql, request.timeout_ms / 1000, call.traceparent)) as pieces:
+                async for piece in pieces:
+                    await context.write(pb.QueryResponse(data=piece))
 
     async def describe(self, request: pb.DescribeRequest, context: Context) -> pb.DescribeResponse:
         async with translated(context):
@@ -187,16 +188,20 @@ class LinksService:
             call_of(self.home, context)
             with self.home.changes.watch("drain") as watch:
                 await context.write(pb.AttendResponse(state=pb.SERVING))
-                await watch.wait()
+                if not self.home.draining:
+                    await watch.wait()
                 await context.write(pb.AttendResponse(state=pb.DRAINING))
 
     async def seal(self, request: pb.SealRequest, context: Context) -> pb.SealResponse:
         async with translated(context):
-            call: Call = call_of(self.home, context)
-            self.home.rights.seal(call.who, request.link)
+            call = call_of(self.home, context)
+            with self.home.audited(call.who, "seal", request.link):
+                self.home.rights.seal(call.who, request.link)
+            await self.home.room()
             records = seal_records(self.home.ledger, request.link, "a client sealed it", self.home.clock.now_ns())
             if records:
                 await self.home.written(self.home.admit(records))
+            await self.home.barrier()
             current = self.home.ledger.link(request.link).current
             if current is None:
                 raise InvalidArgument(f"{request.link} has nothing to seal")
@@ -219,6 +224,26 @@ class LinksService:
         raise AssertionError("unreachable: `translated` aborts the call")
 
 
+async def _put(acks: Acks, ack: Awaitable[PublishAck]) -> None:
+    """Puts an ack in line. When the wait for room is cancelled, nobody will await the ack any more."""
+    try:
+        await acks.put(ack)
+    except asyncio.CancelledError:
+        _close(ack)
+        raise
+
+
+async def _answer(acks: Acks, context: Context) -> None:
+    """Writes each ack when it is due. Raises what ended the stream."""
+    acked = 0
+    while (pending := await acks.get()) is not None:
+        if isinstance(pending, Error):
+            raise pending
+        ack = await pending
+        acked += ack.values
+        await context.write(_publish_response(ack, acked))
+
+
 def _publish_response(ack: PublishAck, acked: int) -> pb.PublishResponse:
     return pb.PublishResponse(
         acked=acked,
@@ -234,13 +259,43 @@ def _publish_response(ack: PublishAck, acked: int) -> pb.PublishResponse:
     )
 
 
-def _forget(acks: asyncio.Queue[Awaitable[PublishAck] | None]) -> None:
-    """The stream is gone: acks that nobody waits for any more are closed, so that they do not warn."""
+def _forget(acks: Acks) -> None:
+    """The stream is gone: nobody waits for these acks any more."""
     while not acks.empty():
-        pending = acks.get_nowait()
-        close = getattr(pending, "close", None)
-        if close is not None:
-            close()
+        _close(acks.get_nowait())
+
+
+def _close(pending: object) -> None:
+    """An ack that is never awaited is closed, or Python warns of it."""
+    if isinstance(pending, Coroutine):
+        pending.close()
+
+
+async def _subscriber_says(requests: AsyncIterator[pb.SubscribeRequest], session: subscriptions.Subscription, settling: Settling) -> None:
+    async for request in requests:
+        kind = request.WhichOneof("message")
+        if kind == "credit_bytes":
+            session.give_credit(request.credit_bytes)
+        elif kind == "ack":
+            position = request.ack.position
+            settling.put_nowait((position, await session.ack(position_of(position), request.ack.token)))
+        elif kind == "nack":
+            position = request.nack.position
+            session.nack(position_of(position), request.nack.token, request.nack.delay_ms)
+            settling.put_nowait((position, None))
+        else:
+            raise InvalidArgument("a subscription is opened once")
+
+
+async def _confirm(settling: Settling, context: Context, writing: asyncio.Lock) -> None:
+    """Tells the consumer of each value it settled, in order, when that is durable."""
+    while True:
+        position, durable = await settling.get()
+        if durable is not None:
+            await durable
+        async with writing:
+            await context.write(pb.SubscribeResponse(ack_done=pb.AckDone(position=position)))
+        settling.task_done()
 
 
 async def _send_subscribed(part: subscriptions.Part, context: Context) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,8 +48,11 @@ class Gatherer:
     home: Home
     _schemas: dict[str, bytes] = field(default_factory=dict)
 
-    async def values(self, requests: AsyncIterator[links_pb2.PublishRequest]) -> AsyncIterator[Received]:
-        """Takes memory for each value before its bytes arrive. Raises InvalidArgument for a stream out of order, ValueTooLarge."""
+    async def values(self, requests: AsyncIterator[links_pb2.PublishRequest]) -> AsyncGenerator[Received, None]:
+        """Takes memory for each value before its bytes arrive; whoever is handed the value gives it back.
+
+        Raises InvalidArgument for a stream out of order, ValueTooLarge.
+        """
         async for request in requests:
             if request.WhichOneof("message") != "value":
                 raise InvalidArgument("a publish stream sent a chunk that belongs to no value")
@@ -60,14 +63,12 @@ class Gatherer:
                     f"{header.link}: a value of {size_bytes:,} bytes; at most {VALUE_SIZE_MAX_BYTES:,}: publish it in pieces"
                 )
             await self.home.memory.take(size_bytes)
-            handed_over = False
             try:
-                payload = await self._payload(header, requests)
-                yield self._received(header, payload)
-                handed_over = True
-            finally:
-                if not handed_over:
-                    self.home.memory.give(size_bytes)
+                received = self._received(header, await self._payload(header, requests))
+            except BaseException:
+                self.home.memory.give(size_bytes)
+                raise
+            yield received
 
     async def _payload(self, header: links_pb2.PublishValue, requests: AsyncIterator[links_pb2.PublishRequest]) -> bytes:
         parts = [header.data]

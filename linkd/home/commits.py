@@ -12,10 +12,11 @@ from linkd.core.rights import Identity
 from linkd.core.tasks import Task
 from linkd.errors import Error, LeaseLost
 from linkd.home.home import Home
-from linkd.home.intake import Prepared, Target, prepare_again
+from linkd.home.intake import Prepared, Target, misfits, prepare_again
 from linkd.home.staging import StagedRef, StagedValues
 from linkd.model.records import OutputRange
 from linkd.model.records import SnapshotCommitted as CommitRecord
+from linkd.model.values import Parent
 from linkd.telemetry.events import SnapshotCommitted, SnapshotRefused, ValuePublished
 from linkd.telemetry.trace_context import Span, format_traceparent, parse_traceparent
 
@@ -45,11 +46,8 @@ async def commit(home: Home, staged: StagedValues, who: Identity, call: CommitCa
     A cancelled call may have been admitted already; then it happens, and a repeat is told so.
     """
     home.check_open()
-    try:
+    with home.audited(who, "commit"):
         shape = home.rights.act_for(who, call.task or who.task)
-    except Error as error:
-        home.refused(who, "commit", "", error)
-        raise
     task = home.ledger.tasks.get(shape.name)
     if task is None:
         raise LeaseLost(f"{shape.name} has not begun: there is nothing to commit")
@@ -67,9 +65,13 @@ async def _commit(home: Home, staged: StagedValues, task: Task, call: CommitCall
         await home.barrier()
         return CommitAnswer(answered.outputs, True)
     commits.check_token(task, call.snapshot_id, call.token)
-    found = staged.find(call.snapshot_id, call.token, call.staged)
     began_s = home.clock.monotonic_s()
-    values = await _of_present_schema(home, staged, task, call.snapshot_id, found)
+    await _fit(home, staged, task, call)
+    answered = commits.answered(task, call.snapshot_id, call.token, fingerprint)
+    if answered is not None:  # over another connection, while this call waited
+        await home.barrier()
+        return CommitAnswer(answered.outputs, True)
+    values = [prepared for _, prepared in staged.find(call.snapshot_id, call.token, call.staged)]
     begun = home.begin_span(parse_traceparent(call.traceparent))
     request = CommitRequest(
         task.name,
@@ -81,59 +83,52 @@ async def _commit(home: Home, staged: StagedValues, task: Task, call: CommitCall
         call.attributes,
         format_traceparent(begun.context),
     )
-    attempt = task.leases[call.snapshot_id].attempt if call.snapshot_id in task.leases else 1
-    inputs = await _admit(home, staged, task, request, call, values)
-    span = home.end_span(begun)
-    seconds = home.clock.monotonic_s() - began_s
-    record = task.committed[call.snapshot_id]
-    home.telemetry.emit(SnapshotCommitted(task=task.name, inputs=inputs, outputs=len(values), seconds=seconds, attempt=attempt, span=span))
-    _tell_published(home, task, values, seconds, span)
+    records = commits.commit(home.ledger, request, home.clock.now_ns())
+    future = home.admit(records, [prepared.payload for prepared in values])
+    staged.settle(call.snapshot_id, [ref.staged_id for ref in call.staged])
+    record = next(record for record in records if isinstance(record, CommitRecord))
+    _count_rows(home, task, record.portions)
+    await home.written(future)
+    _tell(home, task, record, values, home.clock.monotonic_s() - began_s, home.end_span(begun))
     return CommitAnswer(record.outputs, False)
 
 
-async def _admit(home: Home, staged: StagedValues, task: Task, request: CommitRequest, call: CommitCall, values: Sequence[Prepared]) -> int:
-    await home.room()
-    records = commits.commit(home.ledger, request, home.clock.now_ns())
-    inputs = sum(
-        portion.last_sequence - portion.first_sequence + 1
-        for record in records
-        if isinstance(record, CommitRecord)
-        for portion in record.portions
-    )
-    _count_rows(home, task, records)
-    future = home.admit(records, [prepared.payload for prepared in values])
-    staged.settle(call.snapshot_id, [ref.staged_id for ref in call.staged])
-    await home.written(future)
-    return inputs
+async def _fit(home: Home, staged: StagedValues, task: Task, call: CommitCall) -> None:
+    """Returns when the store takes a frame and the staged values have the schemas of the outputs: other commits change them meanwhile."""
+    while True:
+        await home.room()
+        targets: dict[str, Target] = {}
+        for staged_id, prepared in staged.find(call.snapshot_id, call.token, call.staged):
+            draft = prepared.draft
+            generation = home.ledger.links[draft.link].generations[task.outputs[draft.link]]
+            target = targets.get(draft.link, Target(generation.schema_id, generation.schema, generation.declared))
+            if misfits(prepared, target):
+                again = await prepare_again(home, prepared, target)
+                staged.replace(call.snapshot_id, call.token, staged_id, again)
+                break
+            targets[draft.link] = Target(draft.schema_id, draft.schema, target.declared)
+        else:
+            return
 
 
-def _count_rows(home: Home, task: Task, records: Sequence[object]) -> None:
+def _count_rows(home: Home, task: Task, portions: Sequence[Parent]) -> None:
     """Rows of the inputs that are done, for progress."""
-    for record in records:
-        if isinstance(record, CommitRecord):
-            for portion in record.portions:
-                generation = home.ledger.links[portion.link].generations[portion.generation]
-                if (portion.first_sequence, portion.last_sequence) == (generation.first_sequence, generation.last_sequence):
-                    rows = generation.rows
-                else:
-                    stored = home.store.values(portion.link, portion.first_sequence, portion.last_sequence)
-                    rows = sum(envelope.rows for envelope, _ in stored)
-                task.done_rows[portion.link] = task.done_rows.get(portion.link, 0) + rows
+    for portion in portions:
+        generation = home.ledger.links[portion.link].generations[portion.generation]
+        if (portion.first_sequence, portion.last_sequence) == (generation.first_sequence, generation.last_sequence):
+            rows = generation.rows
+        else:
+            stored = home.store.values(portion.link, portion.first_sequence, portion.last_sequence)
+            rows = sum(envelope.rows for envelope, _ in stored)
+        task.done_rows[portion.link] = task.done_rows.get(portion.link, 0) + rows
 
 
-async def _of_present_schema(
-    home: Home, staged: StagedValues, task: Task, snapshot_id: bytes, found: Sequence[tuple[int, Prepared]]
-) -> list[Prepared]:
-    """The staged values, brought to a schema that another commit gave an output since they were staged."""
-    values: list[Prepared] = []
-    for staged_id, prepared in found:
-        draft = prepared.draft
-        generation = home.ledger.links[draft.link].generations[task.outputs[draft.link]]
-        if generation.schema_id and draft.schema_id != generation.schema_id and draft.widens != generation.schema_id:
-            prepared = await prepare_again(home, prepared, Target(generation.schema_id, generation.schema, generation.declared))
-            staged.replace(snapshot_id, staged_id, prepared)
-        values.append(prepared)
-    return values
+def _tell(home: Home, task: Task, record: CommitRecord, values: Sequence[Prepared], seconds: float, span: Span | None) -> None:
+    inputs = sum(portion.last_sequence - portion.first_sequence + 1 for portion in record.portions)
+    home.telemetry.emit(
+        SnapshotCommitted(task=task.name, inputs=inputs, outputs=len(values), seconds=seconds, attempt=record.attempt, span=span)
+    )
+    _tell_published(home, task, values, seconds, span)
 
 
 def _tell_published(home: Home, task: Task, values: Sequence[Prepared], seconds: float, span: Span | None) -> None:

@@ -7,8 +7,9 @@ between, so the journal has them in the order in which they were decided. What w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -219,9 +220,14 @@ class Home:
             return f"storage failed: {self.failure}"
         return "draining" if self.draining else None
 
-    def refused(self, who: Identity, operation: str, link: str, error: Error) -> None:
-        """Audits a denial."""
-        self.telemetry.emit(CallRefused(task=who.name, operation=operation, link=link, reason=error.code, detail=str(error)))
+    @contextlib.contextmanager
+    def audited(self, who: Identity, operation: str, link: str = "") -> Iterator[None]:
+        """Around the question whether `who` may: a denial is told before it goes on its way."""
+        try:
+            yield
+        except Error as error:
+            self.telemetry.emit(CallRefused(task=who.name, operation=operation, link=link, reason=error.code, detail=str(error)))
+            raise
 
     async def ensure_link(self, name: str) -> None:
         """Makes the link if it is not there yet and may be: under `--open` any good name, else an `in*` link that nothing was sent to."""

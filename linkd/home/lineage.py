@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from linkd.core.rights import Identity
@@ -34,6 +35,7 @@ def trace(home: Home, who: Identity, name: str, limit: int) -> tuple[list[Ancest
     bound = min(limit or TRACE_VALUES_DEFAULT, TRACE_VALUES_MAX)
     found: list[Ancestor] = []
     seen: set[bytes] = {first.id}
+    asked: set[Parent] = set()
     waiting: deque[tuple[Envelope, int]] = deque([(first, 0)])
     while waiting:
         envelope, depth = waiting.popleft()
@@ -41,8 +43,13 @@ def trace(home: Home, who: Identity, name: str, limit: int) -> tuple[list[Ancest
             return found, True
         found.append(Ancestor(envelope, depth, _source(home, envelope)))
         for parent in envelope.parents:
+            if parent in asked:  # many values made from one snapshot have the same
+                continue
+            asked.add(parent)
             for above in _values(home, parent):
-                if above.id not in seen and len(seen) <= TRACE_VALUES_MAX:
+                if len(seen) > bound:  # enough to know that there are more than are told
+                    break
+                if above.id not in seen:
                     seen.add(above.id)
                     waiting.append((above, depth + 1))
     return found, False
@@ -77,10 +84,9 @@ def _by_place(home: Home, link_name: str, which: str) -> Envelope:
     raise LinkNotFound(f"there is no value {link_name}@{sequence} (its last is {link_name}@{link.durable_sequence})")
 
 
-def _values(home: Home, parent: Parent) -> list[Envelope]:
-    if parent.last_sequence < parent.first_sequence:
-        return []
-    return [envelope for envelope, _ in home.store.values(parent.link, parent.first_sequence, parent.last_sequence)]
+def _values(home: Home, parent: Parent) -> Iterator[Envelope]:
+    for envelope, _ in home.store.values(parent.link, parent.first_sequence, parent.last_sequence):
+        yield envelope
 
 
 def _source(home: Home, envelope: Envelope) -> SourceMoved | None:

@@ -102,14 +102,13 @@ class PublishSession:
     async def _stage(self, incoming: Incoming, snapshot: tuple[str, bytes, int], more: bool) -> Awaitable[PublishAck] | None:
         task_name, snapshot_id, token = snapshot
         name = task_name or self.who.task
-        try:
+        with self.home.audited(self.who, "publish", incoming.link):
             self.home.rights.stage(self.who, name, incoming.link)
-        except Error as error:
-            self.home.refused(self.who, "publish", incoming.link, error)
-            raise
         task = self.home.ledger.tasks[name]
         check_token(task, snapshot_id, token)
-        target = self.staged.schema(snapshot_id, token, incoming.link) or self._output_target(name, incoming.link)
+        target = self._output_target(name, incoming.link)
+        if not target.schema_id:
+            target = self.staged.schema(snapshot_id, token, incoming.link) or target
         prepared = await prepare(self.home, incoming, target)
         try:
             check_token(task, snapshot_id, token)
@@ -139,13 +138,10 @@ class PublishSession:
     # -- at once --------------------------------------------------------------------------------------------------------------------------
 
     async def _allow(self, link: str, *, source: bool) -> None:
-        try:
+        with self.home.audited(self.who, "publish", link):
             if self.who.role is not Role.TASK and not self.home.layout.anyone:
                 self.home.check_link(link)
             self.home.rights.publish(self.who, link, source=source)
-        except Error as error:
-            self.home.refused(self.who, "publish", link, error)
-            raise
         await self.home.ensure_link(link)
 
     def _target(self, link: str, held: Sequence[Prepared]) -> Target:

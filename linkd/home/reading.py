@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from linkd.core.links import Generation, Link
 from linkd.core.rights import Identity
-from linkd.errors import Error, InvalidArgument, LinkNotFound
+from linkd.errors import InvalidArgument, LinkNotFound
 from linkd.home.home import Home
 from linkd.home.outgoing import Out, Outgoing
 
@@ -37,7 +37,7 @@ class ReadOpened:
     last_sequence: int
 
 
-async def read(home: Home, who: Identity, call: ReadCall) -> AsyncIterator[ReadOpened | Out]:
+async def read(home: Home, who: Identity, call: ReadCall) -> AsyncGenerator[ReadOpened | Out, None]:
     """First what is read, then its values in order. Raises LinkNotFound, NotAllowed, InvalidArgument, StateDamaged."""
     allow_reading(home, who, "read", call.link)
     link = home.ledger.links.get(call.link)
@@ -56,11 +56,8 @@ async def read(home: Home, who: Identity, call: ReadCall) -> AsyncIterator[ReadO
 def allow_reading(home: Home, who: Identity, operation: str, link: str) -> None:
     """Raises LinkNotFound with what there is, or NotAllowed (audited)."""
     home.check_link(link)
-    try:
+    with home.audited(who, operation, link):
         home.rights.read(who, link)
-    except Error as error:
-        home.refused(who, operation, link, error)
-        raise
 
 
 def _generation(link: Link, call: ReadCall) -> Generation | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from linkd.core import runs
 from linkd.core.rights import Identity
-from linkd.errors import Error, LinkNotFound
+from linkd.errors import LinkNotFound
 from linkd.home.changes import task_topic
 from linkd.home.home import Home
 from linkd.home.tokens import ADAPTERS_NAME
@@ -111,8 +111,5 @@ async def end(home: Home, who: Identity, outcome: str) -> None:
 
 def allow(home: Home, who: Identity, operation: str) -> None:
     """Raises NotAllowed, audited, unless the supervisor calls."""
-    try:
+    with home.audited(who, operation):
         home.rights.supervise(who, operation)
-    except Error as error:
-        home.refused(who, operation, "", error)
-        raise

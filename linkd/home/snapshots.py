@@ -7,19 +7,19 @@ the credit in bytes; one value always fits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 
 from linkd.core import commits
 from linkd.core.rights import Identity
 from linkd.core.tasks import End, Offer, Task, Wait
-from linkd.errors import Draining, Error, LinkNotFound, SessionFenced, StorageFailed
+from linkd.errors import Draining, LinkNotFound, SessionFenced, StorageFailed
 from linkd.home.changes import Watch, link_topic, task_topic
 from linkd.home.home import Begun, Home
 from linkd.home.outgoing import Out, Outgoing
 from linkd.home.staging import StagedValues
-from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES, PREFETCH_SNAPSHOTS
+from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES, PREFETCH_SNAPSHOTS, PREFETCH_SNAPSHOTS_MAX
 from linkd.model.values import Envelope, Parent, Place
 from linkd.telemetry.events import ValueDelivered
 from linkd.telemetry.trace_context import format_traceparent, parse_traceparent
@@ -88,11 +88,12 @@ class SnapshotSession:
     _streamed: dict[str, int] = field(default_factory=dict)
     _delivered: list[Envelope] = field(default_factory=list)
 
-    async def parts(self) -> AsyncIterator[Part]:
+    async def parts(self) -> AsyncGenerator[Part, None]:
         """Everything that goes out. Raises NotAllowed, SessionFenced when a newer run begins, Draining, StorageFailed."""
         task = self._task()
         self.session = self.home.new_session()
         self.credit_bytes = min(self.credit_bytes or CREDIT_BYTES, CREDIT_MAX_BYTES)
+        self.prefetch = min(self.prefetch or PREFETCH_SNAPSHOTS, PREFETCH_SNAPSHOTS_MAX)
         self._outgoing = Outgoing(self.home, self.form)
         self.home.connections[task.name] = self.home.connections.get(task.name, 0) + 1
         topics = [task_topic(task.name), "run", "drain", "storage", *(link_topic(name) for name, _ in task.shape.inputs)]
@@ -101,11 +102,9 @@ class SnapshotSession:
             self._watch = stack.enter_context(self.home.changes.watch(*topics))
             self.home.changes.announce([task_topic(task.name)])
             yield self._opened(task)
-            if task.shape.is_whole and task.shape.inputs:
-                async for part in self._whole(task):
-                    yield part
-            else:
-                async for part in self._each(task):
+            of_task = self._whole(task) if task.shape.is_whole and task.shape.inputs else self._each(task)
+            async with aclosing(of_task) as parts:
+                async for part in parts:
                     yield part
 
     def give_credit(self, size_bytes: int) -> None:
@@ -124,15 +123,14 @@ class SnapshotSession:
     # -- inside ---------------------------------------------------------------------------------------------------------------------------
 
     def _task(self) -> Task:
-        try:
+        with self.home.audited(self.who, "snapshots"):
             shape = self.home.rights.act_for(self.who, self.task_name or self.who.task)
-        except Error as error:
-            self.home.refused(self.who, "snapshots", "", error)
-            raise
         self.task_name = shape.name
         task = self.home.ledger.tasks.get(shape.name)
         if task is None:
             raise LinkNotFound(f"{shape.name} has not begun yet: start the pipeline with `linkd run`")
+        if {name for name, _ in shape.inputs} != task.inputs.keys() or set(shape.outputs) != task.outputs.keys():
+            raise LinkNotFound(f"{shape.name} has other links now than when it began: start the pipeline with `linkd run`")
         return task
 
     def _left(self) -> None:
@@ -165,7 +163,7 @@ class SnapshotSession:
         if self.who.epoch and self.who.epoch != self.home.ledger.epoch:
             raise SessionFenced(f"a newer run has begun ({self.home.ledger.epoch}): end this program")
 
-    async def _each(self, task: Task) -> AsyncIterator[Part]:
+    async def _each(self, task: Task) -> AsyncGenerator[Part, None]:
         while True:
             await self.home.room()
             decision = task.next_snapshot(self.home.ledger.links)
@@ -188,7 +186,7 @@ class SnapshotSession:
             self._tell(task, [envelope for envelope, _ in envelopes], decision.attempt, begun)
             yield self._ready(task, decision, token, format_traceparent(begun.context))
 
-    async def _whole(self, task: Task) -> AsyncIterator[Part]:
+    async def _whole(self, task: Task) -> AsyncGenerator[Part, None]:
         delivered: list[Envelope] = []
         began = False
         while True:
@@ -230,7 +228,7 @@ class SnapshotSession:
         for name, _ in task.shape.inputs:
             link = self.home.ledger.links[name]
             generation = link.generations[task.inputs[name]]
-            while (sequence := self._streamed.get(name, generation.first_sequence - 1) + 1) <= link.durable_last(generation):
+            while (sequence := self._streamed.get(name, generation.first_sequence - 1) + 1) <= link.readable_last(generation):
                 yield from self.home.store.values(name, sequence, sequence)
                 self._streamed[name] = sequence
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from linkd.core.groups import Group, GroupOffer
-from linkd.core.links import Link
+from linkd.core.links import Generation, Link
 from linkd.core.rights import Identity
-from linkd.errors import Draining, LeaseLost, StorageFailed
+from linkd.errors import Draining, GenerationAbandoned, LeaseLost, StorageFailed
 from linkd.home.changes import Watch, group_topic, link_topic
 from linkd.home.home import Home, check_group
 from linkd.home.outgoing import Out, Outgoing
@@ -17,6 +18,7 @@ from linkd.home.reading import allow_reading
 from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES
 from linkd.model.records import GroupLeased, GroupMoved, GroupOpened, Record
 from linkd.model.values import Envelope, Position
+from linkd.store.committer import Committed
 from linkd.telemetry.events import ValueDelivered
 from linkd.telemetry.trace_context import parse_traceparent
 
@@ -51,7 +53,7 @@ class Subscription:
     session: int = 0
     _watch: Watch | None = None
 
-    async def parts(self) -> AsyncIterator[Part]:
+    async def parts(self) -> AsyncGenerator[Part, None]:
         """Everything that goes out. Without `follow` it ends with the generation. Raises LinkNotFound, NotAllowed, Draining."""
         check_group(self.group_name)
         if self.home.layout.anyone:
@@ -68,17 +70,20 @@ class Subscription:
             yield Opened(group.generation, link.generations[group.generation].schema)
             outgoing = Outgoing(self.home, self.form)
             while True:
-                decision = group.next_value(link, self.home.clock.monotonic_s())
+                await self.home.room()
+                if group.superseded(link) and not self.follow:
+                    raise GenerationAbandoned(
+                        f"generation {group.generation} of {group.link} was superseded before it was complete: subscribe again for the next"
+                    )
+                if (group.superseded(link) or (self.follow and group.finished(link))) and self._moved_on(group, link):
+                    continue
+                decision = None if group.superseded(link) else group.next_value(link, self.home.clock.monotonic_s())
                 if isinstance(decision, GroupOffer) and self._has_room(group):
                     yield await self._hand_out(group, decision, outgoing)
                     continue
-                if group.finished(link):
-                    if not self.follow:
-                        yield EndOfLink(group.generation)
-                        return
-                    await self.home.room()
-                    if self._moved_on(group, link):
-                        continue
+                if group.finished(link) and not self.follow:
+                    yield EndOfLink(group.generation)
+                    return
                 delay_s = max(decision - self.home.clock.monotonic_s(), 0.0) if isinstance(decision, float) else None
                 await self._pause(delay_s)
 
@@ -87,29 +92,29 @@ class Subscription:
         if self._watch is not None:
             self._watch.poke()
 
-    async def ack(self, position: Position, token: int) -> None:
-        """The value is done, durably when this returns. LeaseLost if it was handed out again since."""
+    async def ack(self, position: Position, token: int) -> Awaitable[None]:
+        """The value is done, durably when what this returns is. LeaseLost if it was handed out again since."""
         await self.home.room()
         group = self._group()
         self._check_token(group, position, token)
-        cursor = group.cursor
-        after = type(cursor)(cursor.done_sequence, set(cursor.ahead))
+        after = group.cursor.copy()
         after.settle(position.sequence, position.sequence)
         moved = GroupMoved(
             group.name, group.link, group.incarnation, group.generation, after.done_sequence, after.done_sequence + 1, after.ranges_ahead()
         )
-        group.leases.pop(position.sequence, None)
-        await self.home.written(self.home.admit([moved]))
+        written = self.home.admit([moved])
         self.home.changes.announce([group_topic(group.name, group.link)])
+        return self._settled(written)
 
     def nack(self, position: Position, token: int, delay_ms: int) -> None:
         """The value waits for `delay_ms` and goes out again, to anybody. LeaseLost if it was handed out again already."""
         group = self._group()
         self._check_token(group, position, token)
-        lease = group.leases[position.sequence]
-        lease.session = None
-        lease.not_before_s = self.home.clock.monotonic_s() + delay_ms / 1000
+        group.give_back(position.sequence, self.home.clock.monotonic_s() + delay_ms / 1000)
         self.home.changes.announce([group_topic(group.name, group.link)])
+
+    async def _settled(self, written: asyncio.Future[Committed]) -> None:
+        await self.home.written(written)
 
     # -- inside ---------------------------------------------------------------------------------------------------------------------------
 
@@ -135,31 +140,32 @@ class Subscription:
             await self._pause(None)
 
     def _renew(self, group: Group, link: Link) -> None:
-        """A group that had finished its generation goes on to the one that readers see now, from its first value."""
-        if group.finished(link):
-            self._move_to(group, link, link.readable.number if link.readable is not None else group.generation)
+        """A group whose generation is over goes on to the one that readers see now, from its first value."""
+        readable = link.readable
+        if group.finished(link) and readable is not None and readable.number > group.generation:
+            self._move_to(group, readable)
+        elif group.superseded(link):
+            self._moved_on(group, link)
 
     def _moved_on(self, group: Group, link: Link) -> bool:
-        return self._move_to(group, link, group.generation + 1) if group.generation + 1 in link.generations else False
+        following = link.following(group.generation)
+        if following is not None:
+            self._move_to(group, following)
+        return following is not None
 
-    def _move_to(self, group: Group, link: Link, number: int) -> bool:
-        if number <= group.generation:
-            return False
-        generation = link.generations[number]
+    def _move_to(self, group: Group, generation: Generation) -> None:
         done = generation.first_sequence - 1
-        self.home.admit([GroupMoved(group.name, group.link, generation.incarnation, number, done, done + 1)])
-        return True
+        self.home.admit([GroupMoved(group.name, group.link, generation.incarnation, generation.number, done, done + 1)], durable=False)
 
     def _has_room(self, group: Group) -> bool:
         return self.credit_bytes > 0 or not any(lease.session == self.session for lease in group.leases.values())
 
     async def _hand_out(self, group: Group, offer: GroupOffer, outgoing: Outgoing) -> Out:
         [(envelope, place)] = self.home.store.values(group.link, offer.sequence, offer.sequence)
-        await self.home.room()
         token = self.home.ledger.last_token + 1
         record: Record = GroupLeased(group.name, group.link, envelope.position, token, offer.attempt)
         self.home.admit([record], durable=False)
-        group.leases[offer.sequence].session = self.session
+        group.hold(offer.sequence, self.session)
         self.credit_bytes -= envelope.size_bytes
         self._tell(envelope, offer.attempt)
         return await outgoing.value(envelope, place, token=token, attempt=offer.attempt)

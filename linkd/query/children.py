@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class QueryChildren:
     spill_directory: Path
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUERIES_MAX))
 
-    async def run(self, who: Identity, sql: str, timeout_s: float, traceparent: str) -> AsyncIterator[bytes]:
+    async def run(self, who: Identity, sql: str, timeout_s: float, traceparent: str) -> AsyncGenerator[bytes, None]:
         """The result as pieces of an Arrow IPC stream. Raises QueryInvalid, NotAllowed, LinkNotFound. Cancelling ends the child."""
         if len(sql.encode()) > QUERY_TEXT_MAX_BYTES:
             raise errors.QueryInvalid(f"the query has {len(sql):,} characters; at most {QUERY_TEXT_MAX_BYTES:,} bytes are taken")

@@ -71,7 +71,7 @@ def undisturbed(demo: MakeDemo, flights_in_values: Path, tmp_path_factory: pytes
     shutil.rmtree(pipeline.path)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(1, 1 + int(os.environ.get("LINKD_KILL_SEEDS", "1"))))  # `make soak` has more
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_run_that_lost_a_process_is_completed_by_the_next(
     demo: MakeDemo, undisturbed: Undisturbed, victim: str, seed: int, tmp_path: Path

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from linkd.app.run.processes import Child, Processes
+from linkd.app.run.processes import Child, Processes, ending
 from linkd.app.state import Lock
 from linkd.client.calls import Connection, Endpoint
 from linkd.errors import InternalFault
@@ -43,7 +43,8 @@ class HomeProcess:
         ready = await _first_line(child)
         if ready is None:
             await child.end(0.0)
-            raise InternalFault(f"the home did not start (exit code {child.process.returncode}):\n{_last_lines(log)}\n  its log: {log}")
+            what = f"linkd's home {ending(child.process.returncode or 0)}"
+            raise InternalFault(f"{what}: run again to go on where it stopped\n{_last_lines(log)}\n  its log: {log}")
         endpoint, token = str(ready["endpoint"]), str(ready["run_token"])
 
         async def dial() -> Endpoint:

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,24 @@ def start_time(pid: int) -> str:
         return ""
     shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return shown.stdout.strip()
+
+
+def ending(code: int) -> str:
+    """How a process ended, for people, from its exit code (negative: the signal)."""
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    if code > 128 and code - 128 in set(signal.Signals):
+        return f"exited with code {code} (killed by {signal.Signals(code - 128).name})"
+    return f"exited with code {code}"
+
+
+def process_age_s() -> float:
+    """How long this process has been running, its start-up included; 0 where the system does not tell."""
+    try:
+        ticks = int(start_time(os.getpid()))
+        return max(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"), 0.0)
+    except (ValueError, AttributeError, OSError):
+        return 0.0
 
 
 def task_environment(base: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from linkd import errors
-from linkd.app.run.processes import Child, Command, Processes, task_environment
+from linkd.app.run.processes import Child, Command, Processes, ending, task_environment
 from linkd.app.run.screen import Screen
 from linkd.app.run.task_log import TaskLog
 from linkd.client.calls import Connection
@@ -91,7 +90,7 @@ class Programs:
         if failure is not None:
             stop(failure)
         elif code != 0:
-            message = f"linkd's adapter worker {_ending(code)}: run again to go on where it stopped"
+            message = f"linkd's adapter worker {ending(code)}: run again to go on where it stopped"
             stop(Stopped("worker", message, errors.EXIT_INTERNAL, tail=_tail_of(log), log=log))
 
     def _adapters_said(self, event: Mapping[str, Any], log: Path) -> Stopped | None:
@@ -150,7 +149,7 @@ class Programs:
         }
 
     def _failed(self, spec: TaskSpec, code: int, log: TaskLog) -> Stopped:
-        message = f"task {spec.name} {_ending(code)}"
+        message = f"task {spec.name} {ending(code)}"
         if code in (_SHELL_NOT_FOUND, _SHELL_NOT_EXECUTABLE) and isinstance(spec.command, str):
             what = "there is no such program" if code == _SHELL_NOT_FOUND else "the program cannot be executed"
             message += f" ({what})"
@@ -176,14 +175,6 @@ def _shown(spec: TaskSpec) -> str:
     if spec.kind is TaskKind.SQL:
         return f"sql: {spec.sql_path or 'in the pipeline file'}"
     return spec.command if isinstance(spec.command, str) else shlex.join(spec.command or ())
-
-
-def _ending(code: int) -> str:
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    if code > 128 and code - 128 in set(signal.Signals):
-        return f"exited with code {code} (killed by {signal.Signals(code - 128).name})"
-    return f"exited with code {code}"
 
 
 def _plain_environment() -> dict[str, str]:

@@ -81,7 +81,7 @@ class Screen:
             if link.current.state == "sealed" and link.name not in self._sealed:
                 self._sealed.add(link.name)
                 told = {"link": link.name, "values": link.current.values, "rows": link.current.rows, "sealed": True}
-                self.say(f"{link.name}: {link.current.rows:,} rows in {link.current.values:,} values, sealed", **told)
+                self.say(f"{link.name}: {counted(link.current.rows, 'row')} in {counted(link.current.values, 'value')}, sealed", **told)
 
     def _table(self, description: Any) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim")
@@ -118,6 +118,11 @@ class _Rate:
             self.per_s = fresh if not self.per_s else 0.6 * self.per_s + 0.4 * fresh
             self.rows, self.at_s = rows, now_s
         return f"{self.per_s:,.0f}" if self.per_s >= 1 else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 value`, `336,776 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _waiting(description: Any) -> dict[str, int]:

@@ -23,7 +23,7 @@ from linkd.app.layout import declared_schemas
 from linkd.app.pipeline_file import find_pipeline, load_pipeline
 from linkd.app.run.home_process import HomeProcess
 from linkd.app.run.plan import Plan, has_adapters, make_plan, programs
-from linkd.app.run.processes import Processes
+from linkd.app.run.processes import Processes, ending, process_age_s
 from linkd.app.run.programs import Programs, Stopped
 from linkd.app.run.screen import Screen
 from linkd.app.run.summary import print_failure, print_summary
@@ -55,7 +55,7 @@ def run(options: RunOptions) -> int:
 
 
 async def _run(options: RunOptions) -> int:
-    began_s = time.monotonic()
+    began_s = time.monotonic() - process_age_s()
     pipeline = load_pipeline(find_pipeline(options.pipeline))
     directory = state_directory(Path(pipeline.directory), pipeline.name)
     make_state_directory(directory)
@@ -205,8 +205,7 @@ class _Run:
 
 async def _home_gone(home: HomeProcess, stop: Any) -> None:
     code = await home.child.process.wait()
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    stop(Stopped("home", f"linkd's home {how}: run again to go on where it stopped", errors.EXIT_INTERNAL))
+    stop(Stopped("home", f"linkd's home {ending(code)}: run again to go on where it stopped", errors.EXIT_INTERNAL))
 
 
 def _root_traceparent() -> str:
