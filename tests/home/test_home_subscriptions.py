@@ -238,7 +238,7 @@ async def test_a_consumer_that_vanishes_leaves_no_lease_and_no_task(open_home: I
         stream.cancel()
     group = open_home.home.ledger.groups["g", "events"]
     await until(lambda: open_home.is_idle and all(lease.session is None for lease in group.leases.values()))
-    stream = await client.subscribe("events")
+    stream = await client.subscribe("events", credit_bytes=64 << 20)
     assert [value.sequence for value in [await next_value(stream) for _ in range(4)] if value] == [1, 2, 3, 4]
     stream.cancel()
     await until(lambda: not open_home.home.changes._watches)
