@@ -64,9 +64,11 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("linkd_link_lag_seconds", _GAUGE, "Age of the oldest value not done yet.", _GROUP, _GROUPS),
     MetricSpec("linkd_delivered_values_total", _COUNTER, "Values handed out, repeats included.", _GROUP, _GROUPS),
     MetricSpec("linkd_delivered_bytes_total", _COUNTER, "Payload bytes handed out, repeats included.", _GROUP, _GROUPS),
-    MetricSpec("linkd_publish_seconds", _HISTOGRAM, "From the arrival of a value until it was acked.", buckets=DURABLE_SECONDS),
-    MetricSpec("linkd_deliver_seconds", _HISTOGRAM, "From the creation of a value until it was handed out.", buckets=WAIT_SECONDS),
-    MetricSpec("linkd_commit_seconds", _HISTOGRAM, "From the call of a commit until it was durable.", buckets=DURABLE_SECONDS),
+    MetricSpec("linkd_publish_seconds", _HISTOGRAM, "From the arrival of a value until it was acked.", _LINK, _LINKS, DURABLE_SECONDS),
+    MetricSpec("linkd_deliver_seconds", _HISTOGRAM, "From the creation of a value until it was handed out.", _LINK, _LINKS, WAIT_SECONDS),
+    MetricSpec(
+        "linkd_commit_seconds", _HISTOGRAM, "From the call of a commit until it was durable.", _TASK, limits.TASKS_MAX, DURABLE_SECONDS
+    ),
     MetricSpec("linkd_commits_total", _COUNTER, "Snapshots that were committed.", _TASK, limits.TASKS_MAX),
     MetricSpec("linkd_commits_refused_total", _COUNTER, "Commits that were refused.", ("reason",), _REASONS),
     MetricSpec(

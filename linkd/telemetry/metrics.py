@@ -20,7 +20,7 @@ from linkd.telemetry.trace_context import Span
 OTHER = "other"
 """The label value of what came after the bound."""
 
-MetricT = TypeVar("MetricT", Counter, Gauge)
+MetricT = TypeVar("MetricT", Counter, Gauge, Histogram)
 
 
 class _Family(Generic[MetricT]):
@@ -83,9 +83,9 @@ class Metrics:
         self._lag_seconds = self._gauges("linkd_link_lag_seconds")
         self._delivered_values = self._counters("linkd_delivered_values_total")
         self._delivered_bytes = self._counters("linkd_delivered_bytes_total")
-        self._publish_seconds = self._histogram("linkd_publish_seconds")
-        self._deliver_seconds = self._histogram("linkd_deliver_seconds")
-        self._commit_seconds = self._histogram("linkd_commit_seconds")
+        self._publish_seconds = self._histograms("linkd_publish_seconds")
+        self._deliver_seconds = self._histograms("linkd_deliver_seconds")
+        self._commit_seconds = self._histograms("linkd_commit_seconds")
         self._commits = self._counters("linkd_commits_total")
         self._commits_refused = self._counters("linkd_commits_refused_total")
         self._drops = self._counters("linkd_drops_total")
@@ -129,6 +129,10 @@ class Metrics:
         spec = self._specs[name]
         return Histogram(name, spec.help, buckets=spec.buckets, registry=self._registry)
 
+    def _histograms(self, name: str) -> _Family[Histogram]:
+        spec = self._specs[name]
+        return _Family(Histogram(name, spec.help, spec.labels, buckets=spec.buckets, registry=self._registry), spec)
+
     def _counters(self, name: str) -> _Family[Counter]:
         spec = self._specs[name]
         return _Family(Counter(name, spec.help, spec.labels, registry=self._registry), spec)
@@ -168,12 +172,12 @@ class Metrics:
         self._link_values.get_or_other(self._pipeline, event.link).inc(event.values)
         self._link_rows.get_or_other(self._pipeline, event.link).inc(event.rows)
         self._link_bytes.get_or_other(self._pipeline, event.link).inc(event.size_bytes)
-        self._publish_seconds.observe(event.seconds, _exemplar(event.span))
+        self._publish_seconds.get_or_other(self._pipeline, event.link).observe(event.seconds, _exemplar(event.span))
 
     def _value_delivered(self, event: e.ValueDelivered) -> None:
         self._delivered_values.get_or_other(self._pipeline, event.link, event.group).inc(event.values)
         self._delivered_bytes.get_or_other(self._pipeline, event.link, event.group).inc(event.size_bytes)
-        self._deliver_seconds.observe(event.wait_seconds, _exemplar(event.span))
+        self._deliver_seconds.get_or_other(self._pipeline, event.link).observe(event.wait_seconds, _exemplar(event.span))
 
     def _value_dropped(self, event: e.ValueDropped) -> None:
         self._drops.get_or_other(self._pipeline, event.link, event.reason).inc(event.values)
@@ -183,7 +187,7 @@ class Metrics:
 
     def _snapshot_committed(self, event: e.SnapshotCommitted) -> None:
         self._commits.get_or_other(self._pipeline, event.task).inc()
-        self._commit_seconds.observe(event.seconds, _exemplar(event.span))
+        self._commit_seconds.get_or_other(self._pipeline, event.task).observe(event.seconds, _exemplar(event.span))
 
     def _snapshot_refused(self, event: e.SnapshotRefused) -> None:
         self._commits_refused.get_or_other(event.reason).inc()

@@ -83,9 +83,9 @@ def test_a_publish_counts_values_rows_bytes_and_its_latency() -> None:
     assert scrape.value("linkd_link_values_total", **labels) == 4
     assert scrape.value("linkd_link_rows_total", **labels) == 20
     assert scrape.value("linkd_link_bytes_total", **labels) == 600
-    assert scrape.value("linkd_publish_seconds_count") == 2
-    assert scrape.value("linkd_publish_seconds_bucket", le="0.0025") == 0
-    assert scrape.value("linkd_publish_seconds_bucket", le="0.005") == 2
+    assert scrape.value("linkd_publish_seconds_count", **labels) == 2
+    assert scrape.value("linkd_publish_seconds_bucket", **labels, le="0.0025") == 0
+    assert scrape.value("linkd_publish_seconds_bucket", **labels, le="0.005") == 2
 
 
 def test_lag_is_a_gauge_until_its_group_is_closed() -> None:
