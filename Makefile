@@ -24,7 +24,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/store_append.py --large
 
 soak: $(READY)
-	LINKD_KILL_SEEDS=$${LINKD_KILL_SEEDS:-20} $(BIN)/python -m pytest -n 2 --dist loadgroup tests/e2e/test_kill.py tests/home/test_kill.py tests/simulation
+	LINKD_KILL_SEEDS=$${LINKD_KILL_SEEDS:-20} LINKD_HYPOTHESIS=soak $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 \
+		tests/e2e/test_kill.py tests/home tests/simulation tests/core tests/wire
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "linkd needs Python 3.11 or later: make PYTHON=python3.11 ..."; exit 2; }

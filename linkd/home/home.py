@@ -22,7 +22,7 @@ from linkd.home.budget import Budget
 from linkd.home.changes import Changes, link_topic, task_topic
 from linkd.home.clock import Clock
 from linkd.home.tokens import Tokens
-from linkd.limits import GROUP_NAME_MAX_CHARS, MEMORY_BUDGET_BYTES, NAME_MAX_CHARS, SPAN_CAUSES_MAX
+from linkd.limits import GROUP_NAME_MAX_CHARS, LINKS_MAX, MEMORY_BUDGET_BYTES, NAME_MAX_CHARS, SPAN_CAUSES_MAX
 from linkd.model import records as said
 from linkd.model.records import Record, SnapshotCommitted, TaskBegan, TaskEnded
 from linkd.store.committer import Committed, GroupCommitted
@@ -237,6 +237,8 @@ class Home:
             _check_name(name)
         elif name not in self.layout.open_links:
             return
+        if len(self.ledger.links) >= LINKS_MAX:
+            raise InvalidArgument(f"there are {LINKS_MAX:,} links already, and a home holds no more: {name} was not made")
         await self.room()
         if name not in self.ledger.links:
             shape = self.layout.links.get(name)

@@ -6,7 +6,7 @@ import io
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from linkd_adapters.file.csv_batches import cut, source_batch
 from linkd_adapters.file.csv_blocks import blocks
@@ -41,13 +41,11 @@ def without_position(found: list[tuple[object, ...]]) -> list[tuple[object, ...]
     return [batch[:-1] for batch in found]
 
 
-@settings(deadline=None)
 @given(texts, st.integers(1, 30))
 def test_batches_do_not_depend_on_how_the_file_is_read(text: bytes, block_bytes: int) -> None:
     assert without_position(read(text, START, block_bytes)) == without_position(read(text, START, 1 << 20))
 
 
-@settings(deadline=None)
 @given(texts, st.integers(1, 30), st.integers(1, 30))
 def test_reading_on_behind_any_batch_gives_the_others(text: bytes, before: int, after: int) -> None:
     found = read(text, START, before)
@@ -58,7 +56,6 @@ def test_reading_on_behind_any_batch_gives_the_others(text: bytes, before: int, 
         assert without_position(read(text, again, after)) == without_position(found[index + 1 :])
 
 
-@settings(deadline=None)
 @given(texts)
 def test_a_batch_is_full_unless_it_is_the_last_or_its_next_row_would_not_fit(text: bytes) -> None:
     found = read(text, START, 1 << 20)

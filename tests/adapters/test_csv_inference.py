@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from linkd_adapters.file.csv_inference import Guess, Kind, breaker, widened
 
@@ -63,7 +63,6 @@ columns = st.one_of(
 )
 
 
-@settings(deadline=None)  # the first call loads much
 @given(columns, st.lists(st.integers(0, 8), max_size=3))
 def test_the_type_is_that_of_the_model_wherever_blocks_are_cut(texts: list[str], cuts: list[int]) -> None:
     guess = Guess()
@@ -73,7 +72,6 @@ def test_the_type_is_that_of_the_model_wherever_blocks_are_cut(texts: list[str],
     assert guess.type == model(texts)
 
 
-@settings(deadline=None)
 @given(columns)
 def test_the_breaker_is_the_first_value_that_fits_nothing_before_it(texts: list[str]) -> None:
     found = breaker(Guess(), pa.array(texts, pa.string()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from linkd_adapters.file.csv_records import (
     field_count,
@@ -44,14 +44,12 @@ def record_ends(text: bytes) -> list[int]:
     return ends
 
 
-@settings(deadline=None)
 @given(texts)
 def test_whole_records_end_where_a_machine_says(text: bytes) -> None:
     ends = [end for end in record_ends(text) if not (end == len(text) and text.endswith(b"\r"))]
     assert whole_records_end(text) == (ends[-1] if ends else 0)
 
 
-@settings(deadline=None)
 @given(texts)
 def test_records_say_what_the_csv_module_says(text: bytes) -> None:
     text += b"\n"
@@ -62,7 +60,6 @@ def test_records_say_what_the_csv_module_says(text: bytes) -> None:
     assert [field_count(text[one.start : one.end]) for one in records(text)] == [len(row) for row in expected]
 
 
-@settings(deadline=None)
 @given(texts)
 def test_lines_are_those_of_an_editor(text: bytes) -> None:
     text = text[: whole_records_end(text)]
@@ -71,7 +68,6 @@ def test_lines_are_those_of_an_editor(text: bytes) -> None:
         assert one.lines_before == len((text[: one.start] + b".").decode().splitlines()) - 1
 
 
-@settings(deadline=None)
 @given(texts, st.integers(0, 10))
 def test_counting_lines_finds_the_same_places_as_reading_records(text: bytes, index: int) -> None:
     text = text[: whole_records_end(text)]

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from linkd_adapters.file import ADAPTER
 
@@ -55,7 +55,6 @@ async def written_and_read(batch: pa.RecordBatch, name: str, schema: dict[str, s
     return pa.Table.from_batches([found.data for found in await read_all(source, await source.survey())])
 
 
-@settings(deadline=None, max_examples=40)
 @given(tables(tuple(COLUMNS)), st.sampled_from(["t.csv", "t.csv.gz", "t.parquet"]))
 def test_a_table_comes_back_under_its_declared_types(made: tuple[pa.RecordBatch, dict[str, str]], name: str) -> None:
     batch, schema = made
@@ -64,7 +63,6 @@ def test_a_table_comes_back_under_its_declared_types(made: tuple[pa.RecordBatch,
     assert found.equals(pa.Table.from_batches([batch]))
 
 
-@settings(deadline=None, max_examples=40)
 @given(tables(("int64", "float64", "bool", "date32", "timestamp[us]", "timestamp[us, UTC]")))
 def test_types_that_have_a_text_of_their_own_are_found_again(made: tuple[pa.RecordBatch, dict[str, str]]) -> None:
     batch, _ = made
@@ -77,7 +75,6 @@ def test_types_that_have_a_text_of_their_own_are_found_again(made: tuple[pa.Reco
             assert found.schema.field(name).type == pa.string()
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(words, words), max_size=5))
 def test_python_writes_what_a_source_reads(rows: list[tuple[str, str]]) -> None:
     text = io.StringIO(newline="")

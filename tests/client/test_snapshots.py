@@ -134,11 +134,11 @@ async def test_a_home_that_comes_back_between_snapshots_goes_on(home: FakeHome, 
     seen = []
     async for snap in client.snapshots():
         async with snap:
-            seen.append((snap["flights"].rows()[0]["miles"], snap.attempt))
+            seen.append(snap["flights"].rows()[0]["miles"])
         if len(seen) == 1:
             await home.stop()
             await home.start()
-    assert seen == [(0, 1), (1, 2)], "what was fetched ahead is handed out again"
+    assert seen == [0, 1], "what was fetched ahead, if anything was by then, is handed out again"
 
 
 async def test_a_refused_output_is_raised_and_the_snapshot_given_back(home: FakeHome, client: linkd.aio.Client) -> None:

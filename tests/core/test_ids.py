@@ -41,12 +41,24 @@ def test_timed_ids_sort_by_their_milliseconds(ms: int, later_ms: int, entropy: b
         (
             derived_value_id,
             ("v1", b"s", "flown", 0),
-            [("v2", b"s", "flown", 0), ("v1", b"t", "flown", 0), ("v1", b"s", "flow", 0), ("v1", b"s", "flown", 1), ("v1s", b"", "flown", 0)],
+            [
+                ("v2", b"s", "flown", 0),
+                ("v1", b"t", "flown", 0),
+                ("v1", b"s", "flow", 0),
+                ("v1", b"s", "flown", 1),
+                ("v1s", b"", "flown", 0),
+            ],
         ),
         (
             source_value_id,
             ("flights", 1, "d", b"p"),
-            [("flight", 1, "d", b"p"), ("flights", 2, "d", b"p"), ("flights", 1, "e", b"p"), ("flights", 1, "d", b"q"), ("flights", 1, "", b"dp")],
+            [
+                ("flight", 1, "d", b"p"),
+                ("flights", 2, "d", b"p"),
+                ("flights", 1, "e", b"p"),
+                ("flights", 1, "d", b"q"),
+                ("flights", 1, "", b"dp"),
+            ],
         ),
         (
             snapshot_id,

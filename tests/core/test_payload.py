@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linkd.core.schema import OPAQUE_SCHEMA, from_payload, is_opaque, opaque_batch, payload, split
@@ -46,7 +46,6 @@ def test_what_is_no_record_batch_message_is_refused(message: bytes) -> None:
         from_payload(BATCH.schema.serialize().to_pybytes(), message)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damaged_metadata_is_refused_or_read_but_never_crashes(data: st.DataObject) -> None:
     schema_message, batch_message = payload(BATCH.slice(0, 3))
@@ -60,7 +59,6 @@ def test_damaged_metadata_is_refused_or_read_but_never_crashes(data: st.DataObje
     batch.to_pylist()
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=60))
 def test_a_cut_batch_has_all_rows_in_order_and_no_piece_over_the_limit(sizes: list[int]) -> None:
     batch = pa.record_batch({"s": ["x" * size for size in sizes]})

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linkd.core import iso8601
@@ -40,7 +40,6 @@ _COLUMNS: list[tuple[pa.DataType, st.SearchStrategy[object]]] = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_batch_written_as_rows_is_read_back_the_same(data: st.DataObject) -> None:
     chosen = data.draw(st.lists(st.sampled_from(_COLUMNS), min_size=1, max_size=4))

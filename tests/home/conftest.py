@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
 
+import pytest
 import pytest_asyncio
 from raw_client import RawClient, client_of
 
@@ -42,6 +43,14 @@ class Connect(Protocol):
     async def __call__(self, home: InProcessHome, name: str = "") -> RawClient: ...
 
 
+@pytest.fixture(autouse=True)
+def no_defects(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No call of any test may fail for a reason of linkd's own, whatever its client does."""
+    yield
+    defects = [record for when in ("setup", "call") for record in caplog.get_records(when) if record.name == "linkd.faces"]
+    assert not defects, defects[0].exc_text or defects[0].getMessage()
+
+
 @pytest_asyncio.fixture
 async def connect() -> AsyncIterator[Connect]:
     async with AsyncExitStack() as stack:
@@ -64,5 +73,3 @@ async def home(tmp_path: Path) -> AsyncIterator[InProcessHome]:
     """A home of `PIPELINE`; no run has begun."""
     async with running_home(tmp_path / "state", layout=PIPELINE) as home:
         yield home
-
-

@@ -14,6 +14,7 @@ import grpc
 import grpc.aio
 import pyarrow as pa
 
+from linkd.errors import ConnectionFailed
 from linkd.wire import arrow_ipc, methods
 from linkd.wire.methods import Kind, Method
 from linkd.wire.status import to_error
@@ -49,6 +50,8 @@ class Stream:
             await self.call.write(message)
         except grpc.aio.AioRpcError as error:
             raise _translated(error) from None
+        except asyncio.InvalidStateError:
+            raise ConnectionFailed("the stream is over: read says why") from None
 
     async def read(self) -> Any:
         try:
@@ -154,7 +157,9 @@ class RawClient:
     async def subscribe(self, link: str, group: str = "g", **arguments: Any) -> Stream:
         """A subscription, opened; its first message is read."""
         stream = self.stream(methods.SUBSCRIBE)
-        await stream.write(pb.SubscribeRequest(open=pb.SubscribeOpen(**{"link": link, "group": group, "format": value_pb2.ROWS, **arguments})))
+        await stream.write(
+            pb.SubscribeRequest(open=pb.SubscribeOpen(**{"link": link, "group": group, "format": value_pb2.ROWS, **arguments}))
+        )
         assert (await stream.read()).WhichOneof("message") == "opened"
         return stream
 

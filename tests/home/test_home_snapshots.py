@@ -160,9 +160,7 @@ async def test_a_released_snapshot_comes_again_and_what_was_staged_for_it_is_dro
     stream = await client.snapshots(prefetch=1)
     snapshot = await taken(stream)
     await client.publish("doubled", {"n": 2}, stage=snapshot.ready)
-    await stream.write(
-        pb.SnapshotsRequest(release=pb.SnapshotRelease(snapshot_id=snapshot.ready.snapshot_id, token=snapshot.ready.token))
-    )
+    await stream.write(pb.SnapshotsRequest(release=pb.SnapshotRelease(snapshot_id=snapshot.ready.snapshot_id, token=snapshot.ready.token)))
     again = await taken(stream)
     assert (again.numbers(), again.ready.attempt) == ([1], 2)
     assert home.home.store._staging.in_memory_bytes == 0

@@ -58,8 +58,9 @@ async def test_an_acked_value_does_not_come_again_and_others_do(open_home: InPro
     client = await connect(open_home)
     await fill(client, 3)
     stream = await client.subscribe("events")
-    first, second, third = [await next_value(stream) for _ in range(3)]
-    assert first and second and third
+    first, second, _ = [await next_value(stream) for _ in range(3)]
+    assert first
+    assert second
     await ack(stream, second)
     stream.cancel()
     await until(lambda: not open_home.tasks_of_calls())
@@ -75,7 +76,8 @@ async def test_two_members_share_and_one_takes_over_what_the_other_leaves(open_h
     left = await client.subscribe("events", credit_bytes=1)
     right = await client.subscribe("events", credit_bytes=1)
     of_left, of_right = await next_value(left), await next_value(right)
-    assert of_left and of_right
+    assert of_left
+    assert of_right
     assert {of_left.sequence, of_right.sequence} == {1, 2}
     left.cancel()
     await send_ack(right, of_right)
@@ -216,7 +218,9 @@ async def test_many_acks_are_made_durable_together(open_home: InProcessHome, con
         (pb.SubscribeRequest(open=pb.SubscribeOpen(link="numbers", group="g", format=99)), InvalidArgument),  # type: ignore[arg-type]
     ],
 )
-async def test_a_wrong_opening_is_refused(home: InProcessHome, connect: Connect, message: pb.SubscribeRequest, error: type[Exception]) -> None:
+async def test_a_wrong_opening_is_refused(
+    home: InProcessHome, connect: Connect, message: pb.SubscribeRequest, error: type[Exception]
+) -> None:
     client = await connect(home)
     stream = client.stream(methods.SUBSCRIBE)
     await stream.write(message)

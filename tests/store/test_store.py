@@ -27,9 +27,7 @@ LIMITS = StoreLimits(inline_payload_max_bytes=1_000, frame_inline_max_bytes=2_00
 
 
 @asynccontextmanager
-async def opened(
-    directory: Path, limits: StoreLimits = LIMITS, files: Files | None = None, *, thread: bool = True
-) -> AsyncIterator[Store]:
+async def opened(directory: Path, limits: StoreLimits = LIMITS, files: Files | None = None, *, thread: bool = True) -> AsyncIterator[Store]:
     store = Store.open(directory, files, limits=limits, catalog_path=None)
     try:
         for _ in store.replay():

@@ -9,7 +9,7 @@ import struct
 import polars
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linkd.errors import InvalidArgument
@@ -53,7 +53,6 @@ SMALL = pa.RecordBatch.from_pydict({"a": [1, 2, 3], "b": ["x", None, "z"]})
 
 
 @given(st.lists(batches(), min_size=1, max_size=1), st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
 def test_a_stream_is_split_into_its_messages(found: list[pa.RecordBatch], times: int) -> None:
     data = stream(*found * times)
     schema, messages = arrow_ipc.read_stream(data)
@@ -66,7 +65,6 @@ def test_a_stream_is_split_into_its_messages(found: list[pa.RecordBatch], times:
 
 
 @given(batches(), st.dictionaries(st.text(max_size=30), st.text(max_size=200), max_size=5), st.integers(0, 40))
-@settings(max_examples=60, deadline=None)
 def test_a_stamped_batch_reads_the_same_and_carries_the_stamp(batch: pa.RecordBatch, custom: dict[str, str], room: int) -> None:
     schema, (message,) = arrow_ipc.read_stream(stream(batch))
     needed = len(arrow_ipc.stamp(message.metadata, custom))

@@ -55,7 +55,6 @@ ENVELOPE = Envelope(bytes(16), "flown", Position(1, 42), 1, 10, 100, bytes(16), 
 
 
 @given(st.lists(st.one_of(*(of(kind) for kind in _KINDS)), max_size=6))
-@settings(max_examples=150, deadline=None)
 def test_a_frame_decodes_to_the_records_it_was_made_of(records: list[model.Record]) -> None:
     assert frames.decode_frame(frames.encode_frame(records)) == tuple(records)
 

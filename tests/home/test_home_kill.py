@@ -1,0 +1,138 @@
+"""A home as a process, killed with SIGKILL again and again while three clients publish: what was acked is there, once and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from raw_client import RawClient, client_of, rows_value
+
+from linkd.errors import Error
+from linkd.testing.home_process import plain_environment
+from linkd.wire import methods
+
+SERVE = """
+import sys
+from pathlib import Path
+from linkd.app.serve import ServeOptions, serve
+sys.exit(serve(ServeOptions(directory=Path(sys.argv[1]), socket=Path(sys.argv[2]), pipeline=None)))
+"""
+LIVES = 5
+SHARED = "shared"
+BULK_EVERY = 40
+BULK_ROWS = 5_000
+"""Of every so many values one is large enough for a segment."""
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Publishes its own link and the shared one by turns, without waiting for acks. A value whose outcome is unknown is never sent again."""
+
+    name: str
+    sent: int = 0
+    acked: list[tuple[str, int, int]] = field(default_factory=list)
+    """(link, sequence, number) of each value, as the ack had it."""
+    going: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by the first ack of the home's present life."""
+
+    async def publish(self, client: RawClient) -> None:
+        """Until the home is gone."""
+        self.going.clear()
+        stream = client.stream(methods.PUBLISH)
+        unacked: list[tuple[str, int]] = []
+
+        async def send() -> None:
+            while True:
+                self.sent += 1
+                link = SHARED if self.sent % 2 else self.name
+                unacked.append((link, self.sent))
+                rows = BULK_ROWS if self.sent % BULK_EVERY == 0 else 1
+                await stream.write(rows_value(link, *({"by": self.name, "n": self.sent} for _ in range(rows))))
+
+        sending = asyncio.create_task(send())
+        try:
+            with contextlib.suppress(Error):
+                while (ack := await stream.read()) is not None:
+                    link, number = unacked.pop(0)
+                    assert ack.link == link
+                    self.acked.append((link, ack.first.sequence, number))
+                    self.going.set()
+        finally:
+            sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Error):
+                await sending
+
+
+@asynccontextmanager
+async def home_process(directory: Path, socket: Path, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A home that serves; killed at the end, however that comes."""
+    with log.open("ab") as complaints:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            SERVE,
+            str(directory),
+            str(socket),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints.fileno(),
+            env=plain_environment(),
+        )
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline(), log.read_text()
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGKILL)
+        await process.communicate()
+
+
+@pytest.mark.slow
+async def test_every_acked_value_survives_kill_9_once_and_in_order(tmp_path: Path) -> None:
+    chance = random.Random(9)
+    publishers = [Publisher(name) for name in ("one", "two", "three")]
+    directory, log = tmp_path / "state", tmp_path / "home.log"
+    with tempfile.TemporaryDirectory(prefix="linkd-") as private:
+        socket = Path(private) / "socket"
+        for _ in range(LIVES):
+            async with home_process(directory, socket, log) as process, contextlib.AsyncExitStack() as clients:
+                connected = [await clients.enter_async_context(client_of(f"unix:{socket}")) for _ in publishers]
+                publishing = [asyncio.create_task(p.publish(client)) for p, client in zip(publishers, connected, strict=True)]
+                for publisher in publishers:
+                    await publisher.going.wait()
+                await asyncio.sleep(chance.uniform(0.0, 0.4))
+                process.kill()
+                await asyncio.gather(*publishing)
+        async with home_process(directory, socket, log), client_of(f"unix:{socket}") as client:
+            found = {link: await stored(client, link) for link in (SHARED, *(p.name for p in publishers))}
+    for link, values in found.items():
+        assert [sequence for sequence, _, _ in values] == list(range(1, len(values) + 1)), link
+        assert len({(by, n) for _, by, n in values}) == len(values), link
+        for publisher in publishers:
+            numbers = [n for _, by, n in values if by == publisher.name]
+            assert numbers == sorted(numbers), link
+    for publisher in publishers:
+        assert len(publisher.acked) >= LIVES
+        for link, sequence, number in publisher.acked:
+            assert found[link][sequence - 1] == (sequence, publisher.name, number)
+
+
+async def stored(client: RawClient, link: str) -> list[tuple[int, str, int]]:
+    """(sequence, publisher, number) of every value of a link."""
+    found = []
+    for value in await client.read(link):
+        rows = value.rows()
+        assert len(rows) == (BULK_ROWS if rows[0]["n"] % BULK_EVERY == 0 else 1)
+        found.append((value.sequence, rows[0]["by"], rows[0]["n"]))
+    return found
