@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pure_home import OTHER, PureHome, draft, envelopes, request, step
 
-from linkd.core import commits
+from linkd.core import commits, publishing, runs
 from linkd.errors import Conflict, GenerationAbandoned, InvalidArgument, LeaseLost, NotAllowed, SchemaMismatch
 from linkd.model.records import OutputRange
 
@@ -88,8 +88,6 @@ def test_a_refused_commit_changes_nothing() -> None:
 def test_the_last_commit_of_whole_inputs_seals_its_outputs_and_ends_its_task() -> None:
     home = home_with(0)
     home.source_step(step("names", 1, final=True), draft("names"))
-    from linkd.core import runs
-
     home.admit(runs.task_exited(home.ledger, home.task("double"), 0))
     home.commit(home.lease("sum_up"), draft("total", 1), draft("total", 2), final=True)
     total = home.ledger.links["total"].generations[1]
@@ -108,8 +106,6 @@ def test_an_older_runs_generation_takes_nothing() -> None:
 def test_a_sealed_output_takes_nothing() -> None:
     home = home_with(1)
     lease = home.lease("double")
-    from linkd.core import publishing
-
     home.admit(publishing.seal(home.ledger, "doubled", "by hand", 0))
     with pytest.raises(GenerationAbandoned, match="doubled is sealed"):
         home.commit(lease, draft("doubled"))

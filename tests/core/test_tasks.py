@@ -7,13 +7,11 @@ from pure_home import PureHome, draft, step
 from linkd.core import runs
 from linkd.core.ledger import Ledger
 from linkd.core.runs import LinkShape
-from linkd.core.tasks import End, TaskShape, Wait
+from linkd.core.tasks import End, Task, TaskShape, Wait
 from linkd.model.records import TaskKind
 
 
 def test_before_its_run_began_a_task_waits() -> None:
-    from linkd.core.tasks import Task
-
     assert isinstance(Task(TaskShape("double", TaskKind.RUN, (("numbers", "each"),), ())).next_snapshot({}), Wait)
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import linkd
 from linkd.testing.pipelines import PipelineDirectory, make_pipeline
@@ -31,46 +35,72 @@ def _copy(directory: Path) -> PipelineDirectory:
     return make_pipeline(directory, COPY, {"double.py": DOUBLE, "numbers.csv": "n\n1\n2\n3\n"})
 
 
-def test_a_first_run_makes_every_output_and_a_second_has_nothing_to_do(tmp_path: Path) -> None:
-    with _copy(tmp_path) as pipeline:
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which the pipeline has been run once."""
+    directory = tmp_path_factory.mktemp("ran")
+    with _copy(directory) as pipeline:
         first = pipeline.run()
         assert first.exit_code == 0, first.stderr
         assert first.stdout.splitlines()[0] == "copy: first run"
-        assert (tmp_path / "out/doubled.csv").read_text() == "n,twice\n1,2\n2,4\n3,6\n"
-        second = pipeline.run()
-        assert second.exit_code == 0
-        assert second.stdout.startswith("Nothing to do (")
+    return directory
 
 
-def test_a_changed_program_starts_everything_again_and_the_first_line_says_so(tmp_path: Path) -> None:
-    with _copy(tmp_path) as pipeline:
-        pipeline.run()
-        pipeline.write("double.py", DOUBLE.replace("2 * row", "20 * row"))
-        again = pipeline.run()
-        assert again.exit_code == 0, again.stderr
-        assert again.stdout.splitlines()[0] == "copy: double.py changed: everything starts again"
-        assert [row["twice"] for row in pipeline.rows("out/doubled.csv")] == ["20", "40", "60"]
-        assert pipeline.links()["doubled"]["read"]["generation"] == 2
+@pytest.fixture
+def moved(ran: Path, tmp_path: Path) -> Iterator[PipelineDirectory]:
+    """The same at another place: state moves with its project."""
+    with PipelineDirectory(Path(shutil.copytree(ran, tmp_path / "moved")), "copy") as pipeline:
+        yield pipeline
 
 
-def test_a_changed_source_starts_again_and_a_touched_one_does_not(tmp_path: Path) -> None:
-    with _copy(tmp_path) as pipeline:
-        pipeline.run()
-        pipeline.write("numbers.csv", "n\n1\n2\n3\n")
-        assert pipeline.run().stdout.startswith("Nothing to do")
-        pipeline.write("numbers.csv", "n\n7\n")
-        again = pipeline.run()
-        assert again.stdout.splitlines()[0] == "copy: numbers.csv changed: everything starts again"
-        assert pipeline.rows("out/doubled.csv") == [{"n": "7", "twice": "14"}]
+def test_a_first_run_makes_every_output_and_a_second_has_nothing_to_do(moved: PipelineDirectory) -> None:
+    assert (moved.path / "out/doubled.csv").read_text() == "n,twice\n1,2\n2,4\n3,6\n"
+    second = moved.run()
+    assert second.exit_code == 0
+    assert second.stdout.startswith("Nothing to do (")
 
 
-def test_changed_wiring_starts_everything_again(tmp_path: Path) -> None:
-    with _copy(tmp_path) as pipeline:
-        pipeline.run()
-        pipeline.write("copy.yaml", COPY.replace("double (doubled)", "double (doubled, spare)"))
-        again = pipeline.run()
-        assert again.exit_code == 0, again.stderr
-        assert again.stdout.splitlines()[0] == "copy: the wiring changed: everything starts again"
+def test_a_changed_program_starts_everything_again_and_the_first_line_says_so(moved: PipelineDirectory) -> None:
+    moved.write("double.py", DOUBLE.replace("2 * row", "20 * row"))
+    again = moved.run()
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout.splitlines()[0] == "copy: double.py changed: everything starts again"
+    assert [row["twice"] for row in moved.rows("out/doubled.csv")] == ["20", "40", "60"]
+    assert moved.links()["doubled"]["read"]["generation"] == 2
+
+
+def test_a_changed_source_starts_again_and_a_touched_one_does_not(moved: PipelineDirectory) -> None:
+    moved.write("numbers.csv", "n\n1\n2\n3\n")
+    assert moved.run().stdout.startswith("Nothing to do")
+    moved.write("numbers.csv", "n\n7\n")
+    again = moved.run()
+    assert again.stdout.splitlines()[0] == "copy: numbers.csv changed: everything starts again"
+    assert moved.rows("out/doubled.csv") == [{"n": "7", "twice": "14"}]
+
+
+def test_changed_wiring_starts_everything_again(moved: PipelineDirectory) -> None:
+    moved.write("copy.yaml", COPY.replace("double (doubled)", "double (doubled, spare)"))
+    again = moved.run()
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout.splitlines()[0] == "copy: the wiring changed: everything starts again"
+
+
+def test_an_output_file_that_is_gone_is_written_again_and_nothing_else_runs(moved: PipelineDirectory) -> None:
+    (moved.path / "out/doubled.csv").unlink()
+    again = moved.run()
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout.splitlines()[0] == "copy: out/doubled.csv is not there any more: written again"
+    assert len(moved.rows("out/doubled.csv")) == 3
+    assert moved.links()["doubled"]["read"]["generation"] == 1
+
+
+def test_a_notebook_that_reads_makes_way_for_a_run_and_reads_on(moved: PipelineDirectory) -> None:
+    with linkd.connect(str(moved.file)) as client:
+        assert len(client.read("doubled").rows()) == 3
+        moved.write("numbers.csv", "n\n7\n")
+        finished = moved.run()
+        assert finished.exit_code == 0, finished.stderr
+        assert client.read("doubled").rows() == [{"n": 7, "twice": 14}]
 
 
 def test_a_failed_task_says_what_happened_and_the_next_run_goes_on(tmp_path: Path) -> None:
@@ -103,18 +133,6 @@ def test_a_run_that_failed_without_a_change_goes_on_where_it_stopped(tmp_path: P
         assert again.exit_code == 0, again.stderr
         assert again.stdout.splitlines()[0] == "copy: going on where the last run stopped"
         assert pipeline.links()["numbers"]["read"]["generation"] == 1
-
-
-def test_an_output_file_that_is_gone_is_written_again_and_nothing_else_runs(tmp_path: Path) -> None:
-    with _copy(tmp_path) as pipeline:
-        pipeline.run()
-        (tmp_path / "out/doubled.csv").unlink()
-        pipeline.write("double.py.ran", "")
-        again = pipeline.run()
-        assert again.exit_code == 0, again.stderr
-        assert again.stdout.splitlines()[0] == "copy: out/doubled.csv is not there any more: written again"
-        assert len(pipeline.rows("out/doubled.csv")) == 3
-        assert pipeline.links()["doubled"]["read"]["generation"] == 1
 
 
 def test_ctrl_c_ends_politely_and_the_next_run_goes_on(tmp_path: Path) -> None:
@@ -232,14 +250,3 @@ def test_a_second_run_is_refused_naming_the_first(tmp_path: Path) -> None:
             command.communicate(timeout=30)
         assert second.exit_code == 4
         assert f"this pipeline is being run already, by linkd run (pid {command.pid})" in second.stderr
-
-
-def test_a_notebook_that_reads_makes_way_for_a_run_and_reads_on(tmp_path: Path) -> None:
-    with _copy(tmp_path) as pipeline:
-        pipeline.run()
-        with linkd.connect(str(pipeline.file)) as client:
-            assert len(client.read("doubled").rows()) == 3
-            pipeline.write("numbers.csv", "n\n7\n")
-            finished = pipeline.run()
-            assert finished.exit_code == 0, finished.stderr
-            assert client.read("doubled").rows() == [{"n": 7, "twice": 14}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import grpc.aio
+import pyarrow as pa
 import pytest
 from conftest import PIPELINE, Connect
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -259,8 +260,6 @@ async def test_beginning_the_same_run_twice_is_answered_and_another_one_refused(
 
 
 async def test_an_open_link_gets_its_declared_schema_with_its_first_value(tmp_path: Path, connect: Connect) -> None:
-    import pyarrow as pa
-
     message = pa.schema([("n", pa.float64())]).serialize().to_pybytes()
     links = {**PIPELINE.links, "numbers": LinkShape("numbers", "", (schema_id(message), message))}
     layout = Layout("pipeline", links, PIPELINE.tasks, PIPELINE.open_links)
