@@ -147,7 +147,7 @@ def _add_progress(home: Home, info: pb.TaskInfo, task: Task) -> None:
     for link in task.cursors:
         generation = home.ledger.links[link].generations[task.inputs[link]]
         done = generation.end_sequence - generation.first_sequence + 1 - unread[link]
-        rows = task.done_rows.get(link, 0)
+        rows = generation.rows if not unread[link] and generation.seal_durable else task.done_rows.get(link, 0)
         info.progress.append(pb.InputProgress(link=link, done_values=done, done_rows=rows, waiting_values=unread[link]))
 
 

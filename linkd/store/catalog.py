@@ -14,6 +14,7 @@ memory, so that readers see no difference. A row that does not fit its checksum 
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import struct
 import threading
@@ -72,6 +73,7 @@ class Catalog:
         self._reread = reread
         self._lock = threading.Lock()
         self._waiting: deque[CatalogEntry] = deque()
+        self._waiting_by_link: dict[str, deque[CatalogEntry]] = {}
         self._durable_lsn = 0
         self._writer = _open(path, store_id)
         self._reader = _connect(path)
@@ -90,7 +92,9 @@ class Catalog:
     def add(self, entries: Iterable[CatalogEntry], durable_lsn: int) -> None:
         """These values are durable, and with them all frames up to `durable_lsn`."""
         with self._lock:
-            self._waiting.extend(entries)
+            for entry in entries:
+                self._waiting.append(entry)
+                self._waiting_by_link.setdefault(entry.envelope.link, deque()).append(entry)
             self._durable_lsn = durable_lsn
 
     def write_waiting(self, most: int) -> int:
@@ -101,8 +105,12 @@ class Catalog:
         if batch:
             self._write(batch, applied_lsn)
             with self._lock:
-                for _ in batch:
+                for entry in batch:
                     self._waiting.popleft()
+                    of_link = self._waiting_by_link[entry.envelope.link]
+                    of_link.popleft()
+                    if not of_link:
+                        del self._waiting_by_link[entry.envelope.link]
         return len(batch)
 
     def values(
@@ -118,9 +126,8 @@ class Catalog:
         bound = last if last is not None else 2**63 - 1
         in_memory = [
             entry
-            for entry in self._snapshot()
-            if entry.envelope.link == link
-            and first <= entry.envelope.position.sequence <= bound
+            for entry in self._waiting_of(link, first, bound)
+            if first <= entry.envelope.position.sequence <= bound
             and incarnation in (None, entry.envelope.position.incarnation)
             and generation in (None, entry.envelope.generation)
         ]
@@ -141,6 +148,19 @@ class Catalog:
             position = entry.envelope.position
             if (position.incarnation, position.sequence) > reached:
                 yield entry.envelope, entry.place
+
+    def _waiting_of(self, link: str, first: int, last: int) -> list[CatalogEntry]:
+        """Entries of the link that are in memory only, among them all of this range: for a short range in one step, for it is asked often."""
+        with self._lock:
+            of_link = self._waiting_by_link.get(link)
+            if of_link is None:
+                return []
+            front, back = of_link[0].envelope.position, of_link[-1].envelope.position
+            gapless = front.incarnation == back.incarnation and back.sequence - front.sequence == len(of_link) - 1
+            if not gapless:
+                return list(of_link)
+            start, stop = max(first - front.sequence, 0), min(last, back.sequence) - front.sequence + 1
+            return list(itertools.islice(of_link, start, max(start, stop)))
 
     def find(self, id_prefix: str, most: int = 2) -> list[tuple[Envelope, Place]]:
         """Values whose id (hexadecimal, with or without hyphens) begins so; at most `most`, so that 2 tells an ambiguous prefix.

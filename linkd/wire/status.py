@@ -39,6 +39,8 @@ _FALLBACK: dict[str, type[errors.Error]] = {
     "UNIMPLEMENTED": errors.InvalidArgument,
     "RESOURCE_EXHAUSTED": errors.Overloaded,
     "UNAVAILABLE": errors.ConnectionFailed,
+    # Ours comes with a code: without one it is the transport's, when a server goes away in the middle of a stream.
+    "INTERNAL": errors.ConnectionFailed,
     "CANCELLED": errors.ConnectionFailed,
     "DEADLINE_EXCEEDED": errors.ConnectionFailed,
 }

@@ -10,12 +10,10 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from fake_home import FakeHome
 
 import linkd.aio
-from linkd.core.schema import payload
 
 
 @pytest.fixture
@@ -54,11 +52,3 @@ def home_process(short_dir: Path) -> Iterator[str]:
             yield f"unix:{socket}"
         finally:
             process.kill()
-
-
-def put(home: FakeHome, link: str, table: pa.Table, *, told: bool = True):  # type: ignore[no-untyped-def]
-    """Stores a table as one value; `told` sends its schema along, as linkd does with the first value of a stream."""
-    batch = table.combine_chunks().to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], schema=table.schema)
-    schema, content = payload(batch)
-    home.schemas[link] = schema
-    return home.put(link, bytes(content), schema=schema if told else b"", rows=batch.num_rows)

@@ -6,7 +6,7 @@ import asyncio
 
 import pyarrow as pa
 import pytest
-from conftest import put
+from arrow_values import put
 from fake_home import FakeHome
 
 import linkd.aio

@@ -5,42 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 import pytest_asyncio
 from raw_client import RawClient, client_of
+from small_pipeline import PIPELINE, Connect
 
-from linkd.core.layout import OPEN, Layout
-from linkd.core.runs import LinkShape
-from linkd.core.tasks import TaskShape
-from linkd.model.records import TaskKind
+from linkd.core.layout import OPEN
 from linkd.testing.home import InProcessHome, running_home
-
-PIPELINE = Layout(
-    "pipeline",
-    {
-        "numbers": LinkShape("numbers", ""),
-        "names": LinkShape("names", "from:names"),
-        "names.rejects": LinkShape("names.rejects", "from:names"),
-        "doubled": LinkShape("doubled", "double"),
-        "total": LinkShape("total", "sum_up"),
-    },
-    {
-        "from:names": TaskShape("from:names", TaskKind.SOURCE, (), ("names", "names.rejects")),
-        "double": TaskShape("double", TaskKind.RUN, (("numbers", "each"),), ("doubled",)),
-        "sum_up": TaskShape("sum_up", TaskKind.RUN, (("doubled", "whole"), ("names", "whole")), ("total",)),
-        "to:total": TaskShape("to:total", TaskKind.SINK, (("total", "whole"),), ()),
-    },
-    frozenset({"numbers"}),
-)
-"""Outsiders append to `numbers`; `double` takes each of them, `sum_up` all it made beside a source's `names`."""
-
-
-class Connect(Protocol):
-    """A client under that token ("" for an outsider); closed with the test."""
-
-    async def __call__(self, home: InProcessHome, name: str = "") -> RawClient: ...
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conftest import Connect
 from raw_client import RawClient, Stream, Taken, next_snapshot, rows_value
+from small_pipeline import Connect
 
 from linkd.testing.home import InProcessHome
 from linkd.wire import methods

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import Connect
 from raw_client import RawClient, Stream, arrow_message, arrow_table, rows_value, until, whole_value
+from small_pipeline import Connect
 
 from linkd.errors import Draining, Error, InvalidArgument, LinkNotFound, NotAllowed, SchemaMismatch, ValueTooLarge
 from linkd.limits import STREAM_FRAME_MAX_BYTES, VALUE_SIZE_MAX_BYTES

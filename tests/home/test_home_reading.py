@@ -7,10 +7,10 @@ from pathlib import Path
 import grpc.aio
 import pyarrow as pa
 import pytest
-from conftest import PIPELINE, Connect
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from raw_client import RawClient, ack, next_snapshot, next_value, rows_value, until
+from small_pipeline import PIPELINE, Connect
 
 from linkd.core.layout import Layout
 from linkd.core.runs import LinkShape

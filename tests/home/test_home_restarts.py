@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Connect
 from doubling import begun, double, taken
 from raw_client import next_snapshot
+from small_pipeline import Connect
 
 from linkd.errors import LeaseLost, NotAllowed
 from linkd.testing.home import InProcessHome

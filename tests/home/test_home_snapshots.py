@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import PIPELINE, Connect
 from doubling import begun, double, names, taken
 from raw_client import RawClient, Stream, next_snapshot, until, whole_value
+from small_pipeline import PIPELINE, Connect
 
 from linkd.core.layout import Layout
 from linkd.core.runs import LinkShape

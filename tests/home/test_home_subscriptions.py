@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from conftest import Connect
 from raw_client import RawClient, ack, nack, next_snapshot, next_value, send_ack, until
+from small_pipeline import Connect
 
 from linkd.errors import Draining, GenerationAbandoned, InvalidArgument, LeaseLost, LinkNotFound
 from linkd.testing.clock import FakeClock
