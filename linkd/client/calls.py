@@ -15,6 +15,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+# gRPC reads this when it is imported. Its handlers around a fork crash a forked child now and then, before that can be told what to do
+# instead (`process`), and nothing here needs them: a child never gets to gRPC.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 import grpc
 import grpc.aio
 
