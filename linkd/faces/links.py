@@ -86,8 +86,9 @@ class LinksService:
 
     async def subscribe(self, requests: AsyncIterator[pb.SubscribeRequest], context: Context) -> None:
         async with translated(context):
-            call = call_of(self.home, context)
+            # A refusal that overtakes the client's first write is lost in its gRPC library, which then tells of the write: read that first.
             first = await anext(requests, None)
+            call = call_of(self.home, context)
             if first is None or first.WhichOneof("message") != "open":
                 raise InvalidArgument("a subscription begins with `open`")
             asked = first.open
@@ -113,8 +114,9 @@ class LinksService:
 
     async def snapshots(self, requests: AsyncIterator[pb.SnapshotsRequest], context: Context) -> None:
         async with translated(context):
-            call = call_of(self.home, context)
+            # A refusal that overtakes the client's first write is lost in its gRPC library, which then tells of the write: read that first.
             first = await anext(requests, None)
+            call = call_of(self.home, context)
             if first is None or first.WhichOneof("message") != "open":
                 raise InvalidArgument("a stream of snapshots begins with `open`")
             asked = first.open

@@ -296,7 +296,7 @@ async def test_a_sql_task_of_an_earlier_run_is_fenced(tmp_path: Path) -> None:
         await publish_inputs(home)
         (home.directory / "tokens" / "total").write_text(old)
         code, said = await run_task(home, TOTALS)
-    assert code == 1
+    assert code == 1, said
     assert "this token is of run 1, and run 2 has begun" in said
 
 
