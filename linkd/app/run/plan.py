@@ -27,11 +27,11 @@ from linkd.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is to do. `reason` is the first line that people see; empty `todo` is nothing to do."""
+    """What a run is to do. `reason` is the first line that people see; empty `pending` is nothing to do."""
 
     fresh: bool
     reason: str
-    todo: tuple[str, ...]
+    pending: tuple[str, ...]
     fingerprint: Mapping[str, str]
     versions: Mapping[str, str]
     again: tuple[str, ...] = ()
@@ -55,13 +55,13 @@ async def make_plan(pipeline: Pipeline, layout: Layout, directory: Path) -> Plan
         return Plan(True, f"{changed}: everything starts again", every, now, versions)
     gone = _gone_sinks(pipeline, ledger)
     again = tuple(sink_task(link) for link in gone)
-    todo = tuple(name for name in every if name in again or name not in ledger.tasks or not ledger.tasks[name].ended)
+    pending = tuple(name for name in every if name in again or name not in ledger.tasks or not ledger.tasks[name].ended)
     if is_complete(ledger) and not again:
         return Plan(False, "", (), now, versions)
     if is_complete(ledger):
         paths = ", ".join(str(pipeline.links[link].sink) for link in gone)
-        return Plan(False, f"{paths} is not there any more: written again", todo, now, versions, again)
-    return Plan(False, "going on where the last run stopped", todo, now, versions, again)
+        return Plan(False, f"{paths} is not there any more: written again", pending, now, versions, again)
+    return Plan(False, "going on where the last run stopped", pending, now, versions, again)
 
 
 def check_places(pipeline: Pipeline) -> None:
@@ -125,9 +125,9 @@ def _gone_sinks(pipeline: Pipeline, ledger: Ledger) -> list[str]:
 
 def programs(layout: Layout, plan: Plan) -> list[str]:
     """The tasks of the plan that are processes of their own."""
-    return [name for name in plan.todo if layout.tasks[name].kind in (TaskKind.RUN, TaskKind.SQL)]
+    return [name for name in plan.pending if layout.tasks[name].kind in (TaskKind.RUN, TaskKind.SQL)]
 
 
 def has_adapters(layout: Layout, plan: Plan) -> bool:
     """Whether the plan has a source or a sink in it."""
-    return any(layout.tasks[name].kind in (TaskKind.SOURCE, TaskKind.SINK) for name in plan.todo)
+    return any(layout.tasks[name].kind in (TaskKind.SOURCE, TaskKind.SINK) for name in plan.pending)

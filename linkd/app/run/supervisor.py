@@ -93,7 +93,7 @@ class _Run:
         lock = await take_lock(self.directory)
         try:
             plan = await make_plan(self.pipeline, self.layout, self.directory)
-            if not plan.todo:
+            if not plan.pending:
                 screen.say(f"Nothing to do ({time.monotonic() - self.began_s:.1f} s)", nothing_to_do=True)
                 return errors.EXIT_DONE
             screen.say(f"{self.pipeline.name}: {plan.reason}", reason=plan.reason, fresh=plan.fresh)
