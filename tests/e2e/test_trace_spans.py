@@ -46,12 +46,25 @@ async def test_a_run_is_one_trace_and_values_of_an_earlier_run_are_links(tmp_pat
             first = await _traced_run(pipeline, collector)
             (tmp_path / "out/totals.csv").unlink()
             second = await _traced_run(pipeline, collector)
+            await _check_a_query_is_a_span(pipeline, collector)
     _check_one_trace_with_every_hop(first)
     [trace] = {span.trace_id for span in second}
     assert trace != first[0].trace_id
     assert len([span for span in second if not span.parent_id]) == 1
     linked = {link_trace for span in second for link_trace, _ in span.links}
     assert first[0].trace_id in linked
+
+
+async def _check_a_query_is_a_span(pipeline: PipelineDirectory, collector: OtlpCollector) -> None:
+    """Of a trace of its own: no run is going on."""
+    before = len(collector.spans)
+    words = ("sql", "SELECT count(*) AS n FROM totals", "--json")
+    finished = await asyncio.to_thread(pipeline.linkd, *words, env={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint})
+    assert finished.exit_code == 0, finished.stderr
+    await collector.wait_for(before + 1, timeout_s=30.0)
+    [span] = [span for span in collector.spans[before:] if span.name == "query"]
+    assert not span.parent_id
+    assert span.attributes["linkd.links"] == ["totals"]
 
 
 def _check_one_trace_with_every_hop(spans: list[CollectedSpan]) -> None:
