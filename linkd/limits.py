@@ -67,6 +67,7 @@ PUBLISH_WINDOW_VALUES = 256
 PUBLISH_WINDOW_BYTES = 16 * MIB
 """Payload bytes a client has unacknowledged, and rows it gathers meanwhile: some 10 ms of the fastest road. One value always goes."""
 STREAMS_PER_CONNECTION_MAX = 256
+"""Calls at once over one connection; further ones wait. A program has a handful."""
 JOURNAL_QUEUE_MAX_BYTES = 64 * MIB
 """Bytes waiting for the committer; above this publishing waits."""
 
@@ -93,13 +94,8 @@ CATALOG_IDLE_S = 0.05
 """The committer writes the index when no commit came for this long: a client in a loop of single publishes never waits for it."""
 STORE_READ_BYTES = 1 * MIB
 """One read of a payload that is passed on in pieces."""
-DISK_RESERVE_MIN_BYTES = 2 * GIB
-DISK_RESERVE_FRACTION = 0.05
-"""Free space never taken: the larger of the two. A laptop's disk is the user's."""
 
 # -- time ------------------------------------------------------------------------------------------------------------------------------
-LEASE_S = 30.0
-"""A lease lasts this long without renewal; a closed socket ends it at once, so this is for hangs only."""
 CONNECT_TIMEOUT_S = 30.0
 RECONNECT_BACKOFF_FIRST_S = 0.05
 RECONNECT_BACKOFF_MAX_S = 1.0
@@ -174,7 +170,6 @@ SCREEN_REFRESH_PER_S = 8
 """Of the live table: smooth for the eye, nothing for the processor."""
 WATCH_INTERVAL_S = 0.1
 """At least so long between two descriptions sent to the supervisor: a screen shows ten a second at most."""
-STALL_NOTICE_S = 60.0
 SOCKET_PATH_MAX_BYTES = 100
 """Bytes of a unix socket's path: macOS takes 104 with the final zero, Linux 108."""
 

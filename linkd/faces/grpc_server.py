@@ -20,13 +20,14 @@ from linkd.errors import InvalidArgument
 from linkd.faces.call import Presence
 from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
-from linkd.limits import GRPC_MESSAGE_MAX_BYTES, SOCKET_PATH_MAX_BYTES
+from linkd.limits import GRPC_MESSAGE_MAX_BYTES, SOCKET_PATH_MAX_BYTES, STREAMS_PER_CONNECTION_MAX
 from linkd.wire.methods import LINKS, METHODS, RUNS, Kind
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", GRPC_MESSAGE_MAX_BYTES),
     ("grpc.max_send_message_length", GRPC_MESSAGE_MAX_BYTES),
     ("grpc.so_reuseport", 0),
+    ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION_MAX),
     # Clients that sleep over a long task ping; a strict server would send them away.
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),

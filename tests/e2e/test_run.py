@@ -250,3 +250,24 @@ def test_a_second_run_is_refused_naming_the_first(tmp_path: Path) -> None:
             command.communicate(timeout=30)
         assert second.exit_code == 4
         assert f"this pipeline is being run already, by linkd run (pid {command.pid})" in second.stderr
+
+
+def test_what_a_commit_publishes_may_be_of_any_size_and_any_frame(tmp_path: Path) -> None:
+    text = COPY.replace("(doubled)", "(doubled, large)")
+    program = """\
+import linkd
+import pandas as pd
+import pyarrow as pa
+frame = pd.DataFrame({"n": [1.0, float("nan")], "twice": [2, 4]}, index=pd.Index([7, 8], name="key"))
+for snap in linkd.connect().snapshots():
+    with snap:
+        snap.publish("large", {"x": pa.array(range(9_000_000))})
+        snap.publish("doubled", frame)
+        snap.publish("doubled", frame.iloc[:0])
+"""
+    with make_pipeline(tmp_path, text, {"double.py": program, "numbers.csv": "n\n1\n"}) as pipeline:
+        finished = pipeline.run()
+        assert finished.exit_code == 0, finished.stderr
+        large = pipeline.links()["large"]["read"]
+        assert (large["rows"], large["values"]) == (9_000_000, 2), "72 MB are more than one value may have"
+        assert (tmp_path / "out/doubled.csv").read_text() == "n,twice,key\n1,2,7\n,4,8\n"
