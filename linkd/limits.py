@@ -114,6 +114,8 @@ MAKE_WAY_MARGIN_S = 5.0
 ON_DEMAND_IDLE_S = 2.0
 """A home that was started for a reader ends this long after its last client: two commands in a row share one."""
 HOME_START_TIMEOUT_S = 30.0
+FOLLOW_EVERY_S = 10.0
+"""Under `--follow`: how long the inputs of a `whole` task are idle before it begins again, where `every:` says nothing else."""
 HOME_FILE_MAX_BYTES = 4 * KIB
 """`home.json` and a token file hold one short line."""
 QUERY_TIMEOUT_S = 300.0

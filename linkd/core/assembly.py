@@ -11,8 +11,8 @@ from linkd.core import graph
 from linkd.core.declaration import Declaration, LinkDeclaration, TaskDeclaration
 from linkd.core.diagnostics import Problem, did_you_mean, one_of, with_suggestion
 from linkd.core.names import name_problem
-from linkd.core.pipeline import REJECTS_SUFFIX, InputSpec, LinkSpec, Pipeline, PolicyKind, TaskSpec
-from linkd.core.policies import WirePolicyKind
+from linkd.core.pipeline import REJECTS_SUFFIX, InputSpec, LinkSpec, Pipeline, TaskSpec
+from linkd.core.policies import WHOLE_TEXT, WirePolicyKind, render_input_policy
 from linkd.core.wiring import ParsedWiring, Wire, WiredTask, Wiring, render_wiring
 from linkd.model.records import TaskKind
 
@@ -60,10 +60,7 @@ def assemble(declaration: Declaration, wiring: Wiring, statements: Mapping[str, 
 def _task(task: WiredTask, declared: TaskDeclaration, statements: Mapping[str, tuple[str, str]]) -> TaskSpec:
     sql_path, sql = statements.get(task.name, (None, declared.sql.value if declared.sql else None))
     whole = declared.is_sql
-    inputs = tuple(
-        InputSpec(wire.link, PolicyKind.WHOLE if whole or wire.policy.kind is WirePolicyKind.WHOLE else PolicyKind.EACH)
-        for wire in task.inputs
-    )
+    inputs = tuple(InputSpec(wire.link, WHOLE_TEXT if whole else render_input_policy(wire.policy)) for wire in task.inputs)
     return TaskSpec(
         name=task.name,
         kind=TaskKind.SQL if declared.is_sql else TaskKind.RUN,

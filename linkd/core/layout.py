@@ -47,7 +47,7 @@ def layout(pipeline: Pipeline, declared: Mapping[str, tuple[bytes, bytes]]) -> L
             writer = spec.writer or ""
         links[spec.name] = LinkShape(spec.name, writer, declared.get(spec.name))
     for task in _writers_first(pipeline):
-        inputs = tuple((wire.link, str(wire.policy)) for wire in pipeline.tasks[task].inputs)
+        inputs = tuple((wire.link, wire.policy) for wire in pipeline.tasks[task].inputs)
         tasks[task] = TaskShape(task, pipeline.tasks[task].kind, inputs, pipeline.tasks[task].outputs)
     for spec in pipeline.links.values():
         if spec.sink is not None:

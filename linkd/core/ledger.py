@@ -38,6 +38,7 @@ from linkd.model.records import (
     SourceMoved,
     TaskBegan,
     TaskEnded,
+    TaskResumed,
     ValueStored,
 )
 
@@ -154,6 +155,11 @@ class Ledger:
         known = {name: number for name, number in record.inputs.items() if name in self.links}
         task.begin(record.execution, record.version, known, record.outputs, self.links)
 
+    def _task_resumed(self, record: TaskResumed) -> None:
+        task = self.tasks.get(record.task)
+        if task is not None and task.execution == record.execution:
+            task.ended, task.version = False, record.version
+
     def _task_ended(self, record: TaskEnded) -> None:
         task = self.tasks.get(record.task)
         if task is not None and task.execution == record.execution:
@@ -229,6 +235,7 @@ _APPLY: dict[type, Callable[[Ledger, Any], None]] = {
     GenerationEnded: Ledger._generation_ended,
     GenerationReopened: Ledger._generation_reopened,
     TaskBegan: Ledger._task_began,
+    TaskResumed: Ledger._task_resumed,
     TaskEnded: Ledger._task_ended,
     ValueStored: Ledger._value_stored,
     SnapshotLeased: Ledger._snapshot_leased,

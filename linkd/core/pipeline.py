@@ -5,30 +5,39 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from linkd.limits import FOLLOW_EVERY_S
 from linkd.model.records import TaskKind
 
 OnBadRow = Literal["stop", "reject"]
+OnChange = Literal["rerun", "continue"]
+SinkMode = Literal["replace", "append", "parts"]
+ParamValue = str | int | float | bool
 
 REJECTS_SUFFIX = ".rejects"
 """Behind the name of a source's link: the link of the rows that did not fit. No name of the grammar has a dot, so nothing can clash."""
 
 
-class PolicyKind(enum.StrEnum):
-    """How values of an input become snapshots: each in turn, or all of the generation once, at its seal."""
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """An input of a task. `policy` is the canonical text of `core.policies.render_input_policy`: `each`, `whole`, `latest`, `swap`, `[10]`."""
 
-    EACH = "each"
-    WHOLE = "whole"
+    link: str
+    policy: str
 
 
 @dataclass(frozen=True, slots=True)
-class InputSpec:
-    link: str
-    policy: PolicyKind
+class CsvDialect:
+    """How a text file is written. `separator` and `quote` are one character each (`quote` "" is none); `decimal` is `.` or `,`."""
+
+    header: bool = True
+    separator: str = ","
+    quote: str = '"'
+    encoding: str = "utf-8"
+    decimal: str = "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,8 @@ class TaskSpec:
     """A task. A `RUN` task has a `command`: a text for `sh -c`, or the words of a command that runs without a shell.
 
     An `SQL` task has `sql`, one SELECT (read from the absolute `sql_path` if it stands in a file), and exactly one output. `version` is
-    what the file says, and overrides the digest of what runs.
+    what the file says, and overrides the digest of what runs. Parameters and `${env.X}` are put in already; `${secret.X}` stands as written in
+    `env` until the program is started. `on_change` of None leaves it to the kind of the run (`rerun`, under `--follow` `continue`).
     """
 
     name: str
@@ -47,6 +57,11 @@ class TaskSpec:
     sql: str | None = None
     sql_path: str | None = None
     version: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    retries: int = 0
+    timeout_s: float | None = None
+    on_change: OnChange | None = None
+    every_s: float = FOLLOW_EVERY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,8 @@ class LinkSpec:
     """A link, and who is at its ends.
 
     `writer` is a task, and None for a source's link (`source`: what `from:` says), an open one (`is_open`: outsiders append) and a link of
-    rejects (`rejects_of`: the source's link). `schema` maps columns, in their order, to canonical types (`core.column_types`).
+    rejects (`rejects_of`: the source's link). `schema` maps columns, in their order, to canonical types (`core.column_types`). Parameters and
+    `${env.X}` are put into `source` and `sink` already; `${secret.X}` stands as written until an adapter needs it.
     """
 
     name: str
@@ -68,13 +84,18 @@ class LinkSpec:
     writer: str | None = None
     readers: tuple[str, ...] = ()
     rejects_of: str | None = None
+    dialect: CsvDialect = CsvDialect()
+    mode: SinkMode = "replace"
+    overwrite: bool = False
+    every_s: float = FOLLOW_EVERY_S
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """`directory` and `path` are absolute; `links` and `tasks` are in the order of the wiring.
 
-    `wiring_text` is the wiring in canonical form: equal where only white space and comments differ.
+    `wiring_text` is the wiring in canonical form: equal where only white space and comments differ. `params` are those of the file with what
+    the command line said instead. `secrets` are the names behind `${secret.X}` anywhere in the file.
     """
 
     name: str
@@ -83,3 +104,5 @@ class Pipeline:
     links: Mapping[str, LinkSpec]
     tasks: Mapping[str, TaskSpec]
     wiring_text: str
+    params: Mapping[str, ParamValue] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()

@@ -144,6 +144,25 @@ def render_policy(policy: WirePolicy) -> str:
     return f" {policy.kind}"
 
 
+EACH_TEXT = "each"
+WHOLE_TEXT = "whole"
+
+
+def render_input_policy(policy: WirePolicy) -> str:
+    """The canonical text of an input's policy, as `TaskShape`, `TaskInput` of the protocol and `linkd ls` have it: `each`, `[10/5]`."""
+    return EACH_TEXT if policy.kind is WirePolicyKind.BARE else render_policy(policy).strip()
+
+
+def parse_input_policy(text: str) -> WirePolicy:
+    """The policy of which `text` is the canonical form. Raises ValueError for any other text."""
+    if text == EACH_TEXT:
+        return BARE
+    parsed = parse_window(text[1:-1]) if text.startswith("[") and text.endswith("]") else parse_policy_word(text)
+    if isinstance(parsed, PolicyError):
+        raise ValueError(f"{text!r} is no input policy")
+    return parsed
+
+
 def refusal(policy: WirePolicy, written: str) -> PolicyError | None:
     """Why this version cannot take `policy`, which is valid and was `written` so; None if it can."""
     if policy.kind in ACCEPTED:

@@ -34,7 +34,9 @@ class TaskKind(enum.StrEnum):
 class RunBegan:
     """A run of the pipeline began. Calls of an older epoch are fenced from here on.
 
-    `fingerprint` maps what a run depends on (`task clean`, `source flights`, `wiring`) to a digest; equal maps make equal results.
+    `fingerprint` maps what a run depends on (`task clean`, `source flights`) to a digest: of what takes no part in this run, as it was when it
+    last did. Equal maps make equal results. `tasks` are those that take part, sources and sinks among them; empty is all of them. A run that
+    follows has no end of its own: sources are watched, and `whole` tasks begin again whenever their inputs have been idle.
     """
 
     epoch: int
@@ -44,6 +46,8 @@ class RunBegan:
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     traceparent: str = ""
+    tasks: tuple[str, ...] = ()
+    follow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,8 @@ class GenerationReopened:
 class TaskBegan:
     """A task starts over: its subscription to `inputs` begins at their first values, its outputs go to these generations.
 
-    `execution` counts the starts of this task from 1. `inputs` and `outputs` map a link to its generation.
+    `execution` counts the starts of this task from 1. `inputs` and `outputs` map a link to its generation. `extents` has, of `whole` inputs
+    that are taken while they grow, the last sequence that belongs to this execution; all others are read to their seal.
     """
 
     task: str
@@ -119,6 +124,16 @@ class TaskBegan:
     version: str
     inputs: Mapping[str, int] = field(default_factory=dict)
     outputs: Mapping[str, int] = field(default_factory=dict)
+    extents: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResumed:
+    """A task that may have ended goes on where it stands: its input grows again, or another version of it continues (`on_change`)."""
+
+    task: str
+    execution: int
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +155,11 @@ class ValueStored:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotLeased:
-    """A snapshot was put together, or handed out again: its composition is the same for every attempt, `token` is the newest."""
+    """A snapshot was put together, or handed out again: its composition is the same for every attempt, `token` is the newest.
+
+    `partial` says that a window in it was cut short by the end of its input. `settles` are the portions that its commit makes done, where
+    these are not the portions themselves (a window that slides keeps some for the next one).
+    """
 
     task: str
     execution: int
@@ -148,6 +167,8 @@ class SnapshotLeased:
     token: int
     attempt: int
     portions: tuple[Parent, ...] = ()
+    settles: tuple[Parent, ...] = ()
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +184,10 @@ class OutputRange:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotCommitted:
-    """These portions are done and these values exist. `request_xxh3` tells a repeat of the request from a contradiction."""
+    """These portions are done and these values exist. `request_xxh3` tells a repeat of the request from a contradiction.
+
+    `settled` are the portions that are done, where these are not the portions themselves.
+    """
 
     task: str
     execution: int
@@ -175,6 +199,7 @@ class SnapshotCommitted:
     request_xxh3: int
     committed_at_ns: int
     attributes: Mapping[str, str] = field(default_factory=dict)
+    settled: tuple[Parent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +296,7 @@ Record = (
     | GenerationEnded
     | GenerationReopened
     | TaskBegan
+    | TaskResumed
     | TaskEnded
     | ValueStored
     | SnapshotLeased

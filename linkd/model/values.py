@@ -37,13 +37,18 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The values `first_sequence` to `last_sequence` of one incarnation and generation of a link, both included."""
+    """The values `first_sequence` to `last_sequence` of one incarnation and generation of a link, both included.
+
+    Where only some rows belong to it: those of the first value from row `first_row` on, those of the last one before row `end_row` (0: all).
+    """
 
     link: str
     incarnation: int
     generation: int
     first_sequence: int
     last_sequence: int
+    first_row: int = 0
+    end_row: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linkd.core.pipeline import CsvDialect, SinkMode
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -38,7 +40,7 @@ class LinkOptions:
 
     `location` is `from:` or `to:` as written: a path relative to `base`, the directory of the pipeline file, or a URL. `nulls` are texts
     that stand for no value, beside the empty text. `schema` maps columns to type words (`linkd.plugin.column_types`). `on_bad_row` is
-    `STOP` or `REJECT`.
+    `STOP` or `REJECT`. `mode` and `overwrite` are for sinks, `dialect` for both ends of a text file.
     """
 
     link: str
@@ -48,6 +50,9 @@ class LinkOptions:
     nulls: tuple[str, ...] = ()
     schema: Mapping[str, str] | None = None
     on_bad_row: str = STOP
+    dialect: CsvDialect = CsvDialect()
+    mode: SinkMode = "replace"
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True)

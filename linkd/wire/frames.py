@@ -138,11 +138,21 @@ def _parent_message(parent: Parent) -> pb.Parent:
         generation=parent.generation,
         first_sequence=parent.first_sequence,
         last_sequence=parent.last_sequence,
+        first_row=parent.first_row,
+        end_row=parent.end_row,
     )
 
 
 def _parent_of(message: pb.Parent) -> Parent:
-    return Parent(message.link, message.incarnation, message.generation, message.first_sequence, message.last_sequence)
+    return Parent(
+        message.link,
+        message.incarnation,
+        message.generation,
+        message.first_sequence,
+        message.last_sequence,
+        message.first_row,
+        message.end_row,
+    )
 
 
 def _fill_place(message: pb.Place, place: Place) -> None:
@@ -190,6 +200,7 @@ _PLACE_KINDS = {PlaceKind.JOURNAL: pb.Place.KIND_JOURNAL, PlaceKind.SEGMENT: pb.
 _ENDS = {model.GenerationEnd.SEALED: pb.GenerationEnded.END_SEALED, model.GenerationEnd.ABANDONED: pb.GenerationEnded.END_ABANDONED}
 
 _MAP: _Codec = (dict, dict)
+_TEXTS: _Codec = (list, tuple)
 _PARENTS: _Codec = (
     lambda parents: [_parent_message(parent) for parent in parents],
     lambda messages: tuple(_parent_of(message) for message in messages),
@@ -237,16 +248,17 @@ class _Layout:
 _LAYOUT_OF_KIND: Mapping[str, _Layout] = {
     layout.kind: layout
     for layout in (
-        _Layout("run_began", model.RunBegan, pb.RunBegan, fingerprint=_MAP),
+        _Layout("run_began", model.RunBegan, pb.RunBegan, fingerprint=_MAP, tasks=_TEXTS),
         _Layout("run_ended", model.RunEnded, pb.RunEnded),
         _Layout("link_opened", model.LinkOpened, pb.LinkOpened),
         _Layout("schema_kept", model.SchemaKept, pb.SchemaKept),
         _Layout("generation_began", model.GenerationBegan, pb.GenerationBegan, inputs=_PARENTS),
         _Layout("generation_ended", model.GenerationEnded, pb.GenerationEnded, end=_END),
         _Layout("generation_reopened", model.GenerationReopened, pb.GenerationReopened),
-        _Layout("task_began", model.TaskBegan, pb.TaskBegan, inputs=_MAP, outputs=_MAP),
+        _Layout("task_began", model.TaskBegan, pb.TaskBegan, inputs=_MAP, outputs=_MAP, extents=_MAP),
+        _Layout("task_resumed", model.TaskResumed, pb.TaskResumed),
         _Layout("task_ended", model.TaskEnded, pb.TaskEnded),
-        _Layout("snapshot_leased", model.SnapshotLeased, pb.SnapshotLeased, portions=_PARENTS),
+        _Layout("snapshot_leased", model.SnapshotLeased, pb.SnapshotLeased, portions=_PARENTS, settles=_PARENTS),
         _Layout(
             "snapshot_committed",
             model.SnapshotCommitted,
@@ -254,6 +266,7 @@ _LAYOUT_OF_KIND: Mapping[str, _Layout] = {
             portions=_PARENTS,
             outputs=_OUTPUTS,
             attributes=_MAP,
+            settled=_PARENTS,
         ),
         _Layout("policy_saved", model.PolicySaved, pb.PolicySaved),
         _Layout("group_opened", model.GroupOpened, pb.GroupOpened),

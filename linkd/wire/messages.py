@@ -32,11 +32,21 @@ def portion_message(parent: Parent) -> pb.Portion:
         generation=parent.generation,
         first_sequence=parent.first_sequence,
         last_sequence=parent.last_sequence,
+        first_row=parent.first_row,
+        end_row=parent.end_row,
     )
 
 
 def portion_of(message: pb.Portion) -> Parent:
-    return Parent(message.link, message.incarnation, message.generation, message.first_sequence, message.last_sequence)
+    return Parent(
+        message.link,
+        message.incarnation,
+        message.generation,
+        message.first_sequence,
+        message.last_sequence,
+        message.first_row,
+        message.end_row,
+    )
 
 
 def output_message(output: OutputRange) -> pb.Portion:

@@ -5,7 +5,7 @@ import pytest
 from linkd.app.yaml_document import read_yaml
 from linkd.core.assembly import assemble, check
 from linkd.core.declaration import is_sql_path, read_declaration
-from linkd.core.pipeline import InputSpec, LinkSpec, Pipeline, PolicyKind, TaskSpec
+from linkd.core.pipeline import InputSpec, LinkSpec, Pipeline, TaskSpec
 from linkd.core.wiring import parse_wiring
 from linkd.model.records import TaskKind
 
@@ -34,7 +34,7 @@ def file(wiring: str = "(a) t (b)", links: str = "{a: {from: a.csv}}", tasks: st
 
 def test_a_program_with_one_input_takes_each_value_in_turn() -> None:
     pipeline = build(file())
-    assert pipeline.tasks == {"t": TaskSpec("t", TaskKind.RUN, (InputSpec("a", PolicyKind.EACH),), ("b",), command="x")}
+    assert pipeline.tasks == {"t": TaskSpec("t", TaskKind.RUN, (InputSpec("a", "each"),), ("b",), command="x")}
     assert pipeline.links == {
         "a": LinkSpec("a", source="a.csv", readers=("t",)),
         "b": LinkSpec("b", writer="t"),
@@ -44,7 +44,7 @@ def test_a_program_with_one_input_takes_each_value_in_turn() -> None:
 
 def test_a_program_takes_the_whole_of_what_it_asks_for_whole() -> None:
     pipeline = build(file("(a whole, c* whole) t (b)"))
-    assert [given.policy for given in pipeline.tasks["t"].inputs] == [PolicyKind.WHOLE, PolicyKind.WHOLE]
+    assert [given.policy for given in pipeline.tasks["t"].inputs] == ["whole", "whole"]
     assert pipeline.links["c"] == LinkSpec("c", is_open=True, readers=("t",))
 
 
@@ -52,7 +52,7 @@ def test_a_select_takes_its_inputs_whole_without_being_told() -> None:
     pipeline = build(file("(a, c* whole) t (b)", tasks="{t: {sql: SELECT 1}}"))
     assert pipeline.tasks["t"].kind is TaskKind.SQL
     assert pipeline.tasks["t"].sql == "SELECT 1"
-    assert [given.policy for given in pipeline.tasks["t"].inputs] == [PolicyKind.WHOLE, PolicyKind.WHOLE]
+    assert [given.policy for given in pipeline.tasks["t"].inputs] == ["whole", "whole"]
 
 
 def test_a_list_of_words_is_a_command_without_a_shell() -> None:

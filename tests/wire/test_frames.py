@@ -26,6 +26,8 @@ _SPECIAL = {
     "attributes": _ATTRIBUTES,
     "inputs": st.dictionaries(_TEXT, _COUNT, max_size=3),
     "outputs": st.dictionaries(_TEXT, _COUNT, max_size=3),
+    "extents": st.dictionaries(_TEXT, _COUNT, max_size=3),
+    "tasks": st.lists(_TEXT, max_size=3).map(tuple),
     "ahead": st.lists(st.tuples(_COUNT, _COUNT), max_size=3).map(tuple),
 }
 _PLAIN = {int: _COUNT, str: _TEXT, bytes: st.binary(max_size=40), bool: st.booleans()}

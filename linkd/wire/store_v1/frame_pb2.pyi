@@ -14,7 +14,7 @@ class Frame(_message.Message):
     def __init__(self, records: _Optional[_Iterable[_Union[Record, _Mapping]]] = ...) -> None: ...
 
 class Record(_message.Message):
-    __slots__ = ("run_began", "run_ended", "link_opened", "schema_kept", "generation_began", "generation_ended", "generation_reopened", "task_began", "task_ended", "value_stored", "snapshot_leased", "snapshot_committed", "policy_saved", "group_opened", "group_moved", "group_leased", "source_moved", "digest_known", "dropped")
+    __slots__ = ("run_began", "run_ended", "link_opened", "schema_kept", "generation_began", "generation_ended", "generation_reopened", "task_began", "task_ended", "value_stored", "snapshot_leased", "snapshot_committed", "policy_saved", "group_opened", "group_moved", "group_leased", "source_moved", "digest_known", "dropped", "task_resumed")
     RUN_BEGAN_FIELD_NUMBER: _ClassVar[int]
     RUN_ENDED_FIELD_NUMBER: _ClassVar[int]
     LINK_OPENED_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,7 @@ class Record(_message.Message):
     SOURCE_MOVED_FIELD_NUMBER: _ClassVar[int]
     DIGEST_KNOWN_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    TASK_RESUMED_FIELD_NUMBER: _ClassVar[int]
     run_began: RunBegan
     run_ended: RunEnded
     link_opened: LinkOpened
@@ -53,21 +54,26 @@ class Record(_message.Message):
     source_moved: SourceMoved
     digest_known: DigestKnown
     dropped: Dropped
-    def __init__(self, run_began: _Optional[_Union[RunBegan, _Mapping]] = ..., run_ended: _Optional[_Union[RunEnded, _Mapping]] = ..., link_opened: _Optional[_Union[LinkOpened, _Mapping]] = ..., schema_kept: _Optional[_Union[SchemaKept, _Mapping]] = ..., generation_began: _Optional[_Union[GenerationBegan, _Mapping]] = ..., generation_ended: _Optional[_Union[GenerationEnded, _Mapping]] = ..., generation_reopened: _Optional[_Union[GenerationReopened, _Mapping]] = ..., task_began: _Optional[_Union[TaskBegan, _Mapping]] = ..., task_ended: _Optional[_Union[TaskEnded, _Mapping]] = ..., value_stored: _Optional[_Union[ValueStored, _Mapping]] = ..., snapshot_leased: _Optional[_Union[SnapshotLeased, _Mapping]] = ..., snapshot_committed: _Optional[_Union[SnapshotCommitted, _Mapping]] = ..., policy_saved: _Optional[_Union[PolicySaved, _Mapping]] = ..., group_opened: _Optional[_Union[GroupOpened, _Mapping]] = ..., group_moved: _Optional[_Union[GroupMoved, _Mapping]] = ..., group_leased: _Optional[_Union[GroupLeased, _Mapping]] = ..., source_moved: _Optional[_Union[SourceMoved, _Mapping]] = ..., digest_known: _Optional[_Union[DigestKnown, _Mapping]] = ..., dropped: _Optional[_Union[Dropped, _Mapping]] = ...) -> None: ...
+    task_resumed: TaskResumed
+    def __init__(self, run_began: _Optional[_Union[RunBegan, _Mapping]] = ..., run_ended: _Optional[_Union[RunEnded, _Mapping]] = ..., link_opened: _Optional[_Union[LinkOpened, _Mapping]] = ..., schema_kept: _Optional[_Union[SchemaKept, _Mapping]] = ..., generation_began: _Optional[_Union[GenerationBegan, _Mapping]] = ..., generation_ended: _Optional[_Union[GenerationEnded, _Mapping]] = ..., generation_reopened: _Optional[_Union[GenerationReopened, _Mapping]] = ..., task_began: _Optional[_Union[TaskBegan, _Mapping]] = ..., task_ended: _Optional[_Union[TaskEnded, _Mapping]] = ..., value_stored: _Optional[_Union[ValueStored, _Mapping]] = ..., snapshot_leased: _Optional[_Union[SnapshotLeased, _Mapping]] = ..., snapshot_committed: _Optional[_Union[SnapshotCommitted, _Mapping]] = ..., policy_saved: _Optional[_Union[PolicySaved, _Mapping]] = ..., group_opened: _Optional[_Union[GroupOpened, _Mapping]] = ..., group_moved: _Optional[_Union[GroupMoved, _Mapping]] = ..., group_leased: _Optional[_Union[GroupLeased, _Mapping]] = ..., source_moved: _Optional[_Union[SourceMoved, _Mapping]] = ..., digest_known: _Optional[_Union[DigestKnown, _Mapping]] = ..., dropped: _Optional[_Union[Dropped, _Mapping]] = ..., task_resumed: _Optional[_Union[TaskResumed, _Mapping]] = ...) -> None: ...
 
 class Parent(_message.Message):
-    __slots__ = ("link", "incarnation", "generation", "first_sequence", "last_sequence")
+    __slots__ = ("link", "incarnation", "generation", "first_sequence", "last_sequence", "first_row", "end_row")
     LINK_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
+    END_ROW_FIELD_NUMBER: _ClassVar[int]
     link: str
     incarnation: int
     generation: int
     first_sequence: int
     last_sequence: int
-    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ...) -> None: ...
+    first_row: int
+    end_row: int
+    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., first_row: _Optional[int] = ..., end_row: _Optional[int] = ...) -> None: ...
 
 class Position(_message.Message):
     __slots__ = ("incarnation", "sequence")
@@ -157,7 +163,7 @@ class Place(_message.Message):
     def __init__(self, kind: _Optional[_Union[Place.Kind, str]] = ..., file: _Optional[int] = ..., offset: _Optional[int] = ..., size_bytes: _Optional[int] = ..., metadata_bytes: _Optional[int] = ..., body_bytes: _Optional[int] = ...) -> None: ...
 
 class RunBegan(_message.Message):
-    __slots__ = ("epoch", "run_id", "began_at_ns", "fresh", "fingerprint", "reason", "traceparent")
+    __slots__ = ("epoch", "run_id", "began_at_ns", "fresh", "fingerprint", "reason", "traceparent", "tasks", "follow")
     class FingerprintEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -172,6 +178,8 @@ class RunBegan(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     run_id: str
     began_at_ns: int
@@ -179,7 +187,9 @@ class RunBegan(_message.Message):
     fingerprint: _containers.ScalarMap[str, str]
     reason: str
     traceparent: str
-    def __init__(self, epoch: _Optional[int] = ..., run_id: _Optional[str] = ..., began_at_ns: _Optional[int] = ..., fresh: bool = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., reason: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    tasks: _containers.RepeatedScalarFieldContainer[str]
+    follow: bool
+    def __init__(self, epoch: _Optional[int] = ..., run_id: _Optional[str] = ..., began_at_ns: _Optional[int] = ..., fresh: bool = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., reason: _Optional[str] = ..., traceparent: _Optional[str] = ..., tasks: _Optional[_Iterable[str]] = ..., follow: bool = ...) -> None: ...
 
 class RunEnded(_message.Message):
     __slots__ = ("epoch", "outcome", "ended_at_ns")
@@ -264,7 +274,7 @@ class GenerationReopened(_message.Message):
     def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class TaskBegan(_message.Message):
-    __slots__ = ("task", "execution", "version", "inputs", "outputs")
+    __slots__ = ("task", "execution", "version", "inputs", "outputs", "extents")
     class InputsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -279,17 +289,36 @@ class TaskBegan(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class ExtentsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     TASK_FIELD_NUMBER: _ClassVar[int]
     EXECUTION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    EXTENTS_FIELD_NUMBER: _ClassVar[int]
     task: str
     execution: int
     version: str
     inputs: _containers.ScalarMap[str, int]
     outputs: _containers.ScalarMap[str, int]
-    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., version: _Optional[str] = ..., inputs: _Optional[_Mapping[str, int]] = ..., outputs: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    extents: _containers.ScalarMap[str, int]
+    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., version: _Optional[str] = ..., inputs: _Optional[_Mapping[str, int]] = ..., outputs: _Optional[_Mapping[str, int]] = ..., extents: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class TaskResumed(_message.Message):
+    __slots__ = ("task", "execution", "version")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    execution: int
+    version: str
+    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
 
 class TaskEnded(_message.Message):
     __slots__ = ("task", "execution", "reason")
@@ -310,20 +339,24 @@ class ValueStored(_message.Message):
     def __init__(self, envelope: _Optional[bytes] = ..., place: _Optional[_Union[Place, _Mapping]] = ...) -> None: ...
 
 class SnapshotLeased(_message.Message):
-    __slots__ = ("task", "execution", "snapshot_id", "token", "attempt", "portions")
+    __slots__ = ("task", "execution", "snapshot_id", "token", "attempt", "portions", "settles", "partial")
     TASK_FIELD_NUMBER: _ClassVar[int]
     EXECUTION_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_ID_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PORTIONS_FIELD_NUMBER: _ClassVar[int]
+    SETTLES_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
     task: str
     execution: int
     snapshot_id: bytes
     token: int
     attempt: int
     portions: _containers.RepeatedCompositeFieldContainer[Parent]
-    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., portions: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ...) -> None: ...
+    settles: _containers.RepeatedCompositeFieldContainer[Parent]
+    partial: bool
+    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., portions: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ..., settles: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ..., partial: bool = ...) -> None: ...
 
 class OutputRange(_message.Message):
     __slots__ = ("link", "incarnation", "generation", "first_sequence", "last_sequence")
@@ -340,7 +373,7 @@ class OutputRange(_message.Message):
     def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ...) -> None: ...
 
 class SnapshotCommitted(_message.Message):
-    __slots__ = ("task", "execution", "snapshot_id", "token", "attempt", "portions", "outputs", "request_xxh3", "committed_at_ns", "attributes")
+    __slots__ = ("task", "execution", "snapshot_id", "token", "attempt", "portions", "outputs", "request_xxh3", "committed_at_ns", "attributes", "settled")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -358,6 +391,7 @@ class SnapshotCommitted(_message.Message):
     REQUEST_XXH3_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_AT_NS_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
     task: str
     execution: int
     snapshot_id: bytes
@@ -368,7 +402,8 @@ class SnapshotCommitted(_message.Message):
     request_xxh3: int
     committed_at_ns: int
     attributes: _containers.ScalarMap[str, str]
-    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., portions: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputRange, _Mapping]]] = ..., request_xxh3: _Optional[int] = ..., committed_at_ns: _Optional[int] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    settled: _containers.RepeatedCompositeFieldContainer[Parent]
+    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., portions: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputRange, _Mapping]]] = ..., request_xxh3: _Optional[int] = ..., committed_at_ns: _Optional[int] = ..., attributes: _Optional[_Mapping[str, str]] = ..., settled: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ...) -> None: ...
 
 class PolicySaved(_message.Message):
     __slots__ = ("task", "execution", "state")

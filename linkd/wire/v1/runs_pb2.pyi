@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class BeginRequest(_message.Message):
-    __slots__ = ("run_id", "fresh", "reason", "fingerprint", "traceparent", "task_versions", "again")
+    __slots__ = ("run_id", "fresh", "reason", "fingerprint", "traceparent", "task_versions", "again", "resumed", "tasks", "open_places", "follow", "every_ms")
     class FingerprintEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,13 @@ class BeginRequest(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class EveryMsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     FRESH_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +37,11 @@ class BeginRequest(_message.Message):
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     TASK_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     AGAIN_FIELD_NUMBER: _ClassVar[int]
+    RESUMED_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_PLACES_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    EVERY_MS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     fresh: bool
     reason: str
@@ -37,7 +49,12 @@ class BeginRequest(_message.Message):
     traceparent: str
     task_versions: _containers.ScalarMap[str, str]
     again: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, run_id: _Optional[str] = ..., fresh: bool = ..., reason: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., traceparent: _Optional[str] = ..., task_versions: _Optional[_Mapping[str, str]] = ..., again: _Optional[_Iterable[str]] = ...) -> None: ...
+    resumed: _containers.RepeatedScalarFieldContainer[str]
+    tasks: _containers.RepeatedScalarFieldContainer[str]
+    open_places: _containers.RepeatedScalarFieldContainer[str]
+    follow: bool
+    every_ms: _containers.ScalarMap[str, int]
+    def __init__(self, run_id: _Optional[str] = ..., fresh: bool = ..., reason: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., traceparent: _Optional[str] = ..., task_versions: _Optional[_Mapping[str, str]] = ..., again: _Optional[_Iterable[str]] = ..., resumed: _Optional[_Iterable[str]] = ..., tasks: _Optional[_Iterable[str]] = ..., open_places: _Optional[_Iterable[str]] = ..., follow: bool = ..., every_ms: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class BeginResponse(_message.Message):
     __slots__ = ("epoch", "tokens")

@@ -38,18 +38,22 @@ class Position(_message.Message):
     def __init__(self, incarnation: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class Portion(_message.Message):
-    __slots__ = ("link", "incarnation", "generation", "first_sequence", "last_sequence")
+    __slots__ = ("link", "incarnation", "generation", "first_sequence", "last_sequence", "first_row", "end_row")
     LINK_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
+    END_ROW_FIELD_NUMBER: _ClassVar[int]
     link: str
     incarnation: int
     generation: int
     first_sequence: int
     last_sequence: int
-    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ...) -> None: ...
+    first_row: int
+    end_row: int
+    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., first_row: _Optional[int] = ..., end_row: _Optional[int] = ...) -> None: ...
 
 class Producer(_message.Message):
     __slots__ = ("id", "epoch", "sequence")
