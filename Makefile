@@ -20,8 +20,9 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
 
-bench: $(READY)
+bench: $(READY) $(FLIGHTS)/data/flights.csv.zip
 	$(BIN)/python benchmarks/store_append.py --large
+	$(BIN)/python benchmarks/first_hour.py --large
 
 soak: $(READY)
 	LINKD_KILL_SEEDS=$${LINKD_KILL_SEEDS:-20} LINKD_HYPOTHESIS=soak $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 \

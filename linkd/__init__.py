@@ -28,7 +28,7 @@ A notebook (running or stopped; it holds nothing back):
 
     import linkd
     p = linkd.connect("flights.yaml")
-    print(p.describe())
+    p  # links, rows and lags as a table
     p.read("flown").to_pandas()  # or .to_polars(), .to_table(), .rows()
     p.query("SELECT airline, miles FROM totals ORDER BY miles DESC").to_pandas()
     print(p.trace("totals@last"))
@@ -85,17 +85,18 @@ if TYPE_CHECKING:
 
     from linkd import aio
     from linkd.client.description import (
-        Ancestor,
         Description,
         GenerationDescription,
         GroupDescription,
         InputDescription,
-        Lineage,
+        LeaseDescription,
         LinkDescription,
+        RateDescription,
         RunDescription,
         SourceDescription,
         TaskDescription,
     )
+    from linkd.client.lineage import Ancestor, Descendant, Lineage, SinkCommit
     from linkd.client.publishing import Ack
     from linkd.client.sync import Client, LeasedValue, Publisher, Reading, Result, Snapshot, Snapshots, Subscription
     from linkd.client.values import Input, Value
@@ -111,6 +112,7 @@ __all__ = [
     "ConnectionFault",
     "DataFault",
     "DeliveryFault",
+    "Descendant",
     "Description",
     "Draining",
     "Durability",
@@ -124,6 +126,7 @@ __all__ = [
     "InputDescription",
     "InternalFault",
     "InvalidArgument",
+    "LeaseDescription",
     "LeaseLost",
     "LeasedValue",
     "Lineage",
@@ -138,12 +141,14 @@ __all__ = [
     "Position",
     "Publisher",
     "QueryInvalid",
+    "RateDescription",
     "Reading",
     "ResourceFault",
     "Result",
     "RunDescription",
     "SchemaMismatch",
     "SessionFenced",
+    "SinkCommit",
     "Snapshot",
     "SnapshotNotSettled",
     "Snapshots",
@@ -170,11 +175,12 @@ _LAZY = {
     ),
     **dict.fromkeys(
         (
-            *("Ancestor", "Description", "GenerationDescription", "GroupDescription", "InputDescription", "Lineage"),
-            *("LinkDescription", "RunDescription", "SourceDescription", "TaskDescription"),
+            *("Description", "GenerationDescription", "GroupDescription", "InputDescription"),
+            *("LeaseDescription", "LinkDescription", "RateDescription", "RunDescription", "SourceDescription", "TaskDescription"),
         ),
         "linkd.client.description",
     ),
+    **dict.fromkeys(("Ancestor", "Descendant", "Lineage", "SinkCommit"), "linkd.client.lineage"),
     **dict.fromkeys(("Input", "Value"), "linkd.client.values"),
     **dict.fromkeys(("Durability", "Envelope", "Parent", "Position"), "linkd.model.values"),
     "Ack": "linkd.client.publishing",

@@ -35,7 +35,8 @@
     +-- InternalFault               a defect of linkd
 
 Each class says, for machines: `code` (stable, also on the wire), `retryable` (the same call may succeed later) and `exit_code` (of the
-`linkd` command). Each message says, for people: what happened, to what, and what to do. Payloads and secrets are never in a message.
+`linkd` command). Each message says, for people: what happened, to what, and what to do; the docstring of a class says what to do in general,
+that of a family whose fault it is. Payloads and secrets are never in a message.
 """
 
 from __future__ import annotations
@@ -64,139 +65,203 @@ class Error(Exception):
 
 
 class UsageFault(Error):
+    """The caller asked wrongly: change the call, the command or the file; asking again changes nothing."""
+
     code = "usage"
     exit_code = EXIT_USAGE
 
 
 class PipelineFileInvalid(UsageFault):
+    """Mend the places that the message names; `linkd check FILE` shows all of them."""
+
     code = "pipeline_file_invalid"
 
 
 class LinkNotFound(UsageFault):
+    """Take a name that the message offers, or that `linkd ls` lists."""
+
     code = "link_not_found"
 
 
 class NotAllowed(UsageFault):
+    """Name the link at the task in the wiring, or write `LINK*` there to let outsiders append."""
+
     code = "not_allowed"
 
 
 class InvalidArgument(UsageFault):
+    """Correct the argument that the message names."""
+
     code = "invalid_argument"
 
 
 class QueryInvalid(UsageFault):
+    """Correct the statement: one SELECT over links."""
+
     code = "query_invalid"
 
 
 class SnapshotNotSettled(UsageFault):
+    """Work on every snapshot in its block: `with snap:`."""
+
     code = "snapshot_not_settled"
 
 
 class ForkedClient(UsageFault):
+    """Connect in the child process, or start children by `spawn`."""
+
     code = "forked_client"
 
 
 class MissingExtra(UsageFault):
+    """Install what the message names, such as `pip install 'linkd[arrow]'`."""
+
     code = "missing_extra"
 
 
 class DataFault(Error):
+    """What was given does not fit: mend the data, or what the pipeline file says of it."""
+
     code = "data"
     exit_code = EXIT_BAD_DATA
 
 
 class SchemaMismatch(DataFault):
+    """Publish columns of the link's types, or declare others in its `schema:`."""
+
     code = "schema_mismatch"
 
 
 class BadRow(DataFault):
+    """Mend the line that the message names, or set rows like it aside: `on_bad_row: reject`."""
+
     code = "bad_row"
 
 
 class SourceChanged(DataFault):
+    """Run again when nobody writes to the file any more; growing files are for `--follow`."""
+
     code = "source_changed"
 
 
 class ValueTooLarge(DataFault):
+    """Publish fewer rows, or smaller ones, at once."""
+
     code = "value_too_large"
 
 
 class Conflict(DataFault):
+    """Find out who else writes under this identity; nothing was overwritten."""
+
     code = "conflict"
 
 
 class TaskFailed(Error):
+    """A program of the pipeline ended badly: read the end of its output, mend it, run again."""
+
     code = "task_failed"
     exit_code = EXIT_TASK_FAILED
 
 
 class DeliveryFault(Error):
+    """Nobody's fault: meanwhile others were given the work, or it was superseded. Nothing was committed."""
+
     code = "delivery"
     exit_code = EXIT_TASK_FAILED
 
 
 class LeaseLost(DeliveryFault):
+    """Take the next snapshot or value: this one is handed out again."""
+
     code = "lease_lost"
 
 
 class GenerationAbandoned(DeliveryFault):
+    """Ask again: what replaces it is there or on its way."""
+
     code = "generation_abandoned"
 
 
 class SessionFenced(DeliveryFault):
+    """End this program; the newer run has its own."""
+
     code = "session_fenced"
 
 
 class ConnectionFault(Error):
+    """linkd is away, or the way to it: a client has tried for `timeout_s` before it raises."""
+
     code = "connection"
     retryable = True
 
 
 class ConnectionFailed(ConnectionFault):
+    """See that linkd runs where the message looked for it, and try again."""
+
     code = "connection_failed"
 
 
 class OutcomeUnknown(ConnectionFault):
+    """Look whether it happened (`linkd tail LINK`) before doing it again."""
+
     code = "outcome_unknown"
     retryable = False
 
 
 class Draining(ConnectionFault):
+    """Connect again: another home takes its place."""
+
     code = "draining"
 
 
 class StateFault(Error):
+    """What lies on disk cannot be used as it is, or not by two at once."""
+
     code = "state"
     exit_code = EXIT_STATE
 
 
 class StateLocked(StateFault):
+    """Wait for the process that the message names, or end it."""
+
     code = "state_locked"
     retryable = True
 
 
 class StateDamaged(StateFault):
+    """Do what the message says of the file it names; what is not damaged stays readable."""
+
     code = "state_damaged"
 
 
 class StateForeign(StateFault):
+    """Use the version of linkd that made the directory, or name another directory."""
+
     code = "state_foreign"
 
 
 class ResourceFault(Error):
+    """The machine has not enough of something."""
+
     code = "resource"
 
 
 class Overloaded(ResourceFault):
+    """Try again later, or in smaller pieces."""
+
     code = "overloaded"
     retryable = True
 
 
 class StorageFailed(ResourceFault):
+    """Make room or repair the disk, then run again: what was acked is safe."""
+
     code = "storage_failed"
 
 
 class InternalFault(Error):
+    """A defect of linkd: run it again, and report it with what `-v` shows."""
+
     code = "internal"
 
 

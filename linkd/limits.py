@@ -35,6 +35,8 @@ GROUP_NAME_MAX_CHARS = 80
 LINKS_MAX = 4_096
 """Links of one pipeline: each costs a few KiB of state in the home."""
 TASKS_MAX = 1_024
+TASK_NAMES_KEPT = 4_096
+"""Tasks of which the home knows how often they began; above this it forgets those that are in no file and made nothing there still is."""
 PIPELINE_FILE_MAX_BYTES = 1 * MIB
 """A pipeline file is written by hand; anything larger is not one."""
 PIPELINE_FILE_DEPTH_MAX = 16
@@ -43,10 +45,27 @@ PIPELINE_PROBLEMS_SHOWN_MAX = 20
 """Problems shown at once: about two screens; mending these usually mends the rest."""
 PIPELINE_LINE_SHOWN_MAX_CHARS = 110
 """Of the line a problem points at: with the indent it fits an ordinary terminal window; longer ones are cut around the caret."""
+PARAM_TEXT_MAX_CHARS = 4_096
+"""Of a parameter that is text: it is pasted into command lines and travels in the environment; more than this is data."""
+TASK_ENV_MAX = 256
+"""Variables of `env:` of one task; a process begins with a megabyte or two of environment at most."""
+TASK_RETRIES_MAX = 100
+"""A task that failed that often fails for a reason."""
+TASK_TIMEOUT_MIN_S = 0.1
+TASK_TIMEOUT_MAX_S = 30 * 86_400.0
+EVERY_MIN_S = 0.1
+EVERY_MAX_S = 30 * 86_400.0
+"""Of `every:`; it travels as milliseconds in 32 bits, which hold 49 days."""
+SECRET_FILE_MAX_BYTES = 64 * KIB
+"""A file with a secret in it: a password, a token, a certificate chain."""
+MASKED_LINE_MIN_CHARS = 4
+"""Lines of a secret of several lines are masked from this length on: the braces of a JSON key would take those of everything else along."""
 TASK_VERSION_MAX_CHARS = 128
 """Of `version:` in the file; it travels in every envelope of the task's values."""
 SCRIPT_FILE_MAX_BYTES = 16 * MIB
 """A file named in a command is part of the task's version below this; larger ones are data rather than programs."""
+SCRIPT_FILES_MAX = 1_000
+"""Files of one task's version, imported modules among them: a large project of a person's own has hundreds."""
 FILE_DIGEST_BLOCK_BYTES = 1 * MIB
 """Read at once for a digest: larger blocks are no faster."""
 
@@ -62,6 +81,12 @@ PREFETCH_SNAPSHOTS = 2
 """Snapshots handed out ahead of the one a program works on: one hides the round trip, a second the jitter."""
 PREFETCH_SNAPSHOTS_MAX = 256
 """What a client may ask for: each is a lease that others do not get, and is looked at whenever one is handed out."""
+WINDOW_VALUES_MAX = 100_000
+"""Values of one window of an input: the program holds all of them, and each costs it about a KiB beside its rows."""
+WINDOW_ROWS_MAX = 10_000_000
+"""Rows of one window of an input: about a GiB of ordinary rows, which the program holds at once."""
+WINDOW_TALLY_VALUES = 256
+"""Values whose rows are counted in one decision on a window of rows: some milliseconds of the event loop."""
 PUBLISH_WINDOW_VALUES = 256
 """Values a publish stream may have unacknowledged."""
 PUBLISH_WINDOW_BYTES = 16 * MIB
@@ -83,6 +108,16 @@ JOURNAL_FRAME_INLINE_MAX_BYTES = 1 * MIB
 """Inline payloads of one frame: of a commit with more, the rest goes to segments, whose bytes do not pass through the event loop."""
 JOURNAL_PREALLOCATE_BYTES = 1 * MIB
 """Zeros are written this far ahead: 256 small groups, so that hardly any sync has to write file metadata too."""
+JOURNAL_FILES_KEPT = 4
+"""Journal files beside the one in use; what is still there of an older one is copied out of it. So 320 MiB hold what came last, as it came."""
+CHECKPOINT_FRAMES = 20_000
+"""A checkpoint at the latest behind so many commits: reading them again takes a second or two. Making one takes some milliseconds."""
+CHECKPOINT_AT_CLOSE_FRAMES = 500
+"""A store that closes makes a checkpoint if so many commits lie behind the last one: it costs two syncs, and the next start starts at once."""
+CHECKPOINT_PIECE_ITEMS = 256
+"""Links, generations, tasks and groups of one piece of a checkpoint: it is encoded and decoded piece by piece."""
+CHECKPOINT_PIECE_MAX_BYTES = 64 * MIB
+"""A longer piece is damage; the largest task has a few hundred open snapshots and answers, of some KiB each."""
 SEGMENT_FILE_MAX_BYTES = 256 * MIB
 OPEN_FILES_MAX = 64
 """Read descriptors kept open by the store."""
@@ -94,6 +129,8 @@ CATALOG_IDLE_S = 0.05
 """The committer writes the index when no commit came for this long: a client in a loop of single publishes never waits for it."""
 STORE_READ_BYTES = 1 * MIB
 """One read of a payload that is passed on in pieces."""
+COPY_WRITE_BYTES = 1 * MIB
+"""Small payloads that are copied out of the journal are written in pieces of this size."""
 
 # -- time ------------------------------------------------------------------------------------------------------------------------------
 CONNECT_TIMEOUT_S = 30.0
@@ -119,12 +156,14 @@ FOLLOW_EVERY_S = 10.0
 HOME_FILE_MAX_BYTES = 4 * KIB
 """`home.json` and a token file hold one short line."""
 QUERY_TIMEOUT_S = 300.0
-COMMIT_RECORDS_KEPT = 4_096
-"""Answers to repeated commits kept in memory per task; a client repeats only its last one, so one would nearly do."""
+COMMIT_RECORDS_KEPT = 256
+"""Answers to repeated commits kept per task, in memory and in every checkpoint: as many as a client can have snapshots without an answer."""
 
 TRACE_VALUES_DEFAULT = 1_000
 TRACE_VALUES_MAX = 100_000
-"""Ancestors told of one value: a screen of summary, and a bound for a family of any size."""
+"""Relatives told of one value: a screen of summary, and a bound for a family of any size."""
+TRACE_SCAN_VALUES = 64
+"""Envelopes looked at before other calls have their turn: about a millisecond."""
 
 # -- queries ---------------------------------------------------------------------------------------------------------------------------
 QUERY_TEXT_MAX_BYTES = 1 * MIB
@@ -149,6 +188,22 @@ REJECT_TEXT_MAX_BYTES = 64 * KIB
 """Raw text kept of a rejected row."""
 SOURCE_BATCH_MAX_BYTES = 64 * MIB
 """Stored bytes of the rows of one batch of a source: rows of more than a KiB make batches of fewer than `ROWS_PER_VALUE`."""
+SINK_TAIL_BYTES = 64 * KIB
+"""Of the end of a file that rows are appended to: what it must still be for rows to go behind it. Reading it costs nothing beside a sync."""
+SOURCE_FILES_MAX = 10_000
+"""Files of one source: a name, a stat and a digest are held of each, and all of them are looked at to see that nothing changed."""
+SURVEY_KEPT_MAX_BYTES = 96 * MIB
+"""Rows that the survey of a source keeps for its reader, so that files of some ten megabytes are parsed once and not twice."""
+ARROW_MESSAGE_MAX_BYTES = 1 * GIB
+"""One record batch or dictionary of an Arrow file, unpacked: it is held in memory whole, and a compressed one can claim any size."""
+FOLLOW_QUIET_S = 0.05
+"""A source that is followed is looked at when nothing happened for this long: what one writer flushes at once becomes one value."""
+FOLLOW_GATHER_MAX_S = 0.5
+"""Or after this, where something happens all the time: nobody waits longer for a row."""
+FOLLOW_SETTLED_S = 1.0
+"""A file that is watched as a whole has changed when nothing has happened to it for this long: copying it there takes many writes."""
+FOLLOW_TAIL_BYTES = 4 * KIB
+"""Of what was read last of a growing file: as long as it still stands there, the file has grown and is no other."""
 SOURCE_WINDOW_PUBLISHES = 4
 """Batches of a source without an ack: one is being made durable, one is on its way, one is being cut, and one for the jitter."""
 SOURCES_AT_ONCE_MAX = 8
@@ -168,10 +223,23 @@ LOG_LINE_SHOWN_MAX_CHARS = 2_000
 LOG_LINES_SHOWN_PER_S = 200
 """Of one program's output on the screen: more than anybody reads, and a program that prints a gigabyte does not drown the others."""
 FAILURE_TAIL_LINES = 20
+RETRY_BACKOFF_FIRST_S = 1.0
+RETRY_BACKOFF_MAX_S = 30.0
+"""Between two attempts of a task: the wait doubles from the one to the other, for what it needs may be on its way back."""
+STALL_AFTER_S = 60.0
+"""Without any progress for so long, a run says who waits for whom; again after twice as long, and so on."""
+STALL_LINES_MAX = 12
+"""Half a screen: what stands at the end of a chain stands for the others."""
 SCREEN_REFRESH_PER_S = 8
 """Of the live table: smooth for the eye, nothing for the processor."""
 WATCH_INTERVAL_S = 0.1
 """At least so long between two descriptions sent to the supervisor: a screen shows ten a second at most."""
+RATE_WINDOW_S = 5
+"""Rates that are told are averages over so many seconds: long enough to be read, short enough to show that something stopped."""
+RATES_TOLD_INTERVAL_S = 1.0
+"""Between two descriptions for one who looks on while nothing changes but the rates, until they are nothing."""
+LEASES_TOLD_MAX = 100
+"""Snapshots on lease that a description tells of one task, the oldest first: more than a screen of them is a number."""
 SOCKET_PATH_MAX_BYTES = 100
 """Bytes of a unix socket's path: macOS takes 104 with the final zero, Linux 108."""
 
@@ -181,8 +249,19 @@ CELL_SHOWN_MAX_CHARS = 60
 CELL_SHOWN_MIN_CHARS = 12
 """A column of text is narrowed down to this before columns are left out: less tells nobody anything."""
 TAIL_ROWS_DEFAULT = 10
+NOTEBOOK_ROWS = 10
+NOTEBOOK_COLUMNS_MAX = 30
+"""Of a table in a notebook: wider ones push the page aside."""
+NOTEBOOK_WAIT_S = 5.0
+"""What showing something in a notebook waits for an answer before it says that there is none yet."""
 RESULT_ROWS_SHOWN_MAX = 100
 """Rows of a query's result that are printed on a terminal unless more are asked for: some screens."""
+SQL_HISTORY_MAX_ENTRIES = 1_000
+"""Statements that the prompt remembers: some months of them."""
+SQL_HISTORY_MAX_BYTES = 1 * MIB
+"""Of the file that keeps them; read whole when the prompt starts."""
+SQL_HISTORY_ENTRY_MAX_BYTES = 64 * KIB
+"""A longer statement was pasted from a file, and is found there."""
 
 # -- telemetry -------------------------------------------------------------------------------------------------------------------------
 METRIC_GROUPS_MAX = 1_024
@@ -202,6 +281,8 @@ LOOP_LAG_INTERVAL_S = 1.0
 """How often the lag of the event loop is measured, where somebody wants to know: one wake-up a second costs nothing."""
 SWITCH_INTERVAL_S = 0.0005
 """`sys.setswitchinterval` of the home: with Python's 5 ms a durable ack waits up to 10 ms for the GIL, with this one 0.7 ms."""
+GC_THRESHOLD = 50_000
+"""Objects between two collections: with Python's 700 a tenth of every start goes into looking at modules that stay."""
 LOOP_LAG_NOTICE_S = 0.1
 """A lag of the event loop above this is worth a line: fifty times the bar, so it is a fault and not a busy moment."""
 HTTP_LINE_MAX_BYTES = 4 * KIB
@@ -221,6 +302,8 @@ assert JOURNAL_GROUP_MAX_BYTES <= JOURNAL_FILE_MAX_BYTES
 assert JOURNAL_FRAME_INLINE_MAX_BYTES < JOURNAL_FRAME_MAX_BYTES
 assert JOURNAL_FRAME_MAX_BYTES + 2 * PAGE_BYTES <= JOURNAL_FILE_MAX_BYTES
 assert CATALOG_BATCH_VALUES <= CATALOG_TAIL_MAX_VALUES
+assert PREFETCH_SNAPSHOTS_MAX <= COMMIT_RECORDS_KEPT
+assert CHECKPOINT_AT_CLOSE_FRAMES < CHECKPOINT_FRAMES
 assert INLINE_PAYLOAD_MAX_BYTES + ENVELOPE_MAX_BYTES < JOURNAL_GROUP_MAX_BYTES
 assert VALUE_SIZE_MAX_BYTES <= SEGMENT_FILE_MAX_BYTES
 assert VALUE_SIZE_MAX_BYTES <= MEMORY_BUDGET_BYTES
@@ -228,4 +311,6 @@ assert STAGED_IN_MEMORY_MAX_BYTES <= MEMORY_BUDGET_BYTES
 assert CSV_ROW_MAX_BYTES <= VALUE_SIZE_MAX_BYTES
 assert CSV_BLOCK_BYTES < CSV_ROW_MAX_BYTES <= SOURCE_BATCH_MAX_BYTES
 assert RECONNECT_BACKOFF_FIRST_S <= RECONNECT_BACKOFF_MAX_S <= CONNECT_TIMEOUT_S
+assert RETRY_BACKOFF_FIRST_S <= RETRY_BACKOFF_MAX_S
+assert EVERY_MIN_S <= FOLLOW_EVERY_S <= EVERY_MAX_S < 2**32 / 1000
 assert PAGE_BYTES & (PAGE_BYTES - 1) == 0

@@ -4,6 +4,12 @@
 {"event": "source_done", "link", "rows_read", "rows_rejected"}
 {"event": "sink_done", "link", "path", "rows", "size_bytes"}
 {"event": "failed", "task": "from:flights", "code", "message", "exit_code"}     `task` is "adapters" for the worker itself
+
+and of a run that follows
+
+{"event": "waiting", "link", "what": sentence}      a source is not there yet
+{"event": "note", "link", "what": sentence}         something happened to a source that a person may want to know: it was cut short
+{"event": "changed", "link", "what": sentence}      a source that is read as a whole holds something else now: a new run is called for
 """
 
 from __future__ import annotations
@@ -38,6 +44,15 @@ class AdapterEvents:
 
     def sink_done(self, link: str, made: SinkResult) -> None:
         self._say("sink_done", link=link, path=made.path, rows=made.rows, size_bytes=made.size_bytes)
+
+    def waiting(self, link: str, what: str) -> None:
+        self._say("waiting", link=link, what=what)
+
+    def noted(self, link: str, what: str) -> None:
+        self._say("note", link=link, what=what)
+
+    def changed(self, link: str, what: str) -> None:
+        self._say("changed", link=link, what=what)
 
     def failed(self, task: str, error: Error) -> None:
         self._say("failed", task=task, code=error.code, message=error.message, exit_code=error.exit_code)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from linkd.app.pipeline_file import load_pipeline
+from linkd.app.pipeline_file import Settings, load_pipeline
 from linkd.core.layout import Layout, layout
 from linkd.core.pipeline import Pipeline
 
 
-def layout_of(path: Path) -> Layout:
-    """The layout of the pipeline file at `path`. Raises PipelineFileInvalid."""
-    pipeline = load_pipeline(path)
+def layout_of(path: Path, params: Mapping[str, str]) -> Layout:
+    """The layout of the pipeline file at `path`, with these parameters in place of its own. Raises PipelineFileInvalid."""
+    pipeline = load_pipeline(path, Settings(params, None))
     return layout(pipeline, declared_schemas(pipeline))
 
 

@@ -5,10 +5,13 @@ Exit codes are those of `linkd.errors`. Importing this module imports nothing th
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn
 
+from linkd import limits
+from linkd.app.run import fork_ahead
 from linkd.errors import EXIT_INTERRUPTED, EXIT_USAGE
 
 if TYPE_CHECKING:
@@ -25,40 +28,32 @@ def main() -> NoReturn:
     if any(find_spec(package) is None for package in NEEDED):
         print(BASE_ONLY, file=sys.stderr)
         sys.exit(EXIT_USAGE)
+    gc.set_threshold(limits.GC_THRESHOLD)
+    forks = fork_ahead(sys.argv[1:])
     try:
-        command_line()(prog_name="linkd")
+        command_line()(prog_name="linkd", obj=forks)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    finally:
+        if forks is not None:
+            forks.close()
     sys.exit()
 
 
 def command_line() -> typer.Typer:
-    """All verbs, in the order of the help."""
+    """All verbs, none of which is imported before it is asked for."""
     import typer
 
-    from linkd.app.cli.check import check
-    from linkd.app.cli.conclusion import conclude
-    from linkd.app.cli.ls import ls
-    from linkd.app.cli.run import run
-    from linkd.app.cli.serve import serve
-    from linkd.app.cli.sql import sql
     from linkd.app.cli.start import start
-    from linkd.app.cli.tail import tail
-    from linkd.app.cli.trace import trace
+    from linkd.app.cli.verbs import SETTINGS, VerbGroup
 
     app = typer.Typer(
+        cls=VerbGroup,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings=SETTINGS,
         epilog="Example: linkd run flights.yaml",
     )
     app.callback(invoke_without_command=True)(start)
-    app.command(epilog="Example: linkd run flights.yaml")(conclude(run))
-    app.command(epilog="Example: linkd check flights.yaml")(conclude(check))
-    app.command(epilog="Example: linkd ls -p flights.yaml")(conclude(ls))
-    app.command(epilog="Example: linkd tail flown -n 20")(conclude(tail))
-    app.command(epilog='Example: linkd sql "SELECT count(*) FROM flown"')(conclude(sql))
-    app.command(epilog="Example: linkd trace totals@last")(conclude(trace))
-    app.command(epilog="Example: linkd serve --pipeline flights.yaml --http-port 9090")(conclude(serve))
     return app

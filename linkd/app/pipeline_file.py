@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from linkd import limits
+from linkd.app.secrets import secret_problem
 from linkd.app.yaml_document import line_origins, read_yaml
 from linkd.core.assembly import assemble, check
-from linkd.core.declaration import Declaration, read_declaration
+from linkd.core.declaration import read_declaration
+from linkd.core.declared import Declaration, Knowledge
 from linkd.core.diagnostics import Problem, render_problems, with_suggestion
 from linkd.core.document import Text
 from linkd.core.pipeline import Pipeline
+from linkd.core.sql_parameters import sql_parameters, unknown_parameter
+from linkd.core.substitution import Surroundings, pasted_parameters
 from linkd.core.wiring import ParsedWiring, Wiring, parse_wiring
 from linkd.errors import PipelineFileInvalid, UsageFault
 
@@ -21,16 +26,28 @@ _SUFFIXES = (".yaml", ".yml")
 _PIPELINE_KEY = re.compile(r"""^(?:\{\s*)?(?:pipeline|"pipeline"|'pipeline')[ \t]*:[ \t]*[^\s#{\[&]""", re.MULTILINE)
 
 
-def load_pipeline(path: Path) -> Pipeline:
-    """The pipeline that a file describes.
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """With what a pipeline is to run: `params` as the command line said them (`-s year=2014`), and the environment.
+
+    With `environ` of None it is not to run here, but only looked at: variables stay as written, and neither they nor secrets need be set.
+    """
+
+    params: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] | None = None
+
+
+def load_pipeline(path: Path, settings: Settings | None = None) -> Pipeline:
+    """The pipeline that a file describes, with parameters and variables put in; secrets stay as written (`app.secrets`).
 
     Raises `PipelineFileInvalid` if it is not there, cannot be read, or does not say what it must; the message shows every problem with
-    place, line, caret and remedy. Programs and data files that it names are not looked for; SQL files are read.
+    place, line, caret and remedy. Programs and data files that it names are not looked for; SQL files are read. Without `settings` it is
+    only looked at, with the parameters of the file.
     """
     document = read_yaml(_read_text(path))
     if document.root is None:
         raise _invalid(document.problems, path, document.lines)
-    declaration = read_declaration(document.root, _is_zone)
+    declaration = read_declaration(document.root, _knowledge(settings), document.lines)
     parsed = _wiring(declaration, document.lines)
     problems = [*document.problems, *check(declaration, parsed)]
     statements = _read_statements(declaration, path.absolute().parent, problems)
@@ -129,7 +146,19 @@ def _read_statements(declaration: Declaration, directory: Path, problems: list[P
             problems.append(read)
         else:
             statements[task.name] = read
+            problems += _statement_problems(task.sql_path, read[1], declaration)
     return statements
+
+
+def _statement_problems(name: Text, statement: str, declaration: Declaration) -> Iterator[Problem]:
+    """Parameters that are pasted where they are prepared, or that the pipeline file does not declare."""
+    for line, written in pasted_parameters(statement):
+        what = f"`{written}` in line {line} of `{name.value}`: nothing is pasted into a statement"
+        yield Problem(name.span, what, "declare a parameter (`params:`), and write `$name` for it in the SQL")
+    for offset, parameter in sql_parameters(statement):
+        if parameter not in declaration.params:
+            what, remedy = unknown_parameter(parameter, declaration.params)
+            yield Problem(name.span, f"line {statement.count(chr(10), 0, offset) + 1} of `{name.value}`: {what}", remedy)
 
 
 def _read_statement(name: Text, directory: Path) -> tuple[str, str] | Problem:
@@ -153,6 +182,22 @@ def _read_statement(name: Text, directory: Path) -> tuple[str, str] | Problem:
         fault = "holds a NUL character" if "\0" in statement else "is empty"
         return Problem(name.span, f"the SQL file `{name.value}` {fault}", "write one SELECT into it")
     return str(path), statement
+
+
+def _knowledge(settings: Settings | None) -> Knowledge:
+    said = settings.params if settings is not None else {}
+    environ = settings.environ if settings is not None else None
+    if environ is None:
+        return Knowledge(_is_zone, _is_codec, said)
+    return Knowledge(_is_zone, _is_codec, said, Surroundings(environ, lambda name: secret_problem(name, environ)))
+
+
+def _is_codec(name: str) -> bool:
+    """Whether Python has a codec of that name between text and bytes: one such as `base64` is none."""
+    try:
+        return "a".encode(name).decode(name) == "a"
+    except (LookupError, ValueError):
+        return False
 
 
 def _is_zone(name: str) -> bool:

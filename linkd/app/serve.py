@@ -14,8 +14,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from linkd import limits
@@ -29,6 +29,7 @@ from linkd.faces.grpc_server import GrpcFace
 from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
 from linkd.home.clock import SystemClock
+from linkd.home.conductor import Conductor
 from linkd.home.home import Home
 from linkd.home.lag import tell_lags
 from linkd.home.runs import tokens
@@ -43,7 +44,10 @@ from linkd.telemetry.tracing import Tracing, open_tracing
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """How a home is to run. `pipeline` of None is `--open`; `lock_fd` is the lock that the supervisor took and passed on."""
+    """How a home is to run. `pipeline` of None is `--open`; `lock_fd` is the lock that the supervisor took and passed on.
+
+    `params` are the parameters that a run was given, in place of those of the file.
+    """
 
     directory: Path
     socket: Path | None
@@ -51,6 +55,7 @@ class ServeOptions:
     on_demand: bool = False
     supervised: bool = False
     lock_fd: int | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
     http_port: int | None = None
     memory_bytes: int = limits.MEMORY_BUDGET_BYTES
     log_format: str = "text"
@@ -66,7 +71,7 @@ class ServeOptions:
 def serve(options: ServeOptions) -> int:
     """Runs a home to its end; returns the exit code. Raises errors of the tree for what keeps it from starting."""
     sys.setswitchinterval(limits.SWITCH_INTERVAL_S)
-    layout = OPEN if options.pipeline is None else layout_of(options.pipeline)
+    layout = OPEN if options.pipeline is None else layout_of(options.pipeline, options.params)
     make_state_directory(options.directory)
     lock_path = options.directory / "lock"
     inherited = options.lock_fd
@@ -165,7 +170,7 @@ async def _until_told(options: ServeOptions, home: Home, presence: Presence) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, tell, signal.Signals(number).name)
     async with asyncio.TaskGroup() as group:
-        watchers = []
+        watchers = [group.create_task(Conductor(home).run(), name="linkd conductor")]
         if home.telemetry.wants(LoopLag):
             watchers.append(group.create_task(_watch_loop(home.telemetry), name="linkd loop lag"))
         if options.supervised:

@@ -1,8 +1,9 @@
-"""A sink of the pipeline at work: written to as its link's values become durable, put in its place when the link is sealed, committed."""
+"""A sink that is replaced, at work: written to as its link's values become durable, put in its place when there are no more, committed."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,12 +11,12 @@ import pyarrow as pa
 from linkd.app.adapter_events import AdapterEvents
 from linkd.client.calls import Connection
 from linkd.client.payloads import Arrived
-from linkd.client.worker import Complete, commit, whole_snapshot
+from linkd.client.worker import Complete, WholeSnapshot, commit, whole_snapshot
 from linkd.core import schema as schemas
 from linkd.core.rights import sink_task
 from linkd.errors import SchemaMismatch
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES
-from linkd.plugin.contract import LinkOptions, Sink, SinkResult
+from linkd.plugin.contract import LinkOptions, Sink
 from linkd.wire.v1 import links_pb2 as pb
 
 
@@ -29,12 +30,17 @@ class _Widened(Exception):
 
 @dataclass(slots=True)
 class SinkWork:
-    """Writes one sink, once. The file is replaced before the commit: a worker that dies between the two writes the same again."""
+    """Writes one sink, once; with `follows` again and again. `last` is the record of its last commit.
+
+    The file is replaced before the commit: a worker that dies between the two writes the same again.
+    """
 
     connection: Connection
     options: LinkOptions
     sink: Sink
+    last: Mapping[str, str]
     events: AdapterEvents
+    follows: bool = False
     holds: bool = False
 
     @property
@@ -43,41 +49,51 @@ class SinkWork:
 
     async def run(self) -> None:
         """Raises what the sink, or the home, has against it; then nothing of it is visible, and the next run starts it over."""
+        await self.sink.check(self.last)
         schema: pa.Schema | None = None
         while True:
             try:
-                made = await self._write(schema)
+                async with whole_snapshot(self.connection, self.name) as coming:
+                    await self._write_all(coming, schema)
             except _Widened as widened:
                 schema = widened.schema
-                continue
-            if made is not None:
-                self.events.sink_done(self.options.link, made)
-            return
+            else:
+                return
 
-    async def _write(self, schema: pa.Schema | None) -> SinkResult | None:
-        """From the first value to the commit; None if that was done already."""
+    async def _write_all(self, coming: WholeSnapshot, schema: pa.Schema | None) -> None:
+        while await self._write(coming, schema) and self.follows:
+            schema = None
+
+    async def _write(self, coming: WholeSnapshot, schema: pa.Schema | None) -> bool:
+        """From the first value to the commit; whether there was something to do."""
         writing = _Writing(self.sink, self.options.link, schema)
-        async with whole_snapshot(self.connection, self.name) as coming:
-            try:
-                complete = await coming.receive(writing)
-                if complete is None:
-                    return None
-                self.holds = True
-                await writing.begin_empty(complete)
-                made = await self.sink.finish()
-            finally:
-                await self.sink.abort()
-            await commit(self.connection, self._request(complete, made), complete.traceparent)
-            return made
+        try:
+            complete = await coming.receive(writing)
+            if complete is None:
+                return False
+            self.holds = True
+            await writing.begin_empty(complete)
+            made = await self.sink.finish(self.last)
+        finally:
+            await self.sink.abort()
+        await commit(self.connection, settled(self.name, complete, made.record, final=True), complete.traceparent)
+        self.last = made.record
+        await self.sink.committed()
+        self.holds = False
+        self.events.sink_done(self.options.link, made)
+        return True
 
-    def _request(self, complete: Complete, made: SinkResult) -> pb.CommitRequest:
-        return pb.CommitRequest(
-            snapshot_id=complete.snapshot_id,
-            token=complete.token,
-            attributes={"path": made.path, "rows": str(made.rows), "digest": made.digest},
-            final=True,
-            task=self.name,
-        )
+
+def settled(task: str, complete: Complete, record: Mapping[str, str], *, final: bool) -> pb.CommitRequest:
+    """The commit of a snapshot that a sink has written; what it made is recorded with it."""
+    return pb.CommitRequest(snapshot_id=complete.snapshot_id, token=complete.token, attributes=dict(record), final=final, task=task)
+
+
+async def decoded(value: Arrived) -> pa.RecordBatch:
+    """The rows of a value, checked."""
+    if value.size_bytes > INLINE_PAYLOAD_MAX_BYTES:
+        return await asyncio.to_thread(schemas.from_payload, value.schema, value.payload, validate=True)
+    return schemas.from_payload(value.schema, value.payload, validate=True)
 
 
 class _Writing:
@@ -94,10 +110,7 @@ class _Writing:
         self._schema = None
 
     async def take(self, value: Arrived) -> None:
-        if value.size_bytes > INLINE_PAYLOAD_MAX_BYTES:
-            batch = await asyncio.to_thread(schemas.from_payload, value.schema, value.payload, validate=True)
-        else:
-            batch = schemas.from_payload(value.schema, value.payload, validate=True)
+        batch = await decoded(value)
         schema = self._schema or await self._begin(self._known or batch.schema)
         if not batch.schema.equals(schema):
             wider = schemas.widen(schema, batch.schema)

@@ -1,12 +1,26 @@
-"""A source of the pipeline at work: surveyed, then read and published from where it stands, each batch together with its new position."""
+"""A source of the pipeline at work: surveyed, then read and published from where it stands, each batch together with its new position.
+
+What the home keeps of a source is its `position`, opaque to all but the adapter, and a `digest`, by which everybody else tells whether the
+source is the one that was read:
+
+    read to its end, or on its way there    the BLAKE3 of the whole source, as surveyed
+    followed                                the BLAKE3 of what was read of what it holds now, which is its beginning
+
+So equal digests mean that it is unchanged, and that all of it was read or will be. Another digest means another source, unless the adapter
+says that it *begins with* what was read (`Source.begins_with`): then it has grown, and reading goes on behind the position, which a finite
+run takes from one that followed, and the other way round. A source that is neither is read anew, into a new generation, by the next run.
+Content that begins anew while it is followed (rotated, cut to nothing) is an append: the adapter goes on with it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pyarrow as pa
 
 from linkd.app.adapter_events import AdapterEvents
 from linkd.client.calls import Connection
@@ -16,17 +30,18 @@ from linkd.client.worker import SourceStep, ValueStream, publishing
 from linkd.core.pipeline import REJECTS_SUFFIX
 from linkd.core.rights import source_task
 from linkd.errors import SourceChanged
-from linkd.limits import SOURCE_WINDOW_PUBLISHES
-from linkd.plugin.contract import LinkOptions, Source, SourceBatch, Survey
+from linkd.limits import ROWS_PER_VALUE, SOURCE_WINDOW_PUBLISHES
+from linkd.plugin.contract import LinkOptions, Source, SourceBatch, SourceStat, Survey
 from linkd.plugin.registry import scheme_of
 from linkd.plugin.rejects import REJECTS_SCHEMA
 
 
 @dataclass(slots=True)
 class SourceWork:
-    """Publishes one source to its end, once. `told` is what the home says of the link before it begins.
+    """Publishes one source to its end, once. `told` is what the home says of the link before it begins, `ended` that it has read it.
 
-    `stopping` ends it behind its present batch; `places` bounds how many sources are read at a time.
+    With `follows` a source that can grow is followed for ever, and another is watched until it is changed. `stopping` ends it behind its
+    present batch; `places` bounds how many sources are read at a time.
     """
 
     connection: Connection
@@ -36,6 +51,8 @@ class SourceWork:
     events: AdapterEvents
     stopping: asyncio.Event
     places: asyncio.Semaphore
+    ended: bool = False
+    follows: bool = False
     holds: bool = False
 
     @property
@@ -44,28 +61,41 @@ class SourceWork:
 
     async def run(self) -> None:
         """Raises what the source, or the home, has against it; what was acked by then stays, and the next run goes on behind it."""
+        if self.follows and self.source.can_follow:
+            await self._follow()
+            return
+        stat, digest = _read_before(self.told)
+        if not self.ended:
+            survey = await self._read()
+            stat, digest = survey.stat, survey.digest
+        if self.follows and not self.stopping.is_set():
+            self.events.changed(self.options.link, await self.source.changed(stat, digest))
+
+    async def _read(self) -> Survey:
         async with self.places:
             survey = await self.source.survey()
             self.events.surveyed(self.options.link, survey)
-            position = self._position(survey)
+            position = await self._position(survey)
             async with publishing(self.connection, SOURCE_WINDOW_PUBLISHES) as stream:
                 self.holds = True
                 await self._publish(stream, survey, position)
+                self.holds = False
+        return survey
 
-    def _position(self, survey: Survey) -> bytes | None:
+    async def _position(self, survey: Survey) -> bytes | None:
         """Where to go on. SourceChanged if the place that was reached is one of another file."""
         state = self.told.source_state
         if state is None or not state.position:
             return None
-        if state.digest != survey.digest:
+        if state.digest != survey.digest and not await self.source.begins_with(state.position):
             raise SourceChanged(
-                f"{self.options.location} is not the file that {state.rows_read:,} rows of {self.options.link} were read from: "
+                f"{self.options.shown} is not the file that {state.rows_read:,} rows of {self.options.link} were read from: "
                 "it changed while the run went on; run again to read it anew"
             )
         return state.position
 
     async def _publish(self, stream: ValueStream, survey: Survey, position: bytes | None) -> None:
-        schema = self.told.schema if self.told.declared else survey.schema.serialize().to_pybytes()
+        schema = self._schema_message(survey)
         async with aclosing(self.source.read(survey, position)) as batches:
             async for batch in batches:
                 await stream.send_step(self._step(batch, survey, schema))
@@ -76,6 +106,40 @@ class SourceWork:
                     break
         await stream.flush()
 
+    async def _follow(self) -> None:
+        if not await self.source.exists():
+            self.events.waiting(self.options.link, f"{self.options.shown} is not there yet, or has no rows: waiting for it")
+            await self.source.appeared()
+        async with self.places:
+            survey = self._as_before(await self.source.survey())
+        self.events.surveyed(self.options.link, survey)
+        schema = self._schema_message(survey)
+        position = self.told.source_state.position if self.told.source_state is not None else b""
+        async with (
+            publishing(self.connection, SOURCE_WINDOW_PUBLISHES) as stream,
+            aclosing(self.source.follow(survey, position or None, self.stopping)) as batches,
+        ):
+            self.holds = True
+            async for batch in batches:
+                for note in batch.notes:
+                    self.events.noted(self.options.link, note)
+                await stream.send_step(self._step(batch, survey, schema))
+                if batch.rows_read and batch.data.num_rows < ROWS_PER_VALUE:
+                    await stream.flush()  # all that there is was read: who knows when the next comes
+            await stream.flush()
+            self.holds = False
+
+    def _as_before(self, survey: Survey) -> Survey:
+        """The survey with the schema that the link has, where rows were published: what is added must go with them."""
+        state = self.told.source_state
+        if self.told.declared or state is None or not state.rows_read or not self.told.schema:
+            return survey
+        kept = pa.ipc.read_schema(pa.py_buffer(self.told.schema)).remove_metadata()
+        return replace(survey, schema=kept) if set(kept.names) == set(survey.schema.names) else survey
+
+    def _schema_message(self, survey: Survey) -> bytes:
+        return self.told.schema if self.told.declared else survey.schema.serialize().to_pybytes()
+
     def _step(self, batch: SourceBatch, survey: Survey, schema: bytes) -> SourceStep:
         link = self.options.link
         rejects = link + REJECTS_SUFFIX
@@ -85,7 +149,7 @@ class SourceWork:
             payloads=encode(link, batch.data, schema=schema, declared=True, inputs=()),
             rejects=() if batch.rejects is None else encode(rejects, batch.rejects, schema=rejects_schema, declared=True, inputs=()),
             position=batch.position,
-            digest=survey.digest,
+            digest=batch.digest or survey.digest,
             rows_read=batch.rows_read,
             rows_rejected=batch.rows_rejected,
             final=batch.final,
@@ -96,10 +160,19 @@ class SourceWork:
 
 def source_state(options: LinkOptions, survey: Survey) -> Mapping[str, str]:
     """What tells the next run, without reading it, that the source is as it was: kept by the home with the position."""
-    location = options.location
+    location = options.shown
     return {
         "path": location if scheme_of(location) is not None else str(Path(options.base, location)),
         "size_bytes": str(survey.stat.size_bytes),
         "mtime_ns": str(survey.stat.mtime_ns),
         "inode": str(survey.stat.inode),
     }
+
+
+def _read_before(told: LinkDescription) -> tuple[SourceStat, str]:
+    """What the home knows of a source that was read to its end."""
+    state = told.source_state
+    if state is None:
+        return SourceStat(), ""
+    numbers = [int(state.attributes.get(name, "0")) for name in ("size_bytes", "mtime_ns", "inode")]
+    return SourceStat(*numbers), state.digest

@@ -1,51 +1,39 @@
-"""What runs, as digests: the version of a task, the fingerprint of a run, and one line that says what changed between two of them.
+"""What runs, as digests: the version of a task, the fingerprint of a pipeline, and one line that says what changed of a task.
 
 A digest of something is BLAKE3 over the UTF-8 of a JSON list `[label, ...]`, without white space and with sorted keys, in hex: 32 digits
 for what runs, 64 for the content of a file. Labels, and what follows them:
 
-    "linkd task 1"    command (a text, a list of words, or null), [[name as written, digest], ...] of its files, SQL or null
-    "linkd wiring 1"  the canonical wiring
-    "linkd link 1"    the link's settings by name
+    "linkd task 2"     command (a text, a list of words, or null), [[name, digest], ...] of its files, SQL or null, env, parameters
+    "linkd part 2"     what the part is called, and what it is
 
-The fingerprint of a run maps each thing whose change starts everything again to a digest:
+The fingerprint maps each thing whose change makes a task begin again to a digest; the owner is the task's name in the home (a source is
+`from:LINK`, a sink `to:LINK`):
 
-    wiring                         link flights                  file clean.py of task clean
-    task clean                     command of task clean         sql of task sum_up            version of task clean
+    version of clean                command of clean                 file clean.py of clean          SQL of sum_up
+    parameters of clean             environment of clean             wiring of clean                 schema of flown of clean
+    setting from of from:flights    setting mode of to:totals
 """
 
 from __future__ import annotations
 
 import json
-import shlex
-import stat
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
 
 from linkd import limits
-from linkd.core.pipeline import LinkSpec, Pipeline, TaskSpec
+from linkd.app.script_files import script_files
+from linkd.core.pipeline import CsvDialect, LinkSpec, ParamValue, Pipeline, TaskSpec
+from linkd.core.rights import sink_task, source_task
 from linkd.errors import UsageFault
 
 _VERSION_DIGITS = 32
 _CHANGES_NAMED = 3
-_REDIRECTIONS = frozenset({">", ">>", ">|", ">&", "&>", "&>>"})
-
-
-@dataclass(frozen=True, slots=True)
-class SourceStat:
-    """What tells a file that was touched from one that was not, without reading it."""
-
-    size_bytes: int
-    mtime_ns: int
-    inode: int
-
-
-def source_stat(path: Path) -> SourceStat:
-    """The stat of the file behind `path`, links followed. Raises `OSError` as `stat` does."""
-    found = path.stat()
-    return SourceStat(found.st_size, found.st_mtime_ns, found.st_ino)
+_OF = " of "
+_PARAMETER = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def file_digest(path: Path) -> str:
@@ -57,153 +45,130 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def script_files(task: TaskSpec, directory: Path) -> dict[str, Path]:
-    """The files that are part of a task's version, by the name they have in its command.
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What a pipeline's tasks are now: the version of each, and the parts that it is made of (`fingerprint`)."""
 
-    Every word of the command (or what stands behind `=` in it) that is a regular file below `SCRIPT_FILE_MAX_BYTES`, relative to
-    `directory`; not what the command writes to by `>`, and not programs found by PATH. Modules that a script imports are not seen:
-    give such a task a `version:`.
-    """
-    found: dict[str, Path] = {}
-    for word in _words(task.command):
-        for name in (word, word.partition("=")[2]):
-            if name and name not in found and _is_script(directory / name):
-                found[name] = directory / name
-                break
-    return found
+    tasks: Mapping[str, str]
+    fingerprint: Mapping[str, str]
 
 
-def task_version(task: TaskSpec, directory: Path) -> str:
-    """`version:` of the file if it is given, else the digest of command, script files and SQL.
-
-    Raises `UsageFault` if a file that the command names cannot be read.
-    """
-    return _task_version(task, _script_digests(task, directory))
-
-
-def fingerprint(pipeline: Pipeline) -> dict[str, str]:
-    """Digests of all that a run depends on, apart from the content of its sources, which the caller adds.
-
-    Raises `UsageFault` if a file that a command names cannot be read.
-    """
-    found = {"wiring": _digest("linkd wiring 1", pipeline.wiring_text)}
-    for link in pipeline.links.values():
-        settings = _settings(link)
-        if settings:
-            found[f"link {link.name}"] = _digest("linkd link 1", settings)
+def versions(pipeline: Pipeline) -> Versions:
+    """Reads the files that commands name, each once. Raises `UsageFault` if one of them cannot be read."""
+    tasks: dict[str, str] = {}
+    parts: dict[str, str] = {}
     directory = Path(pipeline.directory)
+    digests: dict[Path, str] = {}
     for task in pipeline.tasks.values():
-        found.update(_task_entries(task, directory))
-    return found
-
-
-def explain(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """What changed from one fingerprint to the next, in one line: `clean.py changed`; "" if nothing did."""
-    keys = [key for key in (*after, *(key for key in before if key not in after)) if before.get(key) != after.get(key)]
-    parts = {_owner(key) for key in keys if " of task " in key}
-    changes: dict[str, None] = {}
-    for key in keys:
-        if key in parts and key in before and key in after:
+        of_task = _task_parts(task, directory, pipeline, digests)
+        tasks[task.name] = task.version if task.version is not None else _digest("linkd task 2", *sorted(of_task.items()))
+        of_task["wiring"] = _digest("linkd part 2", "wiring", [[wire.link, wire.policy] for wire in task.inputs], list(task.outputs))
+        for link in task.outputs:
+            schema = pipeline.links[link].schema
+            if schema is not None:
+                of_task[f"schema of {link}"] = _digest("linkd part 2", "schema", list(schema.items()))
+        parts |= {f"{part}{_OF}{task.name}": digest for part, digest in of_task.items()}
+    for spec in pipeline.links.values():
+        if spec.rejects_of is not None:
             continue
-        owner = _owner(key)
-        if owner != key and (owner in before) != (owner in after):
-            continue
-        changes[_change(key, before, after)] = None
-    named = list(changes)[:_CHANGES_NAMED]
-    hidden = len(changes) - len(named)
-    return ", ".join(named) + (f", and {hidden} more" if hidden else "")
+        if spec.source is not None:
+            parts |= _settings(source_task(spec.name), _source_settings(spec))
+        if spec.sink is not None:
+            parts |= _settings(sink_task(spec.name), _sink_settings(spec))
+    return Versions(tasks, parts)
 
 
-def _change(key: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    verb = "changed" if key in before and key in after else "is new" if key in after else "is gone"
-    part, of, owner = key.partition(" of ")
-    if of and part.startswith("file "):
-        return f"{part.removeprefix('file ')} {verb}"
-    if of:
-        name = "SQL" if part == "sql" else part
-        return f"the {name} of {owner.removeprefix('task ')} {verb}"
-    kind, _, name = key.partition(" ")
-    return f"{kind} {name} {verb}" if name else f"the {key} {verb}"
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """Of each task that is not what it was, by its name in the home: what changed, in one line (`clean.py changed`)."""
+    changed: dict[str, list[str]] = {}
+    for key in sorted({*before, *after}, key=_order):
+        if before.get(key) != after.get(key):
+            part, _, owner = key.rpartition(_OF)
+            changed.setdefault(owner, []).append(_change(part, before.get(key), after.get(key)))
+    return {owner: _joined(told) for owner, told in changed.items()}
 
 
-def _owner(key: str) -> str:
-    """The task or link that a part belongs to; of anything else the key itself."""
-    return key.rpartition(" of ")[2]
+def merged(before: Mapping[str, str], after: Mapping[str, str], taking_part: frozenset[str]) -> dict[str, str]:
+    """The fingerprint to record: of those that take part as they are now, of all others as it was recorded last."""
+    kept = {key: digest for key, digest in before.items() if key.rpartition(_OF)[2] not in taking_part}
+    return kept | {key: digest for key, digest in after.items() if key.rpartition(_OF)[2] in taking_part}
 
 
-def _task_entries(task: TaskSpec, directory: Path) -> dict[str, str]:
+def _order(key: str) -> tuple[int, str]:
+    """Files first: they are what people edit."""
+    return (0 if key.startswith("file ") else 1, key)
+
+
+def _joined(told: list[str]) -> str:
+    named, hidden = told[:_CHANGES_NAMED], len(told) - _CHANGES_NAMED
+    return ", ".join(named) + (f", and {hidden} more" if hidden > 0 else "")
+
+
+def _change(part: str, before: str | None, after: str | None) -> str:
+    verb = "changed" if before is not None and after is not None else "is new" if after is not None else "is gone"
+    kind, _, name = part.partition(" ")
+    if kind == "file":
+        return f"{name} {verb}"
+    if kind == "setting":
+        return f"its `{name}:` {verb}"
+    return f"the {part} {verb}" if name else f"its {part} {verb}"
+
+
+def _task_parts(task: TaskSpec, directory: Path, pipeline: Pipeline, digests: dict[Path, str]) -> dict[str, str]:
+    """What a task is made of, by part."""
     if task.version is not None:
-        return {f"version of task {task.name}": task.version, f"task {task.name}": task.version}
-    digests = _script_digests(task, directory)
-    entries = {f"file {name} of task {task.name}": digest for name, digest in digests.items()}
+        return {"version": task.version}
+    parts = {f"file {name}": _file_digest(task, path, digests) for name, path in script_files(task, directory).items()}
     if task.command is not None:
-        entries[f"command of task {task.name}"] = _digest("linkd task 1", task.command)
+        parts["command"] = _digest("linkd part 2", "command", task.command)
     if task.sql is not None:
-        entries[f"sql of task {task.name}"] = _digest("linkd task 1", task.sql)
-    entries[f"task {task.name}"] = _task_version(task, digests)
-    return entries
+        parts["SQL"] = _digest("linkd part 2", "SQL", task.sql)
+    if task.env:
+        parts["environment"] = _digest("linkd part 2", "environment", dict(task.env))
+    parameters = _parameters(task, pipeline.params)
+    if parameters:
+        parts["parameters"] = _digest("linkd part 2", "parameters", parameters)
+    return parts
 
 
-def _task_version(task: TaskSpec, digests: Mapping[str, str]) -> str:
-    if task.version is not None:
-        return task.version
-    return _digest("linkd task 1", task.command, sorted(digests.items()), task.sql)
+def _parameters(task: TaskSpec, params: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
+    """Those that can reach the task: a program has all of them in its environment, a SELECT those that it names."""
+    if task.sql is None:
+        return dict(params)
+    named = set(_PARAMETER.findall(task.sql))
+    return {name: value for name, value in params.items() if name in named}
 
 
-def _script_digests(task: TaskSpec, directory: Path) -> dict[str, str]:
-    digests: dict[str, str] = {}
-    if task.version is not None:
-        return digests
-    for name, path in script_files(task, directory).items():
-        try:
-            digests[name] = file_digest(path)
-        except OSError as error:
-            remedy = f"make it readable, or give the task a `version:` in the pipeline file (tasks.{task.name}.version)"
-            raise UsageFault(f"task {task.name}: {path}, which its command names, cannot be read: {error.strerror}\n  {remedy}") from error
-    return digests
-
-
-def _words(command: str | tuple[str, ...] | None) -> Iterator[str]:
-    if command is None:
-        return
-    if not isinstance(command, str):
-        yield from command
-        return
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
+def _file_digest(task: TaskSpec, path: Path, digests: dict[Path, str]) -> str:
     try:
-        words = list(lexer)
-    except ValueError:
-        # An open quote: the shell will say so when it runs; until then its words are as good as any.
-        words = command.split()
-    is_target = False
-    for word in words:
-        if not is_target:
-            yield word
-        is_target = word in _REDIRECTIONS
+        if path not in digests:
+            digests[path] = file_digest(path)
+    except OSError as error:
+        remedy = f"make it readable, or give the task a `version:` in the pipeline file (tasks.{task.name}.version)"
+        raise UsageFault(f"task {task.name}: {path}, which its command names, cannot be read: {error.strerror}\n  {remedy}") from error
+    return digests[path]
 
 
-def _is_script(path: Path) -> bool:
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_size < limits.SCRIPT_FILE_MAX_BYTES
-
-
-def _settings(link: LinkSpec) -> dict[str, object]:
-    """What the file says about a link beyond its ends; empty for a link that only the wiring names."""
+def _source_settings(link: LinkSpec) -> dict[str, object]:
     schema = list(link.schema.items()) if link.schema is not None else None
-    settings: dict[str, object] = {
-        "from": link.source,
-        "to": link.sink,
-        "format": link.format,
-        "nulls": list(link.nulls),
-        "schema": schema,
-        "on_bad_row": None if link.on_bad_row == "stop" else link.on_bad_row,
-    }
-    return {name: value for name, value in settings.items() if value}
+    on_bad_row = None if link.on_bad_row == "stop" else link.on_bad_row
+    settings = {"from": link.source, "format": link.format, "nulls": list(link.nulls), "schema": schema, "on_bad_row": on_bad_row}
+    return settings | _dialect(link)
+
+
+def _sink_settings(link: LinkSpec) -> dict[str, object]:
+    mode = None if link.mode == "replace" else link.mode
+    return {"to": link.sink, "format": link.format, "mode": mode} | _dialect(link)
+
+
+def _dialect(link: LinkSpec) -> dict[str, object]:
+    usual, dialect = CsvDialect(), link.dialect
+    names = ("header", "separator", "quote", "encoding", "decimal")
+    return {name: repr(getattr(dialect, name)) for name in names if getattr(dialect, name) != getattr(usual, name)}
+
+
+def _settings(owner: str, settings: Mapping[str, object]) -> dict[str, str]:
+    return {f"setting {name}{_OF}{owner}": _digest("linkd part 2", name, value) for name, value in settings.items() if value}
 
 
 def _digest(label: str, *parts: object) -> str:

@@ -47,13 +47,15 @@ class Part:
             return arrow.table({_OPAQUE_COLUMN: arrow.array([self.payload], arrow.binary())})
         raise missing("pyarrow", f"{operation} of rows that came as JSON")
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """Its rows as dicts, or the first `limit` of them."""
         if self.format == ARROW:
-            rows: list[dict[str, Any]] = self.table(".rows()").to_pylist()
+            rows: list[dict[str, Any]] = self.table(".rows()").slice(0, limit).to_pylist()
             return rows
         if self.format == BYTES:
-            return [{_OPAQUE_COLUMN: self.payload}]
-        return [json.loads(line) for line in self.payload.splitlines() if line]
+            return [{_OPAQUE_COLUMN: self.payload}][:limit]
+        lines = self.payload.splitlines() if limit is None else self.payload.split(b"\n", limit)[:limit]
+        return [json.loads(line) for line in lines if line]
 
     def opaque(self) -> bytes | None:
         """The bytes of an opaque value; None if this is none."""

@@ -1,4 +1,4 @@
-"""What a pipeline is and where its values come from, as plain values: the answers of `describe` and `trace`."""
+"""What a pipeline is, as plain values: the answers of `describe`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from linkd.model.values import Durability, Envelope
-from linkd.wire.messages import durability_of, envelope_of
+from linkd.client import html
+from linkd.model.values import Durability, Parent
+from linkd.wire.messages import durability_of, portions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,20 @@ class SourceDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class RateDescription:
+    """How fast a link grows: averages over the last few seconds."""
+
+    values_per_s: float
+    rows_per_s: float
+    bytes_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LinkDescription:
     """A link: who writes and reads it, and what it holds. `schema` is an encapsulated Arrow IPC schema message, empty while there is none.
 
-    `read` is the generation that readers see, `current` the newest one.
+    `read` is the generation that readers see, `current` the newest one. `last_created_at_ns` dates the newest value (0: there is none), `rate`
+    is None while nothing moves.
     """
 
     name: str
@@ -59,6 +70,12 @@ class LinkDescription:
     values: int
     source_state: SourceDescription | None
     on_bad_row: str
+    last_created_at_ns: int = 0
+    rate: RateDescription | None = None
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what the link holds and who is at its ends."""
+        return html.table(self.name, _LINK_HEADINGS, [_link_cells(self)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +91,21 @@ class InputDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseDescription:
+    """A snapshot in a program's hands since `since_ns`."""
+
+    snapshot_id: str
+    portions: tuple[Parent, ...]
+    attempt: int
+    since_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskDescription:
-    """A task and its present execution; `kind` is `run`, `sql`, `source` or `sink`."""
+    """A task and its present execution; `kind` is `run`, `sql`, `source` or `sink`.
+
+    `state` is `not begun`, `starting`, `open` (its place), `waiting`, `running`, `failed`, `stopped` or `done`. `leases` are the oldest ones.
+    """
 
     name: str
     kind: str
@@ -87,6 +117,9 @@ class TaskDescription:
     commits: int
     leased: int
     connections: int
+    state: str = ""
+    leases: tuple[LeaseDescription, ...] = ()
+    last_commit_attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +132,7 @@ class GroupDescription:
     lag_values: int
     leased: int
     connections: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +149,10 @@ class RunDescription:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A pipeline as its home sees it. `transport` is how this client talks to it; `you` the task it is taken for, empty for an outsider."""
+    """A pipeline as its home sees it. `transport` is how this client talks to it; `you` the task it is taken for, empty for an outsider.
+
+    `told_at_ns` is when, by the clock that dates values.
+    """
 
     pipeline: str
     version: str
@@ -129,6 +166,24 @@ class Description:
     run: RunDescription | None
     you: str
     pid: int
+    told_at_ns: int = 0
+
+    @property
+    def lags(self) -> Mapping[str, int]:
+        """Of each link that has readers: the values that the slowest of them has still to take."""
+        waiting = [(each.link, each.waiting_values) for task in self.tasks for each in task.inputs]
+        waiting += [(group.link, group.lag_values) for group in self.groups]
+        lags: dict[str, int] = {}
+        for link, values in waiting:
+            lags[link] = max(lags.get(link, 0), values)
+        return lags
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the links, what they hold, and how far the slowest reader of each is behind."""
+        lags = self.lags
+        rows = [(*_link_cells(link), f"{lags[link.name]:,}" if link.name in lags else "") for link in self.links]
+        run = f"run {self.run.epoch} {self.run.outcome}" if self.run is not None else ""
+        return html.table(self.pipeline or self.directory, [*_LINK_HEADINGS, html.Heading("lag", is_number=True)], rows, run)
 
     def __str__(self) -> str:
         lines = [f"{self.pipeline or self.directory} ({self.transport}, linkd {self.version})"]
@@ -138,35 +193,6 @@ class Description:
             holds = f"{shown.values:>8,} values {shown.rows:>12,} rows  {shown.state}" if shown else "nothing yet"
             lines.append(f"  {link.name:<{width}}  {holds}")
         return "\n".join(lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Ancestor:
-    """A value that another was made from, `depth` steps up; `source` is set where it came from a source."""
-
-    envelope: Envelope
-    depth: int
-    source: SourceDescription | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """Where a value comes from: itself (depth 0) and its ancestors, nearest first. `cut` says that there are more."""
-
-    ancestors: tuple[Ancestor, ...]
-    cut: bool
-
-    def __str__(self) -> str:
-        lines = [_ancestor_line(ancestor) for ancestor in self.ancestors]
-        return "\n".join([*lines, "..."] if self.cut else lines)
-
-
-def _ancestor_line(ancestor: Ancestor) -> str:
-    envelope = ancestor.envelope
-    line = f"{'  ' * ancestor.depth}{envelope.name}  {envelope.rows:,} rows"
-    if envelope.task:
-        line += f"  by {envelope.task} {envelope.task_version[:8]}".rstrip()
-    return line + "".join(f"  {key}={value}" for key, value in sorted(envelope.attributes.items()))
 
 
 def describe(answer: Any) -> Description:
@@ -182,20 +208,13 @@ def describe(answer: Any) -> Description:
         links=tuple(_link(link) for link in answer.links),
         tasks=tuple(_task(task) for task in answer.tasks),
         groups=tuple(
-            GroupDescription(item.group, item.link, item.done_sequence, item.lag_values, item.leased, item.connections)
+            GroupDescription(item.group, item.link, item.done_sequence, item.lag_values, item.leased, item.connections, item.generation)
             for item in answer.groups
         ),
         run=run and RunDescription(run.epoch, run.run_id, run.began_at_ns, run.outcome, run.reason, run.complete),
         you=answer.you,
         pid=answer.pid,
-    )
-
-
-def lineage(answer: Any) -> Lineage:
-    """The lineage in a `TraceResponse`."""
-    return Lineage(
-        tuple(Ancestor(envelope_of(item.envelope), item.depth, _source(item)) for item in answer.ancestors),
-        answer.cut,
+        told_at_ns=answer.told_at_ns,
     )
 
 
@@ -216,6 +235,8 @@ def _link(info: Any) -> LinkDescription:
         values=info.values,
         source_state=_source_of(info.source_state) if info.HasField("source_state") else None,
         on_bad_row=info.on_bad_row,
+        last_created_at_ns=info.last_created_at_ns,
+        rate=RateDescription(info.rate.values_per_s, info.rate.rows_per_s, info.rate.bytes_per_s) if info.HasField("rate") else None,
     )
 
 
@@ -248,12 +269,36 @@ def _task(info: Any) -> TaskDescription:
         commits=info.commits,
         leased=info.leased,
         connections=info.connections,
+        state=info.state,
+        leases=tuple(
+            LeaseDescription(item.snapshot_id.hex(), portions_of(item.portions), item.attempt, item.since_ns) for item in info.leases
+        ),
+        last_commit_attributes=dict(info.last_commit_attributes),
     )
 
 
-def _source(item: Any) -> SourceDescription | None:
+def source_of(item: Any) -> SourceDescription | None:
+    """The source in a message that may have one."""
     return _source_of(item.source) if item.HasField("source") else None
 
 
 def _source_of(info: Any) -> SourceDescription:
     return SourceDescription(info.digest, info.rows_read, info.rows_rejected, info.final, info.position, dict(info.attributes))
+
+
+_LINK_HEADINGS = (
+    html.Heading("link"),
+    html.Heading("rows", is_number=True),
+    html.Heading("values", is_number=True),
+    html.Heading("bytes", is_number=True),
+    html.Heading("generation"),
+    html.Heading("written by"),
+    html.Heading("read by"),
+)
+
+
+def _link_cells(link: LinkDescription) -> tuple[str, ...]:
+    shown = link.read
+    readers = ", ".join(link.sink if name.startswith("to:") and link.sink else name for name in link.readers)
+    held = (f"{shown.rows:,}", f"{shown.values:,}", f"{shown.size_bytes:,}", f"{shown.generation} {shown.state}") if shown else ("",) * 4
+    return (link.name, *held, link.source or link.writer, readers)

@@ -4,9 +4,10 @@
     connect("flights.yaml")       the pipeline's home, running or started for this
     connect("some/directory")     the one pipeline file in it; or a state directory, which has `home.json` in it
     connect("unix:/run/x.sock"), connect("host:port")
+    connect("flights.yaml", task="clean")     the place of a task, in the run that is going on
 
 `home.json` in the state directory (`.linkd/<pipeline>/` beside the pipeline file) is one JSON object: {"endpoint": "unix:...", "pid": n}.
-Tokens of tasks are in `tokens/<task>` there.
+Tokens of tasks are in `tokens/<task>` there. `lock` says who holds the home: {"kind": FOR_READERS or what else it is for, "pid": n}.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ ENDPOINT_VARIABLE = "LINKD_ENDPOINT"
 TOKEN_FILE_VARIABLE = "LINKD_TOKEN_FILE"
 TASK_VARIABLE = "LINKD_TASK"
 TRACE_VARIABLE = "TRACEPARENT"
+
+FOR_READERS = "a linkd home started for a reader"
+"""What `lock` says of a home that nobody runs a pipeline in."""
+
+_ADAPTERS = "adapters"
+"""Has a token beside those of the tasks, and is none."""
 
 _UNIX = "unix:"
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
@@ -161,7 +168,7 @@ def _task_token(state: Path, task: str | None, token: str | None) -> str:
         return token or ""
     directory = state / "tokens"
     if not (directory / task).is_file():
-        known = sorted(path.name for path in directory.glob("*"))
+        known = sorted(path.name for path in directory.glob("[!.]*") if path.name != _ADAPTERS)
         listed = f"(tasks: {', '.join(known)})" if known else "(tokens are made when a run begins: start `linkd run`)"
         raise InvalidArgument(with_suggestion(f"there is no token of a task {task} in {directory} {listed}", task, known))
     return _read_token(directory / task)
@@ -195,6 +202,8 @@ def _state_dial(state: Path, task: str | None, token: str | None, traceparent: s
 
 def _pipeline_dial(place: PipelinePlace, task: str | None, token: str | None, traceparent: str) -> Dial:
     async def dial() -> Endpoint:
+        if task is not None and token is None:
+            return Endpoint(await asyncio.to_thread(_place_endpoint, place, task), _task_token(place.state, task, token), traceparent)
         abandoned = threading.Event()
         try:
             address = await asyncio.to_thread(home_of, place, abandoned)
@@ -203,6 +212,28 @@ def _pipeline_dial(place: PipelinePlace, task: str | None, token: str | None, tr
         return Endpoint(address, _task_token(place.state, task, token), traceparent)
 
     return dial
+
+
+def _place_endpoint(place: PipelinePlace, task: str) -> str:
+    """Where the run goes on in which `task` has a place. Raises InvalidArgument for a name that no task has, ConnectionFailed without a run."""
+    if (place.state / "tokens").is_dir():
+        _task_token(place.state, task, None)
+    address = run_endpoint(place.state)
+    if address is None:
+        raise ConnectionFailed(
+            f"{place.file} is not being run, so there is no place of {task} to take: start `linkd run {place.file.name} --without {task}`"
+        )
+    return address
+
+
+def run_endpoint(state: Path) -> str | None:
+    """The endpoint of a home that was not only started for readers, if something accepts connections there. Blocks for at most a second."""
+    try:
+        with (state / "lock").open("rb") as stream:
+            kind = json.loads(stream.read(HOME_FILE_MAX_BYTES))["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return None if kind == FOR_READERS else live_endpoint(state)
 
 
 def home_of(place: PipelinePlace, abandoned: threading.Event) -> str:

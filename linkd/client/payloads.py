@@ -1,6 +1,6 @@
 """Payloads cut into messages, and put together again. Pure.
 
-A payload of up to `STREAM_FRAME_MAX_BYTES` travels in its header message; what is longer follows in chunks (proto/linkd/v1/value.proto).
+A payload of up to `STREAM_FRAME_MAX_BYTES` travels in its header message; a longer one follows in chunks (proto/linkd/v1/value.proto).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from linkd.errors import InternalFault
 from linkd.limits import STREAM_FRAME_MAX_BYTES
+from linkd.wire.chunks import ChunkMessage
 from linkd.wire.v1 import links_pb2 as pb
 
 
@@ -50,6 +51,7 @@ def publish_messages(publish: Publish, schemas_sent: dict[str, bytes]) -> Iterat
     last = len(publish.payloads) - 1
     for index, payload in enumerate(publish.payloads):
         content = memoryview(payload.content())
+        is_cut = len(content) > STREAM_FRAME_MAX_BYTES
         known = schemas_sent.get(publish.link) == payload.schema
         schemas_sent[publish.link] = payload.schema
         value = pb.PublishValue(
@@ -57,14 +59,14 @@ def publish_messages(publish: Publish, schemas_sent: dict[str, bytes]) -> Iterat
             format=payload.format,  # type: ignore[arg-type]  # an open enum: any number the protocol knows
             payload_bytes=len(content),
             schema=b"" if known else payload.schema,
-            data=bytes(content[:STREAM_FRAME_MAX_BYTES]),
+            data=b"" if is_cut else bytes(content),
             more=index < last,
             attributes=dict(publish.attributes),
             stage=stage,
         )
         yield pb.PublishRequest(value=value)
-        for start in range(STREAM_FRAME_MAX_BYTES, len(content), STREAM_FRAME_MAX_BYTES):
-            yield pb.PublishRequest(chunk=bytes(content[start : start + STREAM_FRAME_MAX_BYTES]))
+        for start in range(0, len(content) if is_cut else 0, STREAM_FRAME_MAX_BYTES):
+            yield ChunkMessage(pb.PublishRequest, content[start : start + STREAM_FRAME_MAX_BYTES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Assembler:
     def __init__(self) -> None:
         self._schemas: dict[str, bytes] = {}
         self._header: Any = None
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
         self._missing_bytes = 0
 
     def value(self, header: Any) -> Arrived | None:
@@ -98,13 +100,13 @@ class Assembler:
         self._header, self._pieces, self._missing_bytes = header, [], header.payload_bytes
         return self._take(header.data)
 
-    def chunk(self, data: bytes) -> Arrived | None:
+    def chunk(self, data: bytes | memoryview) -> Arrived | None:
         """The next bytes of the value that was begun; it is returned if they are its last."""
         if self._header is None:
             raise InternalFault("linkd sent payload bytes that belong to no value")
         return self._take(data)
 
-    def _take(self, data: bytes) -> Arrived | None:
+    def _take(self, data: bytes | memoryview) -> Arrived | None:
         self._pieces.append(data)
         self._missing_bytes -= len(data)
         if self._missing_bytes > 0:
@@ -112,6 +114,7 @@ class Assembler:
         if self._missing_bytes < 0:
             raise InternalFault("linkd sent more payload bytes than it had announced")
         header, self._header = self._header, None
-        payload = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        first = self._pieces[0]
+        payload = first if len(self._pieces) == 1 and isinstance(first, bytes) else b"".join(self._pieces)
         self._pieces = []
         return Arrived(header, payload, self._schemas.get(header.envelope.link, b""))

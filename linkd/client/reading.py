@@ -1,18 +1,21 @@
-"""Reading without a group, and queries: what is there now, and nothing held back."""
+"""Reading without a group, and queries: what is there, or with `follow` also what comes; nothing is held back."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from linkd.client import html
 from linkd.client.calls import Connection, Patience
 from linkd.client.content import Content, Part, table_to_pandas, table_to_polars
 from linkd.client.extras import need, preferred_format
 from linkd.client.payloads import Assembler
+from linkd.client.row_stream import RowStream
 from linkd.client.values import Value
-from linkd.errors import ConnectionFailed, Draining, QueryInvalid
-from linkd.limits import QUERY_TEXT_MAX_BYTES
+from linkd.errors import ConnectionFailed, Draining, InvalidArgument, QueryInvalid
+from linkd.limits import NOTEBOOK_ROWS, QUERY_TEXT_MAX_BYTES
 from linkd.wire.methods import QUERY, READ
 from linkd.wire.v1 import links_pb2 as pb
 
@@ -22,17 +25,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Which values of a link: 0 stands for the newest generation, the first and the last value, and all of them."""
+    """Which values of a link: 0 stands for the newest generation, the first and the last value, and all of them.
+
+    With `follow` only where to begin.
+    """
 
     link: str
     generation: int = 0
     first: int = 0
     last: int = 0
     last_values: int = 0
+    follow: bool = False
 
 
 class Reading:
-    """The values of a link that are durable when it is iterated; each use reads again."""
+    """The values of a link that are durable when it is iterated; each use reads again.
+
+    One that follows goes on with every value that becomes durable, also of later generations, until it is left: only iterate it.
+    """
 
     def __init__(self, connection: Connection, extent: Extent) -> None:
         self._connection = connection
@@ -59,8 +69,14 @@ class Reading:
         """All rows as dicts."""
         return (await self.content()).rows()
 
+    async def to_reader(self) -> RowStream:
+        """The rows as they come, in bounded memory: batches of one schema, value by value."""
+        return await RowStream.open(self._extent.link, self._items())
+
     async def content(self) -> Content:
-        """All payloads, held in memory."""
+        """All payloads, held in memory. Raises InvalidArgument for a reading that has no end."""
+        if self._extent.follow:
+            raise InvalidArgument(f"reading {self._extent.link} with follow=True has no end: iterate it, or read without follow")
         parts: list[Part] = []
         schema = b""
         async for item in self._items():
@@ -70,40 +86,73 @@ class Reading:
                 schema = item
         return Content(self._extent.link, parts, schema)
 
+    async def html(self) -> str:
+        """The first rows as an HTML table, for notebooks; reads no more than their values."""
+        link, rows, schema = self._extent.link, list[dict[str, Any]](), b""
+        reading = Reading(self._connection, replace(self._extent, follow=False))
+        async with aclosing(reading._items()) as items:
+            async for item in items:
+                if not isinstance(item, Value):
+                    schema = item
+                    continue
+                rows += item.first_rows(NOTEBOOK_ROWS - len(rows))
+                if len(rows) >= NOTEBOOK_ROWS:
+                    break
+        if not rows:
+            return html.message(link, "no rows" if schema else "holds nothing yet")
+        return html.row_table(link, rows, f"the first {len(rows)} rows")
+
     async def _items(self) -> AsyncGenerator[Value | bytes, None]:
-        """The schema message of the link, then its values. Only the beginning is tried again: a value is never given twice."""
-        request = pb.ReadRequest(
-            link=self._extent.link,
-            generation=self._extent.generation,
-            first_sequence=self._extent.first,
-            last_sequence=self._extent.last,
-            last_values=self._extent.last_values,
-            format=preferred_format(),  # type: ignore[arg-type]  # an open enum
-        )
+        """The schema message of each generation that is read, and its values. A value is never given twice.
+
+        Only the beginning is tried again, unless the reading follows: then it goes on where it was, at whatever home comes next.
+        """
+        extent = self._extent
         patience = Patience(self._connection.timeout_s)
         begun = False
         while True:
             seen = self._connection.epoch
             try:
-                async with self._connection.receive(READ, request) as stream:
+                async with self._connection.receive(READ, _read_request(extent)) as stream:
                     assembler = Assembler()
                     while (message := await stream.read()) is not None:
-                        begun = True
+                        begun, patience = True, Patience(self._connection.timeout_s)
                         kind = message.WhichOneof("message")
                         if kind == "opened":
+                            if extent.follow and message.opened.generation:
+                                extent = _from(extent, message.opened.generation, message.opened.first_sequence)
                             yield bytes(message.opened.schema)
                             continue
                         arrived = assembler.value(message.value) if kind == "value" else assembler.chunk(message.chunk)
                         if arrived is not None:
-                            yield Value.of(arrived)
+                            value = Value.of(arrived)
+                            extent = _from(extent, value.envelope.generation, value.envelope.position.sequence + 1)
+                            yield value
                 return
             except (ConnectionFailed, Draining) as error:
-                if begun:
+                if begun and not extent.follow:
                     raise
                 await self._connection.recover(patience, seen, error)
 
     def __repr__(self) -> str:
         return f"<Reading of {self._extent.link}: .to_pandas(), .to_polars(), .to_table(), .rows(), or iterate its values>"
+
+
+def _read_request(extent: Extent) -> pb.ReadRequest:
+    return pb.ReadRequest(
+        link=extent.link,
+        generation=extent.generation,
+        first_sequence=extent.first,
+        last_sequence=extent.last,
+        last_values=extent.last_values,
+        format=preferred_format(),  # type: ignore[arg-type]  # an open enum
+        follow=extent.follow,
+    )
+
+
+def _from(extent: Extent, generation: int, first: int) -> Extent:
+    """Where a reading that follows goes on if it is cut off now."""
+    return replace(extent, generation=generation, first=first, last_values=0) if extent.follow else extent
 
 
 class Result:
@@ -139,14 +188,44 @@ class Result:
         rows: list[dict[str, Any]] = (await self.to_table(".rows()")).to_pylist()
         return rows
 
-    async def _chunks(self) -> list[bytes]:
-        """All of the answer: reading changes nothing, so a broken one is asked for again from the start."""
-        chunks: list[bytes] = []
+    async def html(self) -> str:
+        """The first rows as an HTML table, and how many there are, for notebooks; runs the statement if it has not run yet."""
+        table = await self.to_table("showing it")
+        rows = table.slice(0, NOTEBOOK_ROWS).to_pylist()
+        count = f"{table.num_rows:,} row{'' if table.num_rows == 1 else 's'}"
+        if not rows:
+            return html.table(count, [html.Heading(name) for name in table.schema.names], [])
+        return html.row_table(count, rows, f"the first {len(rows)} rows" if table.num_rows > len(rows) else "")
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The answer as it comes, as pieces of an Arrow IPC stream; the query runs anew for each use. Closing it ends the query.
+
+        Only the beginning is tried again: no row is given twice.
+        """
+        patience = Patience(self._connection.timeout_s)
+        begun = False
+        while True:
+            seen = self._connection.epoch
+            try:
+                async with aclosing(self._answer()) as answer:
+                    async for piece in answer:
+                        begun = True
+                        yield piece
+                return
+            except (ConnectionFailed, Draining) as error:
+                if begun:
+                    raise
+                await self._connection.recover(patience, seen, error)
+
+    async def _answer(self) -> AsyncGenerator[bytes, None]:
         request = pb.QueryRequest(sql=self._sql, timeout_ms=round((self._timeout_s or 0) * 1000))
         async with self._connection.receive(QUERY, request) as stream:
             while (message := await stream.read()) is not None:
-                chunks.append(message.data)
-        return chunks
+                yield message.data
+
+    async def _chunks(self) -> list[bytes]:
+        """All of the answer: reading changes nothing, so a broken one is asked for again from the start."""
+        return [piece async for piece in self._answer()]
 
     def __repr__(self) -> str:
         state = f"{self._table.num_rows:,} rows" if self._table is not None else "not run yet"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from linkd.client.background import Background
-from linkd.client.calls import Connection
-from linkd.client.description import Description, Lineage, describe, lineage
+from linkd.client.calls import Connection, Patience
+from linkd.client.description import Description, describe
 from linkd.client.discovery import dial_for
+from linkd.client.lineage import Lineage, lineage
 from linkd.client.process import FORK_GUARD
 from linkd.client.publish_stream import PublishStream
 from linkd.client.publishing import Ack, LinkSchemas, Outlet, Publisher
@@ -20,10 +21,10 @@ from linkd.client.reading import Extent, Reading, Result
 from linkd.client.snapshots import Snapshots
 from linkd.client.subscription import Subscription
 from linkd.client.values import Value
-from linkd.errors import Error, InvalidArgument
+from linkd.errors import ConnectionFailed, Draining, Error, InvalidArgument
 from linkd.limits import CONNECT_TIMEOUT_S, CREDIT_BYTES, CREDIT_MAX_BYTES, GROUP_NAME_MAX_CHARS
 from linkd.model.values import Position
-from linkd.wire.methods import ATTEND, DESCRIBE, SEAL, TRACE
+from linkd.wire.methods import ATTEND, DESCRIBE, OBSERVE, SEAL, TRACE
 from linkd.wire.v1 import links_pb2 as pb
 
 
@@ -102,10 +103,12 @@ class Client:
         first: int | Position | None = None,
         last: int | Position | None = None,
         last_values: int | None = None,
+        follow: bool = False,
     ) -> Reading:
         """What `link` holds when it is asked for, without a group and holding nothing back.
 
         Of the newest sealed generation, or the growing one while none is sealed; `first` and `last` are sequences, both included.
+        With `follow` of the newest generation, and then whatever becomes durable, also of later ones, until the iteration is left.
         """
         FORK_GUARD.check()
         extent = Extent(
@@ -114,6 +117,7 @@ class Client:
             first=_sequence("first", first),
             last=_sequence("last", last),
             last_values=_number("last_values", last_values),
+            follow=follow,
         )
         return Reading(self._connection, extent)
 
@@ -127,6 +131,20 @@ class Client:
         request = pb.DescribeRequest(link=link or "")
         return describe(await self._connection.retry(lambda: self._connection.call(DESCRIBE, request)))
 
+    async def observe(self, link: str | None = None) -> AsyncGenerator[Description, None]:
+        """What there is now, and again whenever something changed, at most ten times a second; when the home goes away, at the next one."""
+        request = pb.DescribeRequest(link=link or "")
+        patience = Patience(self._connection.timeout_s)
+        while True:
+            seen = self._connection.epoch
+            try:
+                async with self._connection.receive(OBSERVE, request) as stream:
+                    while (answer := await stream.read()) is not None:
+                        patience = Patience(self._connection.timeout_s)
+                        yield describe(answer)
+            except (ConnectionFailed, Draining) as error:
+                await self._connection.recover(patience, seen, error)
+
     async def seal(self, link: str) -> int:
         """Writes the end of the link's present generation (under `--open`), and returns the sequence of its last value."""
         request = pb.SealRequest(link=link)
@@ -135,9 +153,17 @@ class Client:
         last_sequence: int = answer.last_sequence
         return last_sequence
 
-    async def trace(self, value: str | Value) -> Lineage:
-        """Where a value comes from: `totals@42`, `totals@last`, the beginning of an id, or the value itself. Raises LinkNotFound."""
-        request = pb.TraceRequest(value=value if isinstance(value, str) else value.envelope.id.hex())
+    async def trace(self, value: str | Value, *, forward: bool = False, limit: int | None = None, depth: int | None = None) -> Lineage:
+        """Where a value comes from: `totals@42`, `totals@last`, `totals@2026-11-22T10:00`, the beginning of an id, or the value itself.
+
+        With `forward`, what became of it. At most `limit` values, `depth` steps away, are told. Raises LinkNotFound.
+        """
+        request = pb.TraceRequest(
+            value=value if isinstance(value, str) else value.envelope.id.hex(),
+            limit=_number("limit", limit),
+            forward=forward,
+            depth=_number("depth", depth),
+        )
         return lineage(await self._connection.retry(lambda: self._connection.call(TRACE, request)))
 
     async def close(self) -> None:

@@ -40,7 +40,7 @@ class TaskContext:
 
 @dataclass(frozen=True, slots=True)
 class ArrivedSnapshot:
-    """A complete snapshot. `held_bytes` is the credit to be given back when it is handed over."""
+    """A complete snapshot. `portions` are messages; `held_bytes` is the credit to be given back when it is handed over."""
 
     context: TaskContext
     snapshot_id: bytes
@@ -49,6 +49,8 @@ class ArrivedSnapshot:
     traceparent: str
     values: Mapping[str, Sequence[Arrived]]
     schemas: Mapping[str, bytes]
+    portions: Sequence[Any] = ()
+    partial: bool = False
     held_bytes: int = 0
 
 
@@ -112,9 +114,7 @@ class SnapshotFeed:
             self._arrived(self._assembler.value(message.value))
         elif kind == "ready":
             self._ready(message.ready)
-        elif kind == "begin":
-            self._assembly = _Assembly()
-        elif kind == "void":
+        elif kind in ("begin", "void"):  # what came of one that is not ready is void
             self._give_back(self._assembly.held_bytes)
             self._assembly = _Assembly()
         elif kind == "opened":
@@ -148,6 +148,8 @@ class SnapshotFeed:
                 ready.traceparent,
                 dict(assembly.values),
                 schemas,
+                ready.portions,
+                ready.partial,
                 assembly.held_bytes,
             )
         )

@@ -21,6 +21,7 @@ from linkd.client.publish_stream import PublishStream
 from linkd.client.publishing import KnownSchema
 from linkd.client.snapshot_feed import ArrivedSnapshot, SnapshotFeed
 from linkd.client.values import Input, Value
+from linkd.client.warm_up import warm_up
 from linkd.core.diagnostics import with_suggestion
 from linkd.errors import (
     ConnectionFailed,
@@ -34,6 +35,8 @@ from linkd.errors import (
     OutcomeUnknown,
     SnapshotNotSettled,
 )
+from linkd.model.values import Parent
+from linkd.wire.messages import portions_of
 from linkd.wire.methods import COMMIT
 from linkd.wire.v1 import links_pb2 as pb
 
@@ -73,6 +76,16 @@ class Snapshot:
     def attempt(self) -> int:
         """From 1: how often this snapshot was handed out."""
         return self._arrived.attempt
+
+    @property
+    def partial(self) -> bool:
+        """A window in it was cut short by the end of its input: it holds less than the wiring asks for."""
+        return self._arrived.partial
+
+    @property
+    def portions(self) -> tuple[Parent, ...]:
+        """What it holds of each input, as ranges of values: the lineage of all that is published in it."""
+        return portions_of(self._arrived.portions)
 
     @property
     def task(self) -> str:
@@ -191,7 +204,8 @@ class Snapshot:
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{item.link} {len(item):,} rows" for item in self._inputs.values())
-        return f"<Snapshot {self.id[:8]} of {self.task}, attempt {self.attempt}: {inputs or 'no inputs'}>"
+        partial = ", partial" if self.partial else ""
+        return f"<Snapshot {self.id[:8]} of {self.task}, attempt {self.attempt}{partial}: {inputs or 'no inputs'}>"
 
 
 class Snapshots:
@@ -206,6 +220,7 @@ class Snapshots:
         self._stage = stage
         self._task = task
         self._flow = Flow(connection, lambda: SnapshotFeed(connection, background, credit_bytes=credit_bytes, task=task))
+        background.spawn("linkd warm-up", warm_up())
         self._current: Snapshot | None = None
 
     def __aiter__(self) -> Self:

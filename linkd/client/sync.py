@@ -6,17 +6,20 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from linkd.client import publishing, reading, session, snapshots, subscription, values
 from linkd.client.content import Content, Held, Tabular
-from linkd.client.description import Description, Lineage
+from linkd.client.description import Description
+from linkd.client.lineage import Lineage
 from linkd.client.loop_thread import LOOP_THREAD
 from linkd.client.publishing import Ack
+from linkd.client.readers import reader_of_link, reader_of_query
 from linkd.client.snapshots import Snapshots as AsyncSnapshots
 from linkd.client.values import Input, Value
+from linkd.client.waiting import iterated, shown
 from linkd.limits import CONNECT_TIMEOUT_S
-from linkd.model.values import Position
+from linkd.model.values import Parent, Position
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,6 +114,16 @@ class Snapshot:
         return self._inner.attempt
 
     @property
+    def partial(self) -> bool:
+        """A window in it was cut short by the end of its input: it holds less than the wiring asks for."""
+        return self._inner.partial
+
+    @property
+    def portions(self) -> tuple[Parent, ...]:
+        """What it holds of each input, as ranges of values: the lineage of all that is published in it."""
+        return self._inner.portions
+
+    @property
     def task(self) -> str:
         return self._inner.task
 
@@ -202,7 +215,10 @@ class Publisher:
 
 
 class Reading(Held):
-    """The values of a link that are durable when it is iterated, or asked for as a whole; each use reads again."""
+    """The values of a link that are durable when it is iterated, or asked for as a whole; each use reads again.
+
+    One that follows goes on with every value that becomes durable, also of later generations, until it is left: only iterate it.
+    """
 
     __slots__ = ("_inner",)
 
@@ -212,18 +228,17 @@ class Reading(Held):
     def _content(self) -> Content:
         return LOOP_THREAD.run(self._inner.content)
 
+    def to_reader(self) -> pa.RecordBatchReader:
+        """The rows as they come, in bounded memory: batches of one schema, value by value."""
+        return reader_of_link(self._inner)
+
     def __iter__(self) -> Iterator[Value]:
         """The values one by one, fetched as they are asked for."""
-        stream = self._inner.__aiter__()
-        try:
-            while True:
-                try:
-                    yield LOOP_THREAD.run(_next_of, stream)
-                except StopAsyncIteration:
-                    return
-        finally:
-            if LOOP_THREAD.can_wait:  # else the interpreter is ending, and the call has ended with its client
-                LOOP_THREAD.run(stream.aclose)
+        return iterated(self._inner.__aiter__())
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first rows, or why they cannot be had. Waits for `limits.NOTEBOOK_WAIT_S` at most."""
+        return shown(repr(self), self._inner.html)
 
     def __repr__(self) -> str:
         return repr(self._inner)
@@ -239,6 +254,14 @@ class Result(Tabular):
 
     def _table(self, operation: str) -> pa.Table:
         return LOOP_THREAD.run(self._inner.to_table, operation)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first rows, and how many there are. Runs the statement, but waits for `limits.NOTEBOOK_WAIT_S` at most."""
+        return shown(repr(self), self._inner.html)
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """The rows as they come, in bounded memory; the query runs anew. Ctrl-C ends it."""
+        return reader_of_query(self._inner)
 
     def __repr__(self) -> str:
         return repr(self._inner)
@@ -299,12 +322,14 @@ class Client:
         first: int | Position | None = None,
         last: int | Position | None = None,
         last_values: int | None = None,
+        follow: bool = False,
     ) -> Reading:
         """What `link` holds when it is asked for, without a group and holding nothing back.
 
         Of the newest sealed generation, or the growing one while none is sealed; `first` and `last` are sequences, both included.
+        With `follow` of the newest generation, and then whatever becomes durable, also of later ones, until the iteration is left.
         """
-        return Reading(self._inner.read(link, generation=generation, first=first, last=last, last_values=last_values))
+        return Reading(self._inner.read(link, generation=generation, first=first, last=last, last_values=last_values, follow=follow))
 
     def query(self, sql: str, *, timeout_s: float | None = None) -> Result:
         """One SELECT over links as they are when the result is first asked for."""
@@ -314,13 +339,20 @@ class Client:
         """What there is: links, tasks, groups, the newest run; or only what concerns `link`. Raises LinkNotFound."""
         return LOOP_THREAD.run(self._inner.describe, link)
 
+    def observe(self, link: str | None = None) -> Iterator[Description]:
+        """What there is now, and again whenever something changed, at most ten times a second; when the home goes away, at the next one."""
+        return iterated(self._inner.observe(link))
+
     def seal(self, link: str) -> int:
         """Writes the end of the link's present generation (under `--open`), and returns the sequence of its last value."""
         return LOOP_THREAD.run(self._inner.seal, link)
 
-    def trace(self, value: str | Value) -> Lineage:
-        """Where a value comes from: `totals@42`, `totals@last`, the beginning of an id, or the value itself. Raises LinkNotFound."""
-        return LOOP_THREAD.run(self._inner.trace, value)
+    def trace(self, value: str | Value, *, forward: bool = False, limit: int | None = None, depth: int | None = None) -> Lineage:
+        """Where a value comes from: `totals@42`, `totals@last`, `totals@2026-11-22T10:00`, the beginning of an id, or the value itself.
+
+        With `forward`, what became of it. At most `limit` values, `depth` steps away, are told. Raises LinkNotFound.
+        """
+        return LOOP_THREAD.run(self._inner.trace, value, forward=forward, limit=limit, depth=depth)
 
     def close(self) -> None:
         """Ends everything that was begun over this client; leases are offered to others at once. May be called again."""
@@ -331,6 +363,13 @@ class Client:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the links, what they hold, and lags. Waits for `limits.NOTEBOOK_WAIT_S` at most; never raises."""
+        return shown(repr(self), self._html)
+
+    async def _html(self) -> str:
+        return (await self._inner.describe())._repr_html_()
 
     def __repr__(self) -> str:
         return repr(self._inner)
@@ -351,11 +390,6 @@ def connect(
 
 async def _connected(connecting: session.Connecting) -> session.Client:
     return await connecting
-
-
-async def _next_of(stream: Any) -> Value:
-    value: Value = await anext(stream)
-    return value
 
 
 def _closed_when_forgotten(face: Subscription, inner: subscription.Subscription) -> None:

@@ -5,27 +5,35 @@ from __future__ import annotations
 import builtins
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
+from linkd.client import html
 from linkd.client.content import Content, Held, Part
 from linkd.client.payloads import Arrived
-from linkd.errors import InvalidArgument
+from linkd.errors import Error, InvalidArgument
+from linkd.limits import NOTEBOOK_ROWS
 from linkd.model.values import Envelope
 from linkd.wire.messages import envelope_of
 
 
 class Value(Held):
-    """One value of a link: its rows, and its envelope, which says where it comes from. `len(value)` counts rows."""
+    """One value of a link: its rows, and its envelope, which says where it comes from. `len(value)` counts rows.
 
-    __slots__ = ("_envelope", "_part")
+    In a snapshot over windows of rows the first and the last value have only the rows that belong to it; the envelope is that of all of it.
+    """
 
-    def __init__(self, part: Part, envelope: Envelope) -> None:
+    __slots__ = ("_envelope", "_part", "_rows")
+
+    def __init__(self, part: Part, envelope: Envelope, rows: int | None = None) -> None:
+        """`rows` are those of `part`, where it is not all of the value."""
         self._part = part
         self._envelope = envelope
+        self._rows = envelope.rows if rows is None else rows
 
     @staticmethod
     def of(arrived: Arrived) -> Value:
-        return Value(Part.of(arrived), envelope_of(arrived.header.envelope))
+        header = arrived.header
+        return Value(Part.of(arrived), envelope_of(header.envelope), header.end_row - header.first_row if header.end_row else None)
 
     @property
     def envelope(self) -> Envelope:
@@ -44,18 +52,33 @@ class Value(Held):
             raise InvalidArgument(f"{self.name} holds rows, not bytes: use .rows(), .to_table(), .to_pandas() or .to_polars()")
         return content
 
+    def first_rows(self, limit: int) -> list[dict[str, Any]]:
+        """The first `limit` rows as dicts."""
+        return self._part.rows(limit)
+
     def _content(self) -> Content:
         return Content(self._envelope.link, (self._part,))
 
+    def _repr_html_(self) -> str:
+        """For notebooks: where the value comes from, and its first rows. It is in memory already."""
+        envelope = self._envelope
+        by = f", by {envelope.task} {envelope.task_version[:8]}".rstrip() if envelope.task else ""
+        note = f"{envelope.rows:,} rows, {envelope.size_bytes:,} bytes, generation {envelope.generation}{by}, id {envelope.id.hex()}"
+        try:
+            return html.row_table(self.name, self.first_rows(NOTEBOOK_ROWS), note)
+        except (Error, ValueError, OverflowError) as error:
+            return html.message(self.name, f"{note}\n{error}")
+
     def __len__(self) -> int:
-        return self._envelope.rows
+        return self._rows
 
     def __bool__(self) -> bool:
         """A value is something, also when it has no rows."""
         return True
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}: {self._envelope.rows:,} rows, {self._envelope.size_bytes:,} bytes>"
+        rows = f"{self._rows:,} rows" if self._rows == self._envelope.rows else f"{self._rows:,} of {self._envelope.rows:,} rows"
+        return f"<{type(self).__name__} {self.name}: {rows}, {self._envelope.size_bytes:,} bytes>"
 
 
 class Settler(Protocol):

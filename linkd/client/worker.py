@@ -48,9 +48,9 @@ async def connected(dial: Dial, timeout_s: float = CONNECT_TIMEOUT_S) -> AsyncIt
         await connection.close()
 
 
-async def described(connection: Connection) -> Description:
-    """The pipeline as its home sees it now."""
-    return describe(await connection.call(DESCRIBE, pb.DescribeRequest()))
+async def described(connection: Connection, link: str = "") -> Description:
+    """The pipeline, or what concerns one link, as its home sees it now."""
+    return describe(await connection.call(DESCRIBE, pb.DescribeRequest(link=link)))
 
 
 # -- publishing ---------------------------------------------------------------------------------------------------------------------------
@@ -84,11 +84,11 @@ class SourceStep:
 def source_messages(step: SourceStep, schemas_sent: dict[str, bytes]) -> Iterator[Any]:
     """The messages of one step: the rejects lead, and the position goes with the last value."""
     for message in publish_messages(Publish(step.link + REJECTS_SUFFIX, step.rejects, step.attributes), schemas_sent):
-        if message.HasField("value"):
+        if message.WhichOneof("message") == "value":
             message.value.more = True
         yield message
     for message in publish_messages(Publish(step.link, step.payloads, step.attributes), schemas_sent):
-        if message.HasField("value") and not message.value.more:
+        if message.WhichOneof("message") == "value" and not message.value.more:
             position = pb.SourcePosition(
                 position=step.position,
                 digest=step.digest,
@@ -183,19 +183,25 @@ class Complete:
 
 
 class WholeSnapshot:
-    """The one snapshot of a task whose inputs are all `whole`. It is ours as long as the block of `whole_snapshot` lasts."""
+    """The snapshot of a task whose inputs are all `whole`, and in a run that follows those of its next executions.
+
+    They are ours as long as the block of `whole_snapshot` lasts.
+    """
 
     def __init__(self, stream: Stream, context: TaskContext) -> None:
         self._stream = stream
+        self._assembler = Assembler()
         self.context = context
 
     async def receive(self, taker: Taker) -> Complete | None:
-        """Gives `taker` every value as it becomes durable, and returns when there are no more; None if the task is complete already."""
-        assembler = Assembler()
+        """Gives `taker` every value as it becomes durable, and returns when there are no more; None if the task is complete already.
+
+        Called again behind the commit it waits for the next execution.
+        """
         while (message := await self._stream.read()) is not None:
             kind = message.WhichOneof("message")
             if kind in ("value", "chunk"):
-                arrived = assembler.value(message.value) if kind == "value" else assembler.chunk(message.chunk)
+                arrived = self._assembler.value(message.value) if kind == "value" else self._assembler.chunk(message.chunk)
                 if arrived is not None:
                     await taker.take(arrived)
                     await self._stream.write(pb.SnapshotsRequest(credit_bytes=arrived.size_bytes))

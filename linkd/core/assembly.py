@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from linkd import limits
-from linkd.core import graph
-from linkd.core.declaration import Declaration, LinkDeclaration, TaskDeclaration
-from linkd.core.diagnostics import Problem, did_you_mean, one_of, with_suggestion
+from linkd.core import graph, policy_checks
+from linkd.core.declared import Declaration, LinkDeclaration, TaskDeclaration
+from linkd.core.diagnostics import Problem, did_you_mean, with_suggestion
 from linkd.core.names import name_problem
 from linkd.core.pipeline import REJECTS_SUFFIX, InputSpec, LinkSpec, Pipeline, TaskSpec
-from linkd.core.policies import WHOLE_TEXT, WirePolicyKind, render_input_policy
-from linkd.core.wiring import ParsedWiring, Wire, WiredTask, Wiring, render_wiring
+from linkd.core.policies import WHOLE_TEXT, render_input_policy
+from linkd.core.wiring import ParsedWiring, WiredTask, Wiring, render_wiring
 from linkd.model.records import TaskKind
 
 
@@ -26,7 +26,7 @@ def check(declaration: Declaration, parsed: ParsedWiring) -> list[Problem]:
     sources = _sources(declaration)
     problems = [*declaration.problems, *parsed.problems]
     problems += graph.name_problems(wiring)
-    problems += graph.policy_problems(wiring)
+    problems += policy_checks.policy_problems(wiring)
     problems += graph.writer_problems(wiring, sources)
     problems += _file_problems(declaration.links.values())
     for task in wiring.tasks:
@@ -54,6 +54,8 @@ def assemble(declaration: Declaration, wiring: Wiring, statements: Mapping[str, 
         links=_links(declaration, wiring),
         tasks=tasks,
         wiring_text=render_wiring(wiring),
+        params=declaration.params,
+        secrets=declaration.secrets,
     )
 
 
@@ -70,6 +72,11 @@ def _task(task: WiredTask, declared: TaskDeclaration, statements: Mapping[str, t
         sql=sql,
         sql_path=sql_path,
         version=declared.version,
+        env=declared.env,
+        retries=declared.retries,
+        timeout_s=declared.timeout_s,
+        on_change=declared.on_change,
+        every_s=declared.every_s,
     )
 
 
@@ -104,6 +111,10 @@ def _declared(link: LinkSpec, declared: LinkDeclaration | None) -> LinkSpec:
         nulls=declared.nulls,
         schema=dict(declared.schema) if declared.schema is not None else None,
         on_bad_row=declared.on_bad_row,
+        dialect=declared.dialect,
+        mode=declared.mode,
+        overwrite=declared.overwrite,
+        every_s=declared.every_s,
     )
 
 
@@ -114,26 +125,9 @@ def _task_problems(task: WiredTask, declared: TaskDeclaration) -> Iterator[Probl
             count = f"{len(task.outputs)} outputs" if task.outputs else "no output"
             what = f"the SQL task `{task.name}` has {count}; a SELECT has one result"
             yield Problem(task.span, what, "give it exactly one output; several results are several tasks")
-        return
-    if declared.command is None or len(task.inputs) < 2:
-        return
-    if any(wire.policy.kind not in (WirePolicyKind.BARE, WirePolicyKind.WHOLE) for wire in task.inputs):
-        return
-    unstated = [wire for wire in task.inputs if not wire.policy_text]
-    if not unstated:
-        return
-    remedy = f"write `({', '.join(_whole(wire) for wire in task.inputs)})`: the task then sees all of each, once"
-    if len(unstated) < len(task.inputs):
-        whole = one_of([wire.link for wire in task.inputs if wire.policy_text])
-        each = one_of([wire.link for wire in unstated])
-        what = f"task `{task.name}` takes {whole} whole and {each} value by value, and this version cannot put these together"
-    else:
-        what = f"task `{task.name}` has {len(task.inputs)} inputs and does not say how they are put together"
-    yield Problem(unstated[0].span, what, remedy)
-
-
-def _whole(wire: Wire) -> str:
-    return f"{wire.link}{'*' if wire.is_open else ''} whole"
+        yield from policy_checks.select_problems(task)
+    elif declared.command is not None:
+        yield from policy_checks.mixture_problems(task)
 
 
 def _unwired_problems(declaration: Declaration, wiring: Wiring) -> Iterator[Problem]:

@@ -37,7 +37,9 @@ class CommitRequest:
 
 def lease(ledger: Ledger, task: Task, offer: Offer) -> SnapshotLeased:
     """The record that hands `offer` out under the next token."""
-    return SnapshotLeased(task.name, task.execution, offer.snapshot_id, ledger.last_token + 1, offer.attempt, offer.portions)
+    return SnapshotLeased(
+        task.name, task.execution, offer.snapshot_id, ledger.last_token + 1, offer.attempt, offer.portions, offer.settles, offer.partial
+    )
 
 
 def answered(task: Task, snapshot_id: bytes, token: int, fingerprint: int) -> SnapshotCommitted | None:
@@ -69,12 +71,15 @@ def check_token(task: Task, snapshot_id: bytes, token: int) -> None:
 
 
 def commit(ledger: Ledger, request: CommitRequest, now_ns: int) -> list[Record]:
-    """The records of one commit: its values, its record, and with `final` the seals. The caller has asked `answered` before."""
+    """The records of one commit: its values, its record, and with `final` the seals. The caller has asked `answered` before.
+
+    In a run that follows, the one snapshot of a `whole` task is the end of its execution, whether its program says so or not.
+    """
     task = ledger.tasks[request.task]
     check_token(task, request.snapshot_id, request.token)
     lease = task.leases[request.snapshot_id]
     if request.final and not task.shape.is_whole:
-        raise InvalidArgument(f"{task.name}: only a task whose every input is `whole` may end with a commit")
+        raise InvalidArgument(f"{task.name}: only a task whose inputs are `whole` may end with a commit")
     frame = Frame(ledger, now_ns)
     maker = Maker(task.name, task.version, lease.attempt, lease.portions, request.traceparent)
     counts: dict[str, int] = {}
@@ -94,9 +99,10 @@ def commit(ledger: Ledger, request: CommitRequest, now_ns: int) -> list[Record]:
             request.fingerprint,
             now_ns,
             dict(request.attributes),
+            task.settled_by(lease),
         )
     )
-    if request.final:
+    if request.final or (ledger.follows and task.shape.is_whole):
         for name in task.shape.outputs:
             frame.seal(ledger.links[name], _output_generation(ledger, task, name), "its task is complete")
         frame.records.append(TaskEnded(task.name, task.execution, "its one snapshot is committed"))

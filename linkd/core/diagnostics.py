@@ -40,8 +40,9 @@ class Problem:
 
 def did_you_mean(word: str, candidates: Collection[str], likeness: float = 0.6) -> str | None:
     """The candidate that `word` is most likely a slip of, or None if there is none of at least this likeness (1 is the same word)."""
-    close = difflib.get_close_matches(word.lower(), sorted(candidates), n=1, cutoff=likeness)
-    return close[0] if close and close[0] != word else None
+    by_lower = {candidate.lower(): candidate for candidate in sorted(candidates)}
+    close = difflib.get_close_matches(word.lower(), sorted(by_lower), n=1, cutoff=likeness)
+    return by_lower[close[0]] if close and by_lower[close[0]] != word else None
 
 
 def with_suggestion(what: str, word: str, candidates: Collection[str]) -> str:

@@ -5,10 +5,13 @@ There are no types here beyond text, list and mapping: `on`, `NO`, `1e3` and `20
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from linkd.core.diagnostics import Problem, Span, one_of, with_suggestion
+from linkd.core.durations import duration_text, parse_duration
+
+_SPELT_OUT = {"\\t": "\t", "tab": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,31 @@ Node = Text | Listing | Record
 
 
 class Reader:
-    """Takes nodes apart and keeps what is wrong with them; every method gives None or nothing for what cannot be used."""
+    """Takes nodes apart and keeps what is wrong with them; every method gives None or nothing for what cannot be used.
 
-    def __init__(self) -> None:
+    `lines` are those of the file, where they are at hand: with them a place inside a text can be pointed at.
+    """
+
+    def __init__(self, lines: Sequence[str] = ()) -> None:
         self.problems: list[Problem] = []
+        self._lines = lines
 
     def note(self, span: Span | None, what: str, remedy: str = "") -> None:
         self.problems.append(Problem(span, what, remedy))
+
+    def inside(self, text: Text, offset: int, part: str) -> Span:
+        """Where `part`, which begins at `offset` of the text, stands in the file; of the text itself if it is written otherwise there."""
+        nth = text.value.count(part, 0, offset)
+        column = text.span.column - 1
+        for number in range(text.span.line, min(len(self._lines), text.span.line + text.value.count("\n") + 1) + 1):
+            line = self._lines[number - 1]
+            while (found := line.find(part, column)) >= 0:
+                if nth == 0:
+                    return Span(number, found + 1, len(part))
+                nth -= 1
+                column = found + len(part)
+            column = 0
+        return text.span
 
     def record(self, node: Node | None, name: str, example: str) -> tuple[tuple[Text, Node], ...]:
         """The entries of a mapping; an empty text counts as an empty one, as YAML writes `links:` with nothing below."""
@@ -81,6 +102,48 @@ class Reader:
             else:
                 self.note(item.span, f"`{name}` holds {_kind(item)} where a text belongs", f"write `{example}`")
         return tuple(found)
+
+    def flag(self, node: Node | None, name: str, default: bool) -> bool:
+        return self.choice(node, name, ("true", "false"), str(default).lower()) == "true"
+
+    def character(self, node: Node | None, name: str, example: str, default: str, *, or_none: bool = False) -> str:
+        """One character; `\\t` and `tab` are the tab. With `or_none` the empty text is welcome too."""
+        if node is None:
+            return default
+        if not isinstance(node, Text):
+            self.text(node, name, example)
+            return default
+        value = _SPELT_OUT.get(node.value, node.value)
+        if (len(value) == 1 and value not in "\r\n") or (or_none and not value):
+            return value
+        remedy = f"write `{example}`" + ('; `""` is none' if or_none else "")
+        self.note(node.span, f"`{name}` is one character, and `{node.value[:20]}` is none" if value else f"`{name}` is empty", remedy)
+        return default
+
+    def duration(self, node: Node | None, name: str, example: str, least_s: float, most_s: float) -> float | None:
+        """A span of time within bounds, in seconds."""
+        text = self.text(node, name, example)
+        if text is None:
+            return None
+        seconds = parse_duration(text.value)
+        if seconds is None:
+            self.note(text.span, f"`{name}` is no span of time: `{text.value[:20]}`", "write a number and a unit: 500ms, 10s, 10m, 1h, 2d")
+            return None
+        if not least_s <= seconds <= most_s:
+            bounds = f"from {duration_text(least_s)} to {duration_text(most_s)}"
+            self.note(text.span, f"`{name}` of {text.value} is out of bounds", f"it may be {bounds}")
+            return None
+        return seconds
+
+    def count(self, node: Node | None, name: str, example: str, most: int) -> int | None:
+        """A whole number from 0 to `most`."""
+        text = self.text(node, name, example)
+        if text is None:
+            return None
+        if not text.value.isascii() or not text.value.isdigit() or len(text.value) > 9 or int(text.value) > most:
+            self.note(text.span, f"`{name}` is no whole number from 0 to {most}: `{text.value[:20]}`", f"write `{example}`")
+            return None
+        return int(text.value)
 
     def choice(self, node: Node | None, name: str, choices: tuple[str, ...], default: str) -> str:
         """One of a few words."""

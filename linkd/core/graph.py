@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator
 
 from linkd.core.diagnostics import Problem, with_suggestion
 from linkd.core.names import Named, name_problem
-from linkd.core.policies import refusal
 from linkd.core.wiring import Wire, WiredTask, Wiring
 
 
@@ -34,19 +33,6 @@ def name_problems(wiring: Wiring) -> list[Problem]:
     for name, what, place in named:
         if found := name_problem(name, what):
             problems.append(Problem(place.span, *found))
-    return problems
-
-
-def policy_problems(wiring: Wiring) -> list[Problem]:
-    """Policies that this version cannot take, each refused by name."""
-    problems: list[Problem] = []
-    for task in wiring.tasks:
-        for wire in task.inputs:
-            refused = refusal(wire.policy, wire.policy_text)
-            if refused is not None:
-                gap = "" if wire.policy_text.startswith("[") else " "
-                what = f"`{wire.link}{gap}{wire.policy_text}`: {refused.what}"
-                problems.append(Problem(wire.policy_span, what, refused.remedy))
     return problems
 
 

@@ -51,6 +51,8 @@ def snapshot_id(task: str, execution: int, portions: Iterable[Parent]) -> bytes:
         parts.append(portion.link.encode())
         numbers = (portion.incarnation, portion.generation, portion.first_sequence, portion.last_sequence)
         parts.extend(number.to_bytes(8, "big") for number in numbers)
+        if portion.first_row or portion.end_row:
+            parts.extend((b"rows", portion.first_row.to_bytes(8, "big"), portion.end_row.to_bytes(8, "big")))
     return _digest(*parts)
 
 

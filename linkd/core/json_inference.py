@@ -11,8 +11,8 @@ from linkd.core.arrow_types import type_text
 from linkd.errors import InvalidArgument, SchemaMismatch
 
 
-class _Differs(Exception):
-    """Two values have no type in common."""
+class Differs(Exception):
+    """Two values have no type in common: `given` came after `seen`."""
 
     def __init__(self, seen: pa.DataType, given: pa.DataType) -> None:
         super().__init__()
@@ -41,8 +41,8 @@ def inferred_types(rows: Sequence[dict[str, Any]], names: Collection[str] | None
             if names is not None and name not in names:
                 continue
             try:
-                types[name] = _unified(types.get(name, pa.null()), _type_of(value))
-            except _Differs as error:
+                types[name] = unified(types.get(name, pa.null()), json_type(value))
+            except Differs as error:
                 seen, given = type_text(error.seen), type_text(error.given)
                 raise SchemaMismatch(
                     f"{link}: row {number}, column `{name}`: {given} after rows with {seen}; "
@@ -51,7 +51,8 @@ def inferred_types(rows: Sequence[dict[str, Any]], names: Collection[str] | None
     return types
 
 
-def _type_of(value: Any) -> pa.DataType:
+def json_type(value: Any) -> pa.DataType:
+    """The type that one JSON value suggests. Raises `Differs` for a list whose items have none in common."""
     if value is None:
         return pa.null()
     if isinstance(value, bool):
@@ -61,20 +62,21 @@ def _type_of(value: Any) -> pa.DataType:
     if isinstance(value, str):
         return pa.string()
     if isinstance(value, list):
-        return pa.list_(_common(_type_of(item) for item in value))
+        return pa.list_(_common(json_type(item) for item in value))
     if isinstance(value, dict):
-        return pa.struct([(name, _type_of(item)) for name, item in value.items()])
+        return pa.struct([(name, json_type(item)) for name, item in value.items()])
     return pa.float64()
 
 
 def _common(types: Iterable[pa.DataType]) -> pa.DataType:
     result = pa.null()
     for kind in types:
-        result = _unified(result, kind)
+        result = unified(result, kind)
     return result
 
 
-def _unified(seen: pa.DataType, given: pa.DataType) -> pa.DataType:
+def unified(seen: pa.DataType, given: pa.DataType) -> pa.DataType:
+    """The least type that holds the values of both. Raises `Differs` if there is none."""
     types = pa.types
     if seen == given or types.is_null(given):
         return seen
@@ -83,10 +85,10 @@ def _unified(seen: pa.DataType, given: pa.DataType) -> pa.DataType:
     if {seen, given} == {pa.int64(), pa.float64()}:
         return pa.float64()
     if types.is_list(seen) and types.is_list(given):
-        return pa.list_(_unified(seen.value_type, given.value_type))
+        return pa.list_(unified(seen.value_type, given.value_type))
     if types.is_struct(seen) and types.is_struct(given):
         fields = {field.name: field.type for field in seen}
         for field in given:
-            fields[field.name] = _unified(fields.get(field.name, pa.null()), field.type)
+            fields[field.name] = unified(fields.get(field.name, pa.null()), field.type)
         return pa.struct(list(fields.items()))
-    raise _Differs(seen, given)
+    raise Differs(seen, given)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from linkd.core.links import LinkShape
 from linkd.core.pipeline import REJECTS_SUFFIX, Pipeline
 from linkd.core.rights import Rights
-from linkd.core.runs import LinkShape
-from linkd.core.tasks import SINK_PREFIX, SOURCE_PREFIX, WHOLE, TaskShape
+from linkd.core.tasks import EACH, SINK_PREFIX, SOURCE_PREFIX, WHOLE, TaskShape
 from linkd.model.records import TaskKind
 
 
@@ -52,8 +52,9 @@ def layout(pipeline: Pipeline, declared: Mapping[str, tuple[bytes, bytes]]) -> L
     for spec in pipeline.links.values():
         if spec.sink is not None:
             name = SINK_PREFIX + spec.name
-            tasks[name] = TaskShape(name, TaskKind.SINK, ((spec.name, WHOLE),), ())
-    order = [name for task in tasks.values() for name in task.outputs]
+            policy = WHOLE if spec.mode == "replace" else EACH
+            tasks[name] = TaskShape(name, TaskKind.SINK, ((spec.name, policy),), ())
+    order = dict.fromkeys(name for task in tasks.values() for name in task.outputs)
     ordered = {name: links[name] for name in (*(n for n in links if n not in order), *order)}
     open_links = frozenset(spec.name for spec in pipeline.links.values() if spec.is_open)
     return Layout(pipeline.name, ordered, tasks, open_links, pipeline=pipeline)
@@ -61,17 +62,14 @@ def layout(pipeline: Pipeline, declared: Mapping[str, tuple[bytes, bytes]]) -> L
 
 def _writers_first(pipeline: Pipeline) -> list[str]:
     """The tasks in an order in which each comes behind those that write its inputs (the file has no cycles)."""
-    ordered: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in ordered:
-            return
-        for wire in pipeline.tasks[name].inputs:
-            writer = pipeline.links[wire.link].writer
-            if writer is not None:
-                visit(writer)
-        ordered.append(name)
-
-    for name in pipeline.tasks:
-        visit(name)
-    return ordered
+    ordered: dict[str, None] = {}
+    waiting: list[str] = list(pipeline.tasks)[::-1]
+    while waiting:
+        name = waiting[-1]
+        writers = [pipeline.links[wire.link].writer for wire in pipeline.tasks[name].inputs]
+        before = [writer for writer in writers if writer is not None and writer not in ordered]
+        if before and name not in ordered:
+            waiting.extend(reversed(before))
+        else:
+            ordered.setdefault(waiting.pop())
+    return list(ordered)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from linkd.core.cursor import Cursor
 from linkd.core.groups import Group
-from linkd.core.links import Generation, GenerationState, Link
-from linkd.core.tasks import Lease, Task, TaskShape
+from linkd.core.links import Generation, GenerationState, Link, Remembered
+from linkd.core.tasks import Task, TaskShape
 from linkd.errors import LinkNotFound, StateDamaged
+from linkd.limits import TASK_NAMES_KEPT
 from linkd.model.records import (
     DigestKnown,
     Dropped,
@@ -41,26 +42,31 @@ from linkd.model.records import (
     TaskResumed,
     ValueStored,
 )
+from linkd.model.values import Envelope
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Everything a home knows, in memory: a few hundred bytes a link, a task, a group; nothing per value.
+    """Everything a home knows, in memory: a few hundred bytes a link, a task, a group, a generation that is kept; nothing per value.
 
-    `schemas` has messages by id. `executions` counts the starts of every task there ever was: a task that was taken out of the file and is
-    put back goes on counting, for ids are made from it.
+    `executions` counts the starts of the tasks there were, the one that began last at
+    the end: a task that was taken out of the file and is put back goes on counting, for ids are made from it.
     """
 
     shapes: Mapping[str, TaskShape] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     groups: dict[tuple[str, str], Group] = field(default_factory=dict)
-    schemas: dict[bytes, bytes] = field(default_factory=dict)
     executions: dict[str, int] = field(default_factory=dict)
     epoch: int = 0
     last_token: int = 0
     run: RunBegan | None = None
     run_outcome: str = ""
+
+    @property
+    def follows(self) -> bool:
+        """The present run, or the last one, has no end of its own."""
+        return self.run is not None and self.run.follow
 
     def link(self, name: str) -> Link:
         """The link of that name. LinkNotFound names what there is."""
@@ -68,6 +74,13 @@ class Ledger:
         if found is None:
             raise no_link(name, self.links)
         return found
+
+    def schema_of(self, envelope: Envelope) -> bytes:
+        """The schema message of a value. LinkNotFound if it was dropped."""
+        generation = self.links[envelope.link].generations.get(envelope.generation)
+        if generation is None:
+            raise LinkNotFound(f"{envelope.name} was dropped with generation {envelope.generation} of {envelope.link}: read the link again")
+        return generation.schemas[envelope.schema_id]
 
     def apply(self, records: Iterable[Record]) -> None:
         """Takes one frame's records into the state, in order."""
@@ -84,9 +97,10 @@ class Ledger:
                 touched.add(link.name)
             elif isinstance(record, GenerationEnded):
                 link = self.links[record.link]
-                generation = link.generations[record.generation]
-                if record.end is GenerationEnd.SEALED and generation.sealed_sequence == record.last_sequence:
-                    generation.seal_durable = True
+                generation = link.generations.get(record.generation)
+                sealed = generation is not None and record.end is GenerationEnd.SEALED
+                if generation is not None and sealed and generation.sealed_sequence == record.last_sequence:
+                    generation.seal_durable = generation.was_sealed = True
                 touched.add(link.name)
         return touched
 
@@ -119,7 +133,7 @@ class Ledger:
         if generation is None:
             raise StateDamaged(f"the journal keeps a schema for {record.link} before its first generation")
         generation.schema_id, generation.schema, generation.declared = record.schema_id, record.schema, record.declared
-        self.schemas[record.schema_id] = record.schema
+        generation.schemas[record.schema_id] = record.schema
 
     def _generation_began(self, record: GenerationBegan) -> None:
         link = self.links[record.link]
@@ -142,10 +156,17 @@ class Ledger:
             generation.state = GenerationState.ABANDONED
 
     def _generation_reopened(self, record: GenerationReopened) -> None:
-        self.links[record.link].generations[record.generation].state = GenerationState.GROWING
+        generation = self.links[record.link].generations[record.generation]
+        generation.state = GenerationState.GROWING
+        if record.within_run:
+            generation.sealed_sequence, generation.seal_durable = None, False
+            if generation.source is not None:
+                generation.source = replace(generation.source, final=False)
 
     def _task_began(self, record: TaskBegan) -> None:
+        self.executions.pop(record.task, None)
         self.executions[record.task] = record.execution
+        self._forget_executions()
         task = self.tasks.get(record.task)
         if task is None:
             shape = self.shapes.get(record.task)
@@ -153,18 +174,17 @@ class Ledger:
                 return
             task = self.tasks[record.task] = Task(shape)
         known = {name: number for name, number in record.inputs.items() if name in self.links}
-        task.begin(record.execution, record.version, known, record.outputs, self.links)
+        task.begin(record.execution, record.version, known, record.outputs, self.links, record.extents)
 
     def _task_resumed(self, record: TaskResumed) -> None:
         task = self.tasks.get(record.task)
         if task is not None and task.execution == record.execution:
-            task.ended, task.version = False, record.version
+            task.resume(record.version)
 
     def _task_ended(self, record: TaskEnded) -> None:
         task = self.tasks.get(record.task)
         if task is not None and task.execution == record.execution:
-            task.ended = True
-            task.leases.clear()
+            task.end()
 
     def _value_stored(self, record: ValueStored) -> None:
         envelope = record.envelope
@@ -181,7 +201,7 @@ class Ledger:
         self.last_token = max(self.last_token, record.token)
         task = self.tasks.get(record.task)
         if task is not None and task.execution == record.execution:
-            task.leases[record.snapshot_id] = Lease(record.snapshot_id, record.token, record.attempt, record.portions, None)
+            task.lease(record)
 
     def _snapshot_committed(self, record: SnapshotCommitted) -> None:
         task = self.tasks.get(record.task)
@@ -189,7 +209,9 @@ class Ledger:
             task.remember(record)
 
     def _policy_saved(self, record: PolicySaved) -> None:
-        """No policy of this version keeps state between snapshots."""
+        task = self.tasks.get(record.task)
+        if task is not None and task.execution == record.execution:
+            task.restore_policy(record.state)
 
     def _group_opened(self, record: GroupOpened) -> None:
         self.groups[record.group, record.link] = Group(
@@ -213,6 +235,22 @@ class Ledger:
     def _dropped(self, record: Dropped) -> None:
         link = self.links[record.link]
         link.next_sequence = max(link.next_sequence, record.last_sequence + 1)
+        dropped = link.generations.pop(record.generation, None)
+        if record.forgotten:
+            link.remembered.pop(record.generation, None)
+        elif dropped is not None:
+            link.remembered[dropped.number] = Remembered(
+                dropped.number, dropped.incarnation, dropped.first_sequence, dropped.last_sequence, dropped.inputs
+            )
+
+    def _forget_executions(self) -> None:
+        """Of tasks that are not in the file any more, and of which nothing is left that their ids could be mistaken for."""
+        if len(self.executions) <= TASK_NAMES_KEPT:
+            return
+        makers = {generation.task for link in self.links.values() for generation in link.generations.values()}
+        for name in list(self.executions):
+            if len(self.executions) > TASK_NAMES_KEPT and name not in self.shapes and name not in makers:
+                del self.executions[name]
 
 
 def no_link(name: str, links: Iterable[str]) -> LinkNotFound:

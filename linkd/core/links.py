@@ -9,6 +9,15 @@ from linkd.model.records import SourceMoved
 from linkd.model.values import Parent
 
 
+@dataclass(frozen=True, slots=True)
+class LinkShape:
+    """What the pipeline file says of a link: who writes it ("" for outsiders), and the schema it declares, as (id, schema message)."""
+
+    name: str
+    writer: str
+    declared: tuple[bytes, bytes] | None = None
+
+
 class GenerationState(enum.StrEnum):
     GROWING = "growing"
     SEALED = "sealed"
@@ -21,8 +30,8 @@ class Generation:
 
     `last_sequence` is first_sequence - 1 while it is empty. `state` is as decided. `sealed_sequence` is where it was sealed last, and stays
     when it is reopened: the run's tasks read up to there, what came behind it is the next run's. `seal_durable` says that this seal is on
-    disk and may be told. `schema` is the encapsulated Arrow schema message, empty until the first value, and `declared` says the pipeline
-    file gave it.
+    disk and may be told, `was_sealed` that one was, ever. `schema` is the encapsulated Arrow schema message, empty until the
+    first value, and `declared` says the pipeline file gave it; `schemas` has all that its values have, by id.
     """
 
     number: int
@@ -35,6 +44,7 @@ class Generation:
     state: GenerationState = GenerationState.GROWING
     sealed_sequence: int | None = None
     seal_durable: bool = False
+    was_sealed: bool = False
     values: int = 0
     rows: int = 0
     size_bytes: int = 0
@@ -42,6 +52,7 @@ class Generation:
     schema: bytes = b""
     declared: bool = False
     source: SourceMoved | None = None
+    schemas: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def is_sealed(self) -> bool:
@@ -58,9 +69,23 @@ class Generation:
         return Parent(link, self.incarnation, self.number, self.first_sequence, self.end_sequence)
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A generation that was dropped, of whose values the envelopes are kept: something there still is was made from it."""
+
+    number: int
+    incarnation: int
+    first_sequence: int
+    last_sequence: int
+    inputs: tuple[Parent, ...]
+
+
 @dataclass(slots=True)
 class Link:
-    """One link. Sequences below `next_sequence` are given; those up to `durable_sequence` are on disk and may be delivered."""
+    """One link. Sequences below `next_sequence` are given; those up to `durable_sequence` are on disk and may be delivered.
+
+    `generations` are those that were not dropped, the `newest` always among them.
+    """
 
     name: str
     incarnation: int
@@ -69,6 +94,7 @@ class Link:
     last_created_at_ns: int = 0
     generations: dict[int, Generation] = field(default_factory=dict)
     newest: int = 0
+    remembered: dict[int, Remembered] = field(default_factory=dict)
 
     @property
     def current(self) -> Generation | None:
@@ -77,10 +103,13 @@ class Link:
 
     @property
     def readable(self) -> Generation | None:
-        """What readers outside the run see: the newest sealed generation, or the growing one while none is sealed."""
+        """What readers outside the run see: the newest generation that was complete once, or the growing one while none was.
+
+        One that was reopened is seen as it grows: nothing that was told of it is taken back.
+        """
         for number in sorted(self.generations, reverse=True):
             generation = self.generations[number]
-            if generation.is_sealed:
+            if generation.was_sealed and generation.state is not GenerationState.ABANDONED:
                 return generation
         current = self.current
         return current if current is not None and current.state is not GenerationState.ABANDONED else None
@@ -95,8 +124,7 @@ class Link:
 
     def following(self, number: int) -> Generation | None:
         """The first generation behind `number` that was not abandoned."""
-        for later in range(number + 1, self.newest + 1):
-            generation = self.generations.get(later)
-            if generation is not None and generation.state is not GenerationState.ABANDONED:
-                return generation
+        for later in sorted(self.generations):
+            if later > number and self.generations[later].state is not GenerationState.ABANDONED:
+                return self.generations[later]
         return None

@@ -1,5 +1,7 @@
 """Input policies: what may stand behind a wire's name in the wiring, and what of it has a meaning in this version.
 
+What each of them gives a task is said at the head of `core.composition`.
+
 flown             bare: the default of the task's kind
 flown whole       every value of the generation, once, at its seal
 flown latest      the newest value, read but never a trigger (`implicit` is the old name)
@@ -21,6 +23,7 @@ import re
 from dataclasses import dataclass
 
 from linkd.core.diagnostics import did_you_mean
+from linkd.limits import WINDOW_ROWS_MAX, WINDOW_VALUES_MAX
 
 
 class WirePolicyKind(enum.StrEnum):
@@ -40,7 +43,25 @@ class WirePolicyKind(enum.StrEnum):
     TIME_SLIDE = "time_slide"
 
 
-ACCEPTED = frozenset({WirePolicyKind.BARE, WirePolicyKind.WHOLE})
+class PolicyFamily(enum.Enum):
+    """Policies whose inputs one task may have side by side; `LATEST` goes with each of the others, and none goes with a third."""
+
+    WHOLE = "whole"
+    BATCH = "batch"
+    SWAP = "swap"
+    LATEST = "latest"
+
+
+FAMILIES = {
+    WirePolicyKind.WHOLE: PolicyFamily.WHOLE,
+    WirePolicyKind.BARE: PolicyFamily.BATCH,
+    WirePolicyKind.COUNT: PolicyFamily.BATCH,
+    WirePolicyKind.RANGE: PolicyFamily.BATCH,
+    WirePolicyKind.SLIDE: PolicyFamily.BATCH,
+    WirePolicyKind.ROWS: PolicyFamily.BATCH,
+    WirePolicyKind.SWAP: PolicyFamily.SWAP,
+    WirePolicyKind.LATEST: PolicyFamily.LATEST,
+}
 """What has a meaning in this version; everything else is refused by name."""
 
 POLICY_WORDS = {
@@ -146,6 +167,7 @@ def render_policy(policy: WirePolicy) -> str:
 
 EACH_TEXT = "each"
 WHOLE_TEXT = "whole"
+LATEST_TEXT = "latest"
 
 
 def render_input_policy(policy: WirePolicy) -> str:
@@ -165,13 +187,19 @@ def parse_input_policy(text: str) -> WirePolicy:
 
 def refusal(policy: WirePolicy, written: str) -> PolicyError | None:
     """Why this version cannot take `policy`, which is valid and was `written` so; None if it can."""
-    if policy.kind in ACCEPTED:
-        return None
-    name = "`implicit` (now called `latest`)" if written == "implicit" else f"`{written}`"
-    return PolicyError(
-        f"the policy {name} comes with a later version of linkd",
-        "now there are: each value in turn (nothing behind the name), and `whole`",
-    )
+    if policy.kind not in FAMILIES:
+        return PolicyError(
+            f"the policy `{written}` comes with a later version of linkd",
+            "now there are: each value in turn (nothing behind the name), `whole`, `latest`, `swap`, and windows: `[N]`, `[A-B]`, `[N/S]`, "
+            "`[N rows]`",
+        )
+    bound, things = (WINDOW_ROWS_MAX, "rows") if policy.kind is WirePolicyKind.ROWS else (WINDOW_VALUES_MAX, "values")
+    size = max(policy.first, policy.second)
+    if size > bound:
+        return PolicyError(
+            f"a window of {size:,} {things}; a window holds at most {bound:,}", f"write at most {bound}, or take the input `whole`"
+        )
+    return None
 
 
 def _positive(kind: WirePolicyKind, number: int, body: str) -> WirePolicy | PolicyError:

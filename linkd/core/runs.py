@@ -1,7 +1,7 @@
 """The beginning and the end of runs. Pure decisions over a `Ledger`.
 
-In this version a run either goes on with everything or starts everything again: `fresh`. What outsiders appended to an `in*` link is sealed
-at what it holds when the run begins.
+`core.planning` says what begins again and what goes on; here that becomes the records of one frame. What outsiders appended to an `in*` link
+is sealed at what it holds when a finite run begins.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linkd.core.ledger import Ledger
-from linkd.core.links import GenerationState
+from linkd.core.links import Generation, GenerationState, Link, LinkShape
+from linkd.core.planning import abandoned_with, complete
 from linkd.core.publishing import Frame
 from linkd.core.tasks import Task, TaskShape
 from linkd.errors import NotAllowed
@@ -18,6 +19,7 @@ from linkd.model.records import (
     GenerationBegan,
     GenerationEnd,
     GenerationEnded,
+    GenerationReopened,
     LinkOpened,
     Record,
     RunBegan,
@@ -25,22 +27,18 @@ from linkd.model.records import (
     SchemaKept,
     TaskBegan,
     TaskEnded,
+    TaskResumed,
 )
 from linkd.model.values import OUTSIDER, Parent
 
 
 @dataclass(frozen=True, slots=True)
-class LinkShape:
-    """What the pipeline file says of a link: who writes it ("" for outsiders), and the schema it declares, as (id, schema message)."""
-
-    name: str
-    writer: str
-    declared: tuple[bytes, bytes] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run begins with. `tasks` in an order in which writers come before readers; `again` are sinks that begin again in any case."""
+    """What a run begins with. `tasks` in an order in which writers come before readers.
+
+    `again` are those that begin again (everything, if `fresh`; who never began does so anyway), `resumed` those that had ended and go on.
+    `selected` are those that take part, none for all.
+    """
 
     run_id: str
     epoch: int
@@ -52,6 +50,12 @@ class RunPlan:
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     traceparent: str = ""
     again: frozenset[str] = frozenset()
+    resumed: frozenset[str] = frozenset()
+    selected: frozenset[str] = frozenset()
+    follow: bool = False
+
+    def takes_part(self, task: str) -> bool:
+        return not self.selected or task in self.selected
 
 
 def begin(ledger: Ledger, plan: RunPlan, now_ns: int) -> list[Record]:
@@ -64,77 +68,133 @@ def begin(ledger: Ledger, plan: RunPlan, now_ns: int) -> list[Record]:
         if before.run_id == plan.run_id:
             return []
         raise NotAllowed(f"run {before.run_id} has begun in this home: another one needs a home of its own, with the next epoch")
-    records: list[Record] = [RunBegan(plan.epoch, plan.run_id, now_ns, plan.fresh, dict(plan.fingerprint), plan.reason, plan.traceparent)]
-    generations: dict[str, int] = {}
-    for shape in plan.links:
-        known = ledger.links.get(shape.name)
-        if known is None or (plan.fresh and shape.writer != OUTSIDER):
-            generations[shape.name] = _new_generation(ledger, plan, shape, now_ns, records)
+    return _Beginning(ledger, plan, now_ns).records()
+
+
+@dataclass(slots=True)
+class _Beginning:
+    """The frame that begins a run, being put together. `_numbers` has the generation that each link will have."""
+
+    ledger: Ledger
+    plan: RunPlan
+    now_ns: int
+    _records: list[Record] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _new: set[str] = field(default_factory=set)
+
+    def records(self) -> list[Record]:
+        plan = self.plan
+        selected = tuple(task.name for task in plan.tasks if plan.takes_part(task.name)) if plan.selected else ()
+        self._records.append(
+            RunBegan(
+                plan.epoch,
+                plan.run_id,
+                self.now_ns,
+                plan.fresh,
+                dict(plan.fingerprint),
+                plan.reason,
+                plan.traceparent,
+                selected,
+                plan.follow,
+            )
+        )
+        begins = [task for task in plan.tasks if self._begins(task)]
+        self._abandon(begins)
+        writers = {name: task for task in begins for name in task.outputs}
+        for shape in plan.links:
+            self._link(shape, writers.get(shape.name))
+        for task in begins:
+            self._task(task)
+        for task in plan.tasks:
+            if task.name in plan.resumed and not self._begins(task):
+                self._resume(task)
+        return self._records
+
+    def _begins(self, task: TaskShape) -> bool:
+        if not self.plan.takes_part(task.name):
+            return False
+        known = self.ledger.tasks.get(task.name)
+        return self.plan.fresh or known is None or known.execution == 0 or task.name in self.plan.again
+
+    def _abandon(self, begins: Sequence[TaskShape]) -> None:
+        """What is superseded before it was complete ends here, and with it all that was being made from it."""
+        reason = self.plan.reason or "started again"
+        ended: dict[str, Generation] = {}
+        for task in begins:
+            for name in task.outputs:
+                link = self.ledger.links.get(name)
+                current = link.current if link is not None else None
+                if current is not None and current.state is GenerationState.GROWING:
+                    ended[name] = current
+        ended |= abandoned_with(self.ledger, {name: generation.number for name, generation in ended.items()})
+        for name, generation in ended.items():
+            self._records.append(GenerationEnded(name, generation.number, GenerationEnd.ABANDONED, generation.last_sequence, reason))
+
+    def _link(self, shape: LinkShape, writer: TaskShape | None) -> None:
+        link = self.ledger.links.get(shape.name)
+        if link is None and writer is None and shape.writer != OUTSIDER:
+            return  # of a task that takes no part, and never did
+        if link is None or writer is not None:
+            self._new_generation(shape, writer)
         else:
-            generations[shape.name] = known.newest
+            self._numbers[shape.name] = link.newest
         if shape.writer == OUTSIDER:
-            _seal_appended(ledger, shape, generations[shape.name], records)
-    for task in plan.tasks:
-        known_task = ledger.tasks.get(task.name)
-        if plan.fresh or known_task is None or known_task.execution == 0 or task.name in plan.again:
-            execution = ledger.executions.get(task.name, 0) + 1
-            records.append(
-                TaskBegan(
-                    task.name,
-                    execution,
-                    plan.versions.get(task.name, ""),
-                    {link: generations[link] for link, _ in task.inputs},
-                    {link: generations[link] for link in task.outputs},
-                )
-            )
-    return records
+            self._of_outsiders(shape, link)
 
-
-def _new_generation(ledger: Ledger, plan: RunPlan, shape: LinkShape, now_ns: int, records: list[Record]) -> int:
-    link = ledger.links.get(shape.name)
-    if link is None:
-        records.append(LinkOpened(shape.name, 1, 1, now_ns))
-        number, incarnation, first = 1, 1, 1
-    else:
-        current = link.current
-        if current is not None and current.state is GenerationState.GROWING:
-            records.append(
-                GenerationEnded(link.name, current.number, GenerationEnd.ABANDONED, current.last_sequence, plan.reason or "started again")
-            )
-        number, incarnation, first = link.newest + 1, link.incarnation, link.next_sequence
-    version = plan.versions.get(shape.writer, "")
-    records.append(GenerationBegan(shape.name, number, incarnation, first, shape.writer, version, _inputs(ledger, plan, shape)))
-    if shape.declared is not None:
-        records.append(SchemaKept(shape.name, shape.declared[0], shape.declared[1], declared=True))
-    return number
-
-
-def _inputs(ledger: Ledger, plan: RunPlan, shape: LinkShape) -> tuple[Parent, ...]:
-    """The generations that the new one is made from: those that begin in the same frame, so their extents are not known yet."""
-    writer = next((task for task in plan.tasks if task.name == shape.writer), None)
-    if writer is None:
-        return ()
-    parents = []
-    for name, _ in writer.inputs:
-        link = ledger.links.get(name)
-        outsiders = next((other.writer == OUTSIDER for other in plan.links if other.name == name), False)
+    def _new_generation(self, shape: LinkShape, writer: TaskShape | None) -> None:
+        link = self.ledger.links.get(shape.name)
+        number, incarnation, first = (1, 1, 1) if link is None else (link.newest + 1, link.incarnation, link.next_sequence)
         if link is None:
-            parents.append(Parent(name, 1, 1, 1, 0))
-        elif outsiders and (current := link.current) is not None:
-            parents.append(Parent(name, current.incarnation, current.number, current.first_sequence, current.last_sequence))
-        else:
-            parents.append(Parent(name, link.incarnation, link.newest + 1, link.next_sequence, link.next_sequence - 1))
-    return tuple(parents)
+            self._records.append(LinkOpened(shape.name, 1, 1, self.now_ns))
+        self._numbers[shape.name] = number
+        self._new.add(shape.name)
+        version = self.plan.versions.get(shape.writer, "")
+        parents = tuple(self._parent(name) for name, _ in writer.inputs) if writer is not None else ()
+        self._records.append(GenerationBegan(shape.name, number, incarnation, first, shape.writer, version, parents))
+        if shape.declared is not None:
+            self._records.append(SchemaKept(shape.name, shape.declared[0], shape.declared[1], declared=True))
 
+    def _parent(self, name: str) -> Parent:
+        """An input of a new generation: of one that begins in the same frame the extent is not known yet."""
+        link = self.ledger.links.get(name)
+        if link is None:
+            return Parent(name, 1, 1, 1, 0)
+        number = self._numbers.get(name, link.newest)
+        known = link.generations.get(number)
+        if known is None:
+            return Parent(name, link.incarnation, number, link.next_sequence, link.next_sequence - 1)
+        return Parent(name, known.incarnation, number, known.first_sequence, known.last_sequence)
 
-def _seal_appended(ledger: Ledger, shape: LinkShape, generation: int, records: list[Record]) -> None:
-    link = ledger.links.get(shape.name)
-    if link is None:
-        records.append(GenerationEnded(shape.name, generation, GenerationEnd.SEALED, 0, "the run began"))
-        return
-    current = link.generations[generation]
-    if current.state is GenerationState.GROWING:
-        records.append(GenerationEnded(shape.name, generation, GenerationEnd.SEALED, current.last_sequence, "the run began"))
+    def _of_outsiders(self, shape: LinkShape, link: Link | None) -> None:
+        """A finite run reads what they appended so far; one that follows reads on as they append."""
+        current = link.generations[link.newest] if link is not None else None
+        number = self._numbers[shape.name]
+        if self.plan.follow:
+            if current is not None and current.sealed_sequence is not None:
+                self._records.append(GenerationReopened(shape.name, number, within_run=True))
+        elif current is None or current.state is GenerationState.GROWING:
+            last = 0 if current is None else current.last_sequence
+            self._records.append(GenerationEnded(shape.name, number, GenerationEnd.SEALED, last, "the run began"))
+
+    def _task(self, task: TaskShape) -> None:
+        self._records.append(
+            TaskBegan(
+                task.name,
+                self.ledger.executions.get(task.name, 0) + 1,
+                self.plan.versions.get(task.name, ""),
+                {link: self._numbers[link] for link, _ in task.inputs},
+                {link: self._numbers[link] for link in task.outputs},
+            )
+        )
+
+    def _resume(self, task: TaskShape) -> None:
+        known = self.ledger.tasks[task.name]
+        version = self.plan.versions.get(task.name, known.version)
+        self._records.append(TaskResumed(task.name, known.execution, version))
+        for name, number in known.outputs.items():
+            generation = self.ledger.links[name].generations[number]
+            if generation.state is GenerationState.SEALED:
+                self._records.append(GenerationReopened(name, number, within_run=True))
 
 
 def task_exited(ledger: Ledger, task: Task, now_ns: int) -> list[Record]:
@@ -156,5 +216,8 @@ def end(ledger: Ledger, outcome: str, now_ns: int) -> list[Record]:
 
 
 def is_complete(ledger: Ledger) -> bool:
-    """Every task of the pipeline has ended, and so every link is sealed."""
-    return bool(ledger.shapes) and all(name in ledger.tasks and ledger.tasks[name].ended for name in ledger.shapes)
+    """Every task that takes part in the present run has ended, and so every link they write is sealed. A run that follows never is."""
+    run = ledger.run
+    if run is None or run.follow:
+        return False
+    return complete(ledger, run.tasks or tuple(ledger.shapes))

@@ -1,33 +1,52 @@
 """A task as the ledger knows it: where it is in its inputs, which snapshots are on lease, what it has committed.
 
-`Task.next_snapshot` decides what a program that asks gets: the pure heart of snapshots. The policies of this version are *each value in turn*
-and *whole*; a task with no inputs gets one empty snapshot per execution.
+`Task.next_snapshot` decides what a program that asks gets: what was given back first, then what `core.composition` puts together next. A task
+with no inputs gets one empty snapshot per execution.
+
+Format of `policy_state`, for checkpoints: a JSON object that maps each input to `[next_sequence, next_row, seen_sequence]`, its `Mark`.
 """
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from linkd.core.composition import (
+    Again,
+    Composed,
+    Composer,
+    End,
+    Mark,
+    RowCounts,
+    Tally,
+    Wait,
+    depends_on_arrival,
+    family_of,
+)
 from linkd.core.cursor import Cursor
 from linkd.core.ids import snapshot_id
 from linkd.core.links import Link
+from linkd.core.policies import EACH_TEXT, LATEST_TEXT, WHOLE_TEXT, PolicyFamily, WirePolicy, WirePolicyKind, parse_input_policy
 from linkd.limits import COMMIT_RECORDS_KEPT
-from linkd.model.records import SnapshotCommitted, TaskKind
+from linkd.model.records import SnapshotCommitted, SnapshotLeased, TaskKind
 from linkd.model.values import Parent
+
+__all__ = ["EACH", "LATEST", "SINK_PREFIX", "SOURCE_PREFIX", "WHOLE", "Again", "End", "Lease", "Offer", "Task", "TaskShape", "Wait"]
 
 SOURCE_PREFIX = "from:"
 SINK_PREFIX = "to:"
 """Sources and sinks are tasks too, named after their link; the colon keeps them apart from the names that people give."""
 
-EACH = "each"
-WHOLE = "whole"
+EACH = EACH_TEXT
+WHOLE = WHOLE_TEXT
+LATEST = LATEST_TEXT
 
 
 @dataclass(frozen=True, slots=True)
 class TaskShape:
-    """What the pipeline file says of a task: its kind, its inputs with their policies, its outputs."""
+    """What the pipeline file says of a task: its kind, its inputs with their policies in canonical form, its outputs."""
 
     name: str
     kind: TaskKind
@@ -36,79 +55,159 @@ class TaskShape:
 
     @property
     def is_whole(self) -> bool:
-        """Every input is `whole`, so there is one snapshot in an execution (as for a task without inputs)."""
-        return all(policy == WHOLE for _, policy in self.inputs)
+        """What makes it run is `whole`, so there is one snapshot in an execution (as for a task without inputs)."""
+        return all(policy in (WHOLE, LATEST) for _, policy in self.inputs)
 
 
 @dataclass(slots=True)
 class Lease:
-    """A snapshot that was put together. `session` names the connection that holds it, or is None while it waits to be handed out again."""
+    """A snapshot that was put together. `session` names the connection that holds it, or is None while it waits to be handed out again.
+
+    `since_ns` dates the handing out, for those who look on; 0 if that was in an earlier life of the home. `settles` is what no later snapshot
+    holds, none where that is the portions; `rows` counts what was handed out of it, by link. A `token` of 0 is good for nothing.
+    """
 
     snapshot_id: bytes
     token: int
     attempt: int
     portions: tuple[Parent, ...]
     session: int | None
+    since_ns: int = 0
+    settles: tuple[Parent, ...] = ()
+    partial: bool = False
+    rows: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Hand this out, under a new token."""
+    """Hand this out, under a new token; if it is to be `recorded`, when the record of its lease is durable."""
 
     snapshot_id: bytes
     attempt: int
     portions: tuple[Parent, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing now; ask again when a link or a lease of the task has changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """No further snapshot can come."""
-
-    reason: str
+    settles: tuple[Parent, ...] = ()
+    partial: bool = False
+    recorded: bool = False
 
 
 @dataclass(slots=True)
 class Task:
+    """One task. `marks` say where the next snapshot begins in each input; `shelved` are those that an end left on lease, for a resumption."""
+
     shape: TaskShape
     execution: int = 0
     version: str = ""
     inputs: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, int] = field(default_factory=dict)
+    extents: dict[str, int] = field(default_factory=dict)
     ended: bool = False
     cursors: dict[str, Cursor] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
     leases: dict[bytes, Lease] = field(default_factory=dict)
+    shelved: dict[bytes, Lease] = field(default_factory=dict)
     committed: OrderedDict[bytes, SnapshotCommitted] = field(default_factory=OrderedDict)
     commits: int = 0
     refused_late: int = 0
     done_rows: dict[str, int] = field(default_factory=dict)
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    """The attributes of the last commit that had any, of whichever execution: by them a sink knows its own work again."""
+    _policies: dict[str, WirePolicy] = field(init=False, compare=False)
+    _tallies: dict[str, Tally] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        self._policies = {link: parse_input_policy(policy) for link, policy in self.shape.inputs}
 
     @property
     def name(self) -> str:
         return self.shape.name
 
-    def begin(self, execution: int, version: str, inputs: Mapping[str, int], outputs: Mapping[str, int], links: Mapping[str, Link]) -> None:
+    def begin(
+        self,
+        execution: int,
+        version: str,
+        inputs: Mapping[str, int],
+        outputs: Mapping[str, int],
+        links: Mapping[str, Link],
+        extents: Mapping[str, int] | None = None,
+    ) -> None:
         """A new execution: its cursors stand before the first value of each input's generation."""
         self.execution, self.version, self.ended = execution, version, False
-        self.inputs, self.outputs = dict(inputs), dict(outputs)
-        self.cursors = {link: Cursor(links[link].generations[number].first_sequence - 1) for link, number in inputs.items()}
+        self.inputs, self.outputs, self.extents = dict(inputs), dict(outputs), dict(extents or {})
+        firsts = {link: links[link].generations[number].first_sequence for link, number in inputs.items()}
+        self.cursors = {link: Cursor(first - 1) for link, first in firsts.items()}
+        self.marks = {link: Mark(first, 0, first - 1) for link, first in firsts.items()}
+        self._tallies.clear()
         self.leases.clear()
+        self.shelved.clear()
         self.committed.clear()
         self.commits = 0
         self.done_rows = dict.fromkeys(inputs, 0)
 
+    def end(self) -> None:
+        """The execution is complete. What is on lease is nobody's any more; it comes first if the task is resumed."""
+        self.ended = True
+        for lease in self.leases.values():
+            lease.token, lease.session = 0, None
+        self.shelved.update(self.leases)
+        self.leases.clear()
+
+    def resume(self, version: str) -> None:
+        """The execution goes on where it stands."""
+        self.ended, self.version = False, version
+        self.leases.update(self.shelved)
+        self.shelved.clear()
+
+    def lease(self, record: SnapshotLeased) -> None:
+        """Takes a lease into the state: of a snapshot that was put together, or is handed out again."""
+        if record.snapshot_id not in self.leases:
+            for portion in record.portions:
+                if portion.link in self.marks:
+                    self.marks[portion.link].hold(portion)
+            for settled in record.settles or record.portions:
+                if settled.link in self.marks:
+                    self.marks[settled.link].pass_over(settled)
+        self.leases[record.snapshot_id] = Lease(
+            record.snapshot_id, record.token, record.attempt, record.portions, None, settles=record.settles, partial=record.partial
+        )
+
+    def settled_by(self, lease: Lease) -> tuple[Parent, ...]:
+        """The values that are done when `lease` is committed; none where these are its portions."""
+        passed_over = {settled.link: settled for settled in lease.settles}
+        settled = tuple(self._settled(lease, portion, passed_over) for portion in lease.portions)
+        return () if settled == lease.portions else settled
+
+    def _settled(self, lease: Lease, portion: Parent, passed_over: Mapping[str, Parent]) -> Parent:
+        """What of an input is done with `portion` of it. A value of which another snapshot holds rows is not."""
+        kind = self._policies[portion.link].kind
+        first, last = portion.first_sequence, portion.last_sequence
+        if kind is WirePolicyKind.SWAP:
+            return passed_over[portion.link]
+        if kind is WirePolicyKind.LATEST:
+            first = self.cursors[portion.link].done_sequence + 1
+        elif kind is WirePolicyKind.ROWS and first <= last:
+            if last >= self.marks[portion.link].next_sequence or self._is_held(portion.link, last, but=lease):
+                last -= 1
+            if self._is_held(portion.link, first, but=lease):
+                first += 1
+        return Parent(portion.link, portion.incarnation, portion.generation, first, last)
+
+    def _is_held(self, link: str, sequence: int, *, but: Lease) -> bool:
+        return any(
+            portion.link == link and portion.first_sequence <= sequence <= portion.last_sequence
+            for lease in self.leases.values()
+            if lease is not but
+            for portion in lease.portions
+        )
+
     def remember(self, commit: SnapshotCommitted) -> None:
-        """Takes a commit into the state: its portions are done, its lease is gone, its answer is kept for repeats."""
+        """Takes a commit into the state: what it settled is done, its lease is gone, its answer is kept for repeats."""
         self.leases.pop(commit.snapshot_id, None)
-        for portion in commit.portions:
+        for portion in commit.settled or commit.portions:
             cursor = self.cursors.get(portion.link)
-            if cursor is not None and portion.last_sequence >= portion.first_sequence:
+            if cursor is not None:
                 cursor.settle(portion.first_sequence, portion.last_sequence)
         self.commits += 1
+        self.recorded = commit.attributes or self.recorded
         self.committed[commit.snapshot_id] = commit
         while len(self.committed) > COMMIT_RECORDS_KEPT:
             self.committed.popitem(last=False)
@@ -120,56 +219,72 @@ class Task:
             self.leases[identity].session = None
         return released
 
-    def next_snapshot(self, links: Mapping[str, Link]) -> Offer | Wait | End:
-        """What to hand out now. Snapshots that were given back come first, oldest first."""
+    def next_snapshot(
+        self, links: Mapping[str, Link], *, follow: bool = False, rows: RowCounts | None = None
+    ) -> Offer | Wait | Again | End:
+        """What to hand out now. Snapshots that were given back come first, oldest first.
+
+        `follow` says that the run does: there is no end then, for the task may begin again. `rows` is needed for windows of rows.
+        """
         if self.execution == 0:
             return Wait()
         if self.ended:
-            return End("the task is complete")
+            return Wait() if follow else End("the task is complete")
+        recorded = depends_on_arrival(self._policies, follow=follow)
         waiting = [lease for lease in self.leases.values() if lease.session is None]
         if waiting:
-            oldest = min(waiting, key=_first_sequence)
-            return Offer(oldest.snapshot_id, oldest.attempt + 1, oldest.portions)
-        if self.shape.is_whole:
-            return self._next_whole(links)
-        return self._next_each(links)
+            oldest = min(waiting, key=_beginning)
+            return Offer(oldest.snapshot_id, oldest.attempt + 1, oldest.portions, oldest.settles, oldest.partial, recorded)
+        found = self._compose(links, follow, rows)
+        if isinstance(found, Composed):
+            identity = snapshot_id(self.name, self.execution, found.portions)
+            return Offer(identity, 1, found.portions, found.settles, found.partial, recorded)
+        return Wait() if isinstance(found, End) and (self.leases or follow) else found
 
-    def _next_whole(self, links: Mapping[str, Link]) -> Offer | Wait | End:
-        if self.commits:
-            return End("its one snapshot is committed")
-        if self.leases:
+    def _compose(self, links: Mapping[str, Link], follow: bool, rows: RowCounts | None) -> Composed | Wait | Again | End:
+        family = family_of(self._policies)
+        if family is not PolicyFamily.BATCH and self.leases:
             return Wait()
-        portions: list[Parent] = []
-        for name, _ in self.shape.inputs:
-            link = links[name]
-            generation = link.generations[self.inputs[name]]
-            if not generation.seal_durable:
-                return Wait()
-            portions.append(generation.extent(name))
-        return Offer(snapshot_id(self.name, self.execution, portions), 1, tuple(portions))
+        if family is PolicyFamily.WHOLE and self.commits:
+            return End("its one snapshot is committed")
+        composer = Composer(self._policies, links, self.inputs, self.marks, self._tallies, self.extents, follow, rows)
+        if family is PolicyFamily.WHOLE:
+            return composer.whole()
+        return composer.swap() if family is PolicyFamily.SWAP else composer.batch()
 
-    def _next_each(self, links: Mapping[str, Link]) -> Offer | Wait | End:
-        [(name, _)] = self.shape.inputs
-        link = links[name]
-        generation = link.generations[self.inputs[name]]
-        taken = {portion.first_sequence for lease in self.leases.values() for portion in lease.portions}
-        cursor = self.cursors[name]
-        sequence = cursor.next_after(taken, link.readable_last(generation))
-        if sequence is not None:
-            portion = Parent(name, generation.incarnation, generation.number, sequence, sequence)
-            return Offer(snapshot_id(self.name, self.execution, (portion,)), 1, (portion,))
-        if generation.seal_durable and cursor.all_done(generation.end_sequence):
-            return End(f"{name} is sealed, and all of it is done")
-        return Wait()
+    def is_read_only(self, link: str) -> bool:
+        """It is an input of `latest`: read, never a trigger, and never to be done with."""
+        return self._policies[link].kind is WirePolicyKind.LATEST
 
     def unread(self, links: Mapping[str, Link]) -> dict[str, int]:
-        """Values of each input that are not done, as far as is known now."""
+        """Values of each input that are not done, as far as is known now. Nothing is left of a generation that was dropped."""
         left: dict[str, int] = {}
         for name, number in self.inputs.items():
-            generation = links[name].generations[number]
-            left[name] = self.cursors[name].left(generation.end_sequence)
+            generation = links[name].generations.get(number)
+            if generation is None or self.is_read_only(name):
+                left[name] = 0
+            else:
+                left[name] = self.cursors[name].left(generation.end_sequence)
         return left
 
+    # -- for checkpoints ------------------------------------------------------------------------------------------------------------------
 
-def _first_sequence(lease: Lease) -> tuple[int, ...]:
-    return tuple(portion.first_sequence for portion in lease.portions)
+    def open_snapshots(self) -> tuple[SnapshotLeased, ...]:
+        """The records that restate what was put together and is not committed. They come before the end of the task, if it ended."""
+        return tuple(
+            SnapshotLeased(self.name, self.execution, one.snapshot_id, one.token, one.attempt, one.portions, one.settles, one.partial)
+            for one in (*self.leases.values(), *self.shelved.values())
+        )
+
+    def policy_state(self) -> bytes:
+        """What `restore_policy` takes, behind the `open_snapshots`."""
+        marks = {link: [mark.next_sequence, mark.next_row, mark.seen_sequence] for link, mark in self.marks.items()}
+        return json.dumps(marks, separators=(",", ":")).encode()
+
+    def restore_policy(self, state: bytes) -> None:
+        """The marks are those of `policy_state`."""
+        self.marks = {link: Mark(*numbers) for link, numbers in json.loads(state).items()}
+
+
+def _beginning(lease: Lease) -> tuple[tuple[int, int], ...]:
+    return tuple((portion.first_sequence, portion.first_row) for portion in lease.portions)

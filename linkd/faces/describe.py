@@ -7,11 +7,12 @@ from importlib import metadata
 from linkd.core.links import Generation, Link
 from linkd.core.rights import Identity
 from linkd.core.runs import is_complete
-from linkd.core.tasks import Task, TaskShape
+from linkd.core.tasks import Lease, Task, TaskShape
 from linkd.home.home import Home
-from linkd.model.records import SourceMoved
+from linkd.limits import LEASES_TOLD_MAX
+from linkd.model.records import SourceMoved, TaskKind
 from linkd.model.values import Durability
-from linkd.wire.messages import durability_number
+from linkd.wire.messages import durability_number, portion_message
 from linkd.wire.v1 import links_pb2 as pb
 
 
@@ -54,6 +55,7 @@ def description(home: Home, who: Identity, only: str = "") -> pb.DescribeRespons
         else None,
         you=who.name,
         pid=home.pid,
+        told_at_ns=home.clock.now_ns(),
     )
 
 
@@ -92,12 +94,16 @@ def _link(home: Home, name: str) -> pb.LinkInfo:
             info.schema = shape.declared[1]
         return info
     _add_state(info, link)
+    rate = home.rates.of(name, home.clock.monotonic_s())
+    if rate is not None:
+        info.rate.values_per_s, info.rate.rows_per_s, info.rate.bytes_per_s = rate.values_per_s, rate.rows_per_s, rate.bytes_per_s
     return info
 
 
 def _add_state(info: pb.LinkInfo, link: Link) -> None:
     info.size_bytes = sum(generation.size_bytes for generation in link.generations.values())
     info.values = sum(generation.values for generation in link.generations.values())
+    info.last_created_at_ns = link.last_created_at_ns if info.values else 0
     if link.readable is not None:
         info.read.CopyFrom(_generation(link.readable))
     current = link.current
@@ -133,19 +139,56 @@ def _task(home: Home, shape: TaskShape) -> pb.TaskInfo:
     task = home.ledger.tasks.get(shape.name)
     if task is not None:
         _add_progress(home, info, task)
+    info.state = _task_state(home, shape, task)
     return info
+
+
+def _task_state(home: Home, shape: TaskShape, task: Task | None) -> str:
+    """What a task does, in the words of `TaskInfo.state`."""
+    if task is None or not task.execution:
+        return "not begun"
+    if task.ended:
+        return "done"
+    if home.connections.get(shape.name):
+        return "running" if any(lease.session is not None for lease in task.leases.values()) else "waiting"
+    if shape.name in home.failed:
+        return "failed"
+    if home.ledger.run_outcome != "running" or not _takes_part(home, shape.name):
+        return "stopped"
+    if shape.kind is TaskKind.SOURCE:
+        return "running"
+    return "open" if shape.name in home.conduct.open_places else "starting"
+
+
+def _takes_part(home: Home, task: str) -> bool:
+    run = home.ledger.run
+    return run is not None and (not run.tasks or task in run.tasks)
+
+
+def _lease(lease: Lease) -> pb.LeaseInfo:
+    return pb.LeaseInfo(
+        snapshot_id=lease.snapshot_id,
+        portions=[portion_message(portion) for portion in lease.portions],
+        attempt=lease.attempt,
+        since_ns=lease.since_ns,
+    )
 
 
 def _add_progress(home: Home, info: pb.TaskInfo, task: Task) -> None:
     info.version, info.execution, info.ended, info.commits = task.version, task.execution, task.ended, task.commits
-    info.leased = sum(lease.session is not None for lease in task.leases.values())
+    info.last_commit_attributes.update(task.recorded)
+    held = sorted((lease for lease in task.leases.values() if lease.session is not None), key=lambda lease: lease.since_ns)
+    info.leased = len(held)
+    info.leases.extend(_lease(lease) for lease in held[:LEASES_TOLD_MAX])
     info.connections = home.connections.get(task.name, 0)
     info.refused_late = task.refused_late
     for message in info.inputs:
         message.generation = task.inputs.get(message.link, 0)
     unread = task.unread(home.ledger.links)
     for link in task.cursors:
-        generation = home.ledger.links[link].generations[task.inputs[link]]
+        generation = home.ledger.links[link].generations.get(task.inputs[link])
+        if generation is None:  # a task that ended long ago: what it read is not kept any more
+            continue
         done = generation.end_sequence - generation.first_sequence + 1 - unread[link]
         rows = generation.rows if not unread[link] and generation.seal_durable else task.done_rows.get(link, 0)
         info.progress.append(pb.InputProgress(link=link, done_values=done, done_rows=rows, waiting_values=unread[link]))
@@ -162,4 +205,5 @@ def _group(home: Home, name: str, link_name: str) -> pb.GroupInfo:
         lag_values=group.cursor.left(generation.last_sequence),
         leased=len(held),
         connections=len({lease.session for lease in held}),
+        generation=group.generation,
     )

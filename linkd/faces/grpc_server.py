@@ -109,6 +109,7 @@ def _handlers(links: LinksService, runs: RunsService, presence: Presence) -> tup
             "Read": links.read,
             "Query": links.query,
             "Describe": links.describe,
+            "Observe": links.observe,
             "Seal": links.seal,
             "Trace": links.trace,
             "Attend": links.attend,

@@ -10,18 +10,20 @@ from dataclasses import dataclass, field
 from linkd.core.publishing import seal as seal_records
 from linkd.errors import Draining, Error, InvalidArgument
 from linkd.faces.call import Context, call_of, translated
-from linkd.faces.describe import description, source_info
+from linkd.faces.describe import description
 from linkd.faces.streams import Gatherer, form_of, send_value
-from linkd.home import lineage, reading, snapshots, subscriptions
+from linkd.faces.trace import family
+from linkd.home import reading, snapshots, subscriptions
+from linkd.home.changes import ANY
 from linkd.home.commits import CommitCall, commit
 from linkd.home.home import Home
 from linkd.home.outgoing import Out
 from linkd.home.publishing import PublishAck, PublishSession
 from linkd.home.staging import StagedRef, StagedValues
-from linkd.limits import PREFETCH_SNAPSHOTS, PUBLISH_WINDOW_VALUES
+from linkd.limits import PREFETCH_SNAPSHOTS, PUBLISH_WINDOW_VALUES, RATES_TOLD_INTERVAL_S, WATCH_INTERVAL_S
 from linkd.model.values import Durability
 from linkd.query.children import QueryChildren
-from linkd.wire.messages import durability_number, envelope_message, output_message, portion_message, position_message, position_of
+from linkd.wire.messages import durability_number, output_message, portion_message, position_message, position_of
 from linkd.wire.v1 import links_pb2 as pb
 from linkd.wire.v1 import value_pb2
 
@@ -164,6 +166,7 @@ class LinksService:
                 request.last_values,
                 form_of(request.format),
                 request.envelopes_only,
+                request.follow,
             )
             async with aclosing(reading.read(self.home, call.who, asked)) as parts:
                 async for part in parts:
@@ -184,6 +187,17 @@ class LinksService:
             call = call_of(self.home, context)
             return description(self.home, call.who, request.link)
         raise AssertionError("unreachable: `translated` aborts the call")
+
+    async def observe(self, request: pb.DescribeRequest, context: Context) -> None:
+        async with translated(context):
+            call = call_of(self.home, context)
+            with self.home.changes.watch(ANY) as watch:
+                while True:
+                    await context.write(description(self.home, call.who, request.link))
+                    await watch.wait(RATES_TOLD_INTERVAL_S if self.home.rates.moving else None)
+                    self.home.check_open()
+                    # Changes come in bursts; what happened meanwhile is in the next description.
+                    await asyncio.sleep(WATCH_INTERVAL_S)
 
     async def attend(self, request: pb.AttendRequest, context: Context) -> None:
         async with translated(context):
@@ -213,16 +227,7 @@ class LinksService:
     async def trace(self, request: pb.TraceRequest, context: Context) -> pb.TraceResponse:
         async with translated(context):
             call = call_of(self.home, context)
-            found, cut = lineage.trace(self.home, call.who, request.value, request.limit)
-            ancestors = [
-                pb.Ancestor(
-                    envelope=envelope_message(ancestor.envelope),
-                    depth=ancestor.depth,
-                    source=source_info(ancestor.source) if ancestor.source is not None else None,
-                )
-                for ancestor in found
-            ]
-            return pb.TraceResponse(ancestors=ancestors, cut=cut)
+            return await family(self.home, call.who, request)
         raise AssertionError("unreachable: `translated` aborts the call")
 
 
@@ -338,6 +343,7 @@ async def _send_snapshot(part: snapshots.Part, context: Context) -> None:
             portions=[portion_message(portion) for portion in part.portions],
             traceparent=part.traceparent,
             inputs=_schemas(part.empty),
+            partial=part.partial,
         )
         message = pb.SnapshotsResponse(ready=ready)
     else:

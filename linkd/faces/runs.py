@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from linkd.core.runs import is_complete
 from linkd.faces.call import Context, call_of, translated
 from linkd.faces.describe import description
 from linkd.home import runs
-from linkd.home.changes import ANY
+from linkd.home.changes import ANY, Watch
 from linkd.home.home import Home
 from linkd.limits import WATCH_INTERVAL_S
 from linkd.wire.v1 import runs_pb2 as pb
@@ -29,6 +30,11 @@ class RunsService:
                 dict(request.task_versions),
                 request.traceparent,
                 frozenset(request.again),
+                frozenset(request.resumed),
+                frozenset(request.tasks),
+                frozenset(request.open_places),
+                request.follow,
+                {name: every / 1000 for name, every in request.every_ms.items()},
             )
             tokens = await runs.begin(self.home, call.who, asked)
             return pb.BeginResponse(epoch=self.home.ledger.epoch, tokens=tokens)
@@ -59,8 +65,15 @@ class RunsService:
             runs.allow(self.home, call.who, "runs.watch")
             with self.home.changes.watch(ANY) as watch:
                 while True:
-                    await context.write(description(self.home, call.who))
+                    told = description(self.home, call.who)
+                    await context.write(told)
                     await watch.wait()
                     self.home.check_open()
-                    # Changes come in bursts; what happened meanwhile is in the next description.
-                    await asyncio.sleep(WATCH_INTERVAL_S)
+                    await self._pause(watch, complete=told.run.complete)
+
+    async def _pause(self, watch: Watch, *, complete: bool) -> None:
+        """Changes come in bursts; what happens meanwhile is in the next description. That the run is complete is told at once."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + WATCH_INTERVAL_S
+        while (complete or not is_complete(self.home.ledger)) and (left_s := until_s - loop.time()) > 0:
+            await watch.wait(left_s)

@@ -11,8 +11,10 @@ from linkd.home.home import Home
 from linkd.home.intake import ARROW, BYTES, ROWS, Incoming
 from linkd.home.outgoing import Out
 from linkd.home.publishing import SourceStep
-from linkd.limits import GRPC_MESSAGE_MAX_BYTES, SCHEMA_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.limits import SCHEMA_MAX_BYTES, STREAM_FRAME_MAX_BYTES, VALUE_SIZE_MAX_BYTES
 from linkd.model.values import Producer
+from linkd.store.staging import Piece
+from linkd.wire.chunks import ChunkMessage
 from linkd.wire.messages import envelope_message
 from linkd.wire.v1 import links_pb2, value_pb2
 
@@ -70,26 +72,26 @@ class Gatherer:
                 raise
             yield received
 
-    async def _payload(self, header: links_pb2.PublishValue, requests: AsyncIterator[links_pb2.PublishRequest]) -> bytes:
-        parts = [header.data]
-        have = len(header.data)
+    async def _payload(self, header: links_pb2.PublishValue, requests: AsyncIterator[Any]) -> tuple[Piece, ...]:
+        parts: list[Piece] = [header.data]
+        have = len(parts[0])
         while have < header.payload_bytes:
             request = await anext(requests, None)
             if request is None or request.WhichOneof("message") != "chunk":
                 raise InvalidArgument(f"{header.link}: {have} of {header.payload_bytes} bytes of a value came, then something else")
             parts.append(request.chunk)
-            have += len(request.chunk)
+            have += len(parts[-1])
         if have > header.payload_bytes:
             raise InvalidArgument(f"{header.link}: more bytes came than the {header.payload_bytes} that the value announced")
-        return b"".join(parts) if len(parts) > 1 else parts[0]
+        return tuple(parts)
 
-    def _received(self, header: links_pb2.PublishValue, payload: bytes) -> Received:
+    def _received(self, header: links_pb2.PublishValue, parts: tuple[Piece, ...]) -> Received:
         if header.schema:
             self._schemas[header.link] = header.schema
         producer = Producer(header.producer.id, header.producer.epoch, header.producer.sequence)
         form = form_of(header.format)
         schema = self._schemas.get(header.link, b"") if form == ARROW else b""
-        incoming = Incoming(header.link, form, payload, schema, dict(header.attributes), producer)
+        incoming = Incoming(header.link, form, parts, schema, dict(header.attributes), producer)
         snapshot = (header.stage.snapshot_id, header.stage.token) if header.HasField("stage") else None
         source = None
         if header.HasField("source"):
@@ -98,8 +100,8 @@ class Gatherer:
         return Received(incoming, header.more, snapshot, source, header.payload_bytes)
 
 
-async def send_value(out: Out, write: Callable[[Any], Awaitable[None]], wrap: Callable[..., Any]) -> None:
-    """Writes one value: its header with the first piece, then the others. `wrap` makes the stream's message of a `value=` or `chunk=`."""
+async def send_value(out: Out, write: Callable[[Any], Awaitable[None]], wrap: type[Any]) -> None:
+    """Writes one value: its header with all of it, or before its pieces. `wrap` is the class of the stream's messages."""
     header = value_pb2.Value(
         envelope=envelope_message(out.envelope),
         format=FORMATS[out.form],
@@ -108,18 +110,13 @@ async def send_value(out: Out, write: Callable[[Any], Awaitable[None]], wrap: Ca
         input=out.input,
         token=out.token,
         attempt=out.attempt,
+        first_row=out.rows[0] if out.rows is not None else 0,
+        end_row=out.rows[1] if out.rows is not None else 0,
     )
-    first = True
-    async for piece in out.chunks:
-        if first:
-            if len(piece) + len(out.schema) < GRPC_MESSAGE_MAX_BYTES // 2:
-                header.data = piece
-                await write(wrap(value=header))
-            else:
-                await write(wrap(value=header))
-                await write(wrap(chunk=piece))
-            first = False
-        else:
-            await write(wrap(chunk=piece))
-    if first:
+    if out.size_bytes > STREAM_FRAME_MAX_BYTES:
         await write(wrap(value=header))
+        async for piece in out.chunks:
+            await write(ChunkMessage(wrap, piece))
+        return
+    header.data = b"".join([piece async for piece in out.chunks])
+    await write(wrap(value=header))

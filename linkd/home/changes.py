@@ -1,6 +1,6 @@
 """Who waits for what: topics on which something changed, so that nobody polls.
 
-A topic is `link NAME`, `task NAME`, `group NAME/LINK`, or `run`. A watch is set from the moment it is made until it is left, so a change
+A topic is `link NAME`, `task NAME`, `group NAME/LINK`, `leases`, or `run`. A watch is set from the moment it is made until it is left, so a change
 between looking and waiting is never missed: look, then `wait`, which returns at once if anything changed since the last `wait`.
 """
 
@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from types import TracebackType
 
 ANY = "*"
+LEASES = "leases"
+"""A snapshot was handed out. Only those who look on want to know, so it is no topic of the task, whose own sessions would wake."""
 
 
 def link_topic(name: str) -> str:

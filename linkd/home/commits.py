@@ -9,14 +9,13 @@ from linkd.core import commits
 from linkd.core.commits import CommitRequest
 from linkd.core.ids import request_fingerprint
 from linkd.core.rights import Identity
-from linkd.core.tasks import Task
+from linkd.core.tasks import Lease, Task
 from linkd.errors import Error, LeaseLost
 from linkd.home.home import Home
 from linkd.home.intake import Prepared, Target, misfits, prepare_again
 from linkd.home.staging import StagedRef, StagedValues
 from linkd.model.records import OutputRange
 from linkd.model.records import SnapshotCommitted as CommitRecord
-from linkd.model.values import Parent
 from linkd.telemetry.events import SnapshotCommitted, SnapshotRefused, ValuePublished
 from linkd.telemetry.trace_context import Span, format_traceparent, parse_traceparent
 
@@ -83,11 +82,13 @@ async def _commit(home: Home, staged: StagedValues, task: Task, call: CommitCall
         call.attributes,
         format_traceparent(begun.context),
     )
+    commits.check_token(task, call.snapshot_id, call.token)
+    lease = task.leases[call.snapshot_id]
     records = commits.commit(home.ledger, request, home.clock.now_ns())
     future = home.admit(records, [prepared.payload for prepared in values])
     staged.settle(call.snapshot_id, [ref.staged_id for ref in call.staged])
     record = next(record for record in records if isinstance(record, CommitRecord))
-    _count_rows(home, task, record.portions)
+    _count_rows(task, lease)
     await home.written(future)
     _tell(home, task, record, values, home.clock.monotonic_s() - began_s, home.end_span(begun))
     return CommitAnswer(record.outputs, False)
@@ -111,16 +112,10 @@ async def _fit(home: Home, staged: StagedValues, task: Task, call: CommitCall) -
             return
 
 
-def _count_rows(home: Home, task: Task, portions: Sequence[Parent]) -> None:
+def _count_rows(task: Task, lease: Lease) -> None:
     """Rows of the inputs that are done, for progress."""
-    for portion in portions:
-        generation = home.ledger.links[portion.link].generations[portion.generation]
-        if (portion.first_sequence, portion.last_sequence) == (generation.first_sequence, generation.last_sequence):
-            rows = generation.rows
-        else:
-            stored = home.store.values(portion.link, portion.first_sequence, portion.last_sequence)
-            rows = sum(envelope.rows for envelope, _ in stored)
-        task.done_rows[portion.link] = task.done_rows.get(portion.link, 0) + rows
+    for link, rows in lease.rows.items():
+        task.done_rows[link] = task.done_rows.get(link, 0) + rows
 
 
 def _tell(home: Home, task: Task, record: CommitRecord, values: Sequence[Prepared], seconds: float, span: Span | None) -> None:

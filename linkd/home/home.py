@@ -9,18 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from linkd.core.checkpoint import keep, restored
 from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger, no_link
 from linkd.core.publishing import open_link
+from linkd.core.retention import FORGOTTEN
 from linkd.core.rights import Identity, Rights
 from linkd.errors import Draining, Error, InvalidArgument, StorageFailed
 from linkd.home.budget import Budget
 from linkd.home.changes import Changes, link_topic, task_topic
 from linkd.home.clock import Clock
+from linkd.home.rates import Rates
+from linkd.home.retention import Retention
 from linkd.home.tokens import Tokens
 from linkd.limits import GROUP_NAME_MAX_CHARS, LINKS_MAX, MEMORY_BUDGET_BYTES, NAME_MAX_CHARS, SPAN_CAUSES_MAX
 from linkd.model import records as said
@@ -28,7 +32,7 @@ from linkd.model.records import Record, SnapshotCommitted, TaskBegan, TaskEnded
 from linkd.store.committer import Committed, GroupCommitted
 from linkd.store.staging import StagedPayload
 from linkd.store.store import Store
-from linkd.telemetry.events import CallRefused, GenerationBegan, GenerationEnded, GroupSynced, Recovered, StorageFailedEvent
+from linkd.telemetry.events import CallRefused, GenerationBegan, GenerationEnded, GroupSynced, Recovered, StorageFailedEvent, ValueDropped
 from linkd.telemetry.hub import Telemetry
 from linkd.telemetry.trace_context import Span, SpanContext, parent_and_links, parse_traceparent
 from linkd.telemetry.tracing import Tracing
@@ -47,9 +51,20 @@ class Begun:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How the present run is conducted, beyond what the journal has to know: see `home.conductor`."""
+
+    open_places: frozenset[str] = frozenset()
+    every_s: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Home:
-    """One open directory. Made by `Home.open`, serves after `start`, ends with `stop_sessions` and `close`. Belongs to one event loop."""
+    """One open directory. Made by `Home.open`, serves after `start`, ends with `stop_sessions` and `close`. Belongs to one event loop.
+
+    `failed` are the tasks whose program ended in this run with a code other than 0.
+    """
 
     layout: Layout
     directory: Path
@@ -64,9 +79,16 @@ class Home:
     draining: bool = False
     paused: bool = False
     failure: str = ""
+    conduct: Conduct = field(default_factory=Conduct)
+    rates: Rates = field(default_factory=Rates)
+    failed: set[str] = field(default_factory=set)
     _last: asyncio.Future[Committed] | None = None
     _sessions: int = 0
     connections: dict[str, int] = field(default_factory=dict)
+    retention: Retention = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.retention = Retention(self.ledger, lambda records: self.admit(records, durable=False))
 
     @staticmethod
     def open(
@@ -78,11 +100,11 @@ class Home:
         *,
         memory_bytes: int = MEMORY_BUDGET_BYTES,
     ) -> Home:
-        """Opens (or makes) the directory and reads its journal. Starts nothing. Raises StateDamaged, StateForeign."""
+        """Opens (or makes) the directory, takes its checkpoint and reads the journal behind it. Starts nothing. Raises StateDamaged, StateForeign."""
         began = clock.monotonic_s()
         directory.mkdir(parents=True, exist_ok=True)
         store = Store.open(directory)
-        ledger = Ledger(shapes=layout.tasks)
+        ledger = restored(store.kept, layout.tasks)
         frames = 0
         for _, records in store.replay():
             ledger.restore(records)
@@ -95,8 +117,10 @@ class Home:
         )
 
     def start(self) -> None:
-        """Starts the committer. Called in the event loop."""
-        self.store.start(asyncio.get_running_loop(), on_group=self._synced, on_failure=self._failed)
+        """Starts the store's threads. Called in the event loop."""
+        loop = asyncio.get_running_loop()
+        self.store.start(loop, keep=lambda: keep(self.ledger), on_group=self._synced, on_failure=self._failed)
+        self.retention.look_at_all()
 
     def stop_sessions(self) -> None:
         """Takes no new work from now on: deliveries end, calls in hand go on to their end."""
@@ -138,6 +162,8 @@ class Home:
             self.changes.announce(["storage"])
             return
         topics = {link_topic(name) for name in self.ledger.durable(records)}
+        self.rates.settled(records, self.clock.monotonic_s())
+        self.retention.settled(records)
         for record in records:
             if isinstance(record, SnapshotCommitted | TaskBegan | TaskEnded):
                 topics.add(task_topic(record.task))
@@ -147,13 +173,16 @@ class Home:
             elif isinstance(record, said.GenerationBegan):
                 topics.add(link_topic(record.link))
                 self.telemetry.emit(GenerationBegan(link=record.link, generation=record.generation))
+            elif isinstance(record, said.Dropped) and record.reason != FORGOTTEN:
+                values, reason = record.last_sequence - record.first_sequence + 1, record.reason.partition(" ")[0]
+                self.telemetry.emit(ValueDropped(link=record.link, values=values, reason=reason))
         self.changes.announce(topics)
 
     def _tell_ended(self, record: said.GenerationEnded) -> None:
-        generation = self.ledger.links[record.link].generations[record.generation]
-        sealed = record.end is said.GenerationEnd.SEALED
+        generation = self.ledger.links[record.link].generations.get(record.generation)
+        sealed, values = record.end is said.GenerationEnd.SEALED, generation.values if generation is not None else 0
         self.telemetry.emit(
-            GenerationEnded(link=record.link, generation=record.generation, sealed=sealed, values=generation.values, detail=record.reason)
+            GenerationEnded(link=record.link, generation=record.generation, sealed=sealed, values=values, detail=record.reason)
         )
 
     async def room(self) -> None:

@@ -25,7 +25,7 @@ from linkd.limits import (
     VALUE_SIZE_MAX_BYTES,
 )
 from linkd.model.values import Producer
-from linkd.store.staging import StagedPayload
+from linkd.store.staging import Piece, StagedPayload
 from linkd.wire import arrow_ipc
 
 T = TypeVar("T")
@@ -37,14 +37,25 @@ BYTES = "bytes"
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A value as it came: `payload` in `form` (`arrow`, `rows`, `bytes`), with the schema message that goes with it if there is one."""
+    """A value as it came: in `form` (`arrow`, `rows`, `bytes`), with the schema message that goes with it if there is one.
+
+    `parts` are its bytes one behind the other, as they came over the wire.
+    """
 
     link: str
     form: str
-    payload: bytes
+    parts: tuple[Piece, ...]
     schema: bytes = b""
     attributes: Mapping[str, str] = field(default_factory=dict)
     producer: Producer = Producer()
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(map(len, self.parts))
+
+    def payload(self) -> bytes:
+        """All of it, joined."""
+        return b"".join(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +83,13 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
     """
     _check_attributes(incoming)
     if incoming.form == ARROW and incoming.schema and incoming.schema == target.schema:
-        return [_stage(home, incoming, target.schema_id, target.schema, incoming.payload)]
-    made = await _off_loop(len(incoming.payload), lambda: _convert(incoming, target))
+        return [_stage(home, incoming, target.schema_id, target.schema, incoming.parts)]
+    made = await _off_loop(incoming.size_bytes, lambda: _convert(incoming, target))
     prepared: list[Prepared] = []
     widens = target.schema_id
     try:
         for schema_id, schema, payload in made:
-            prepared.append(_stage(home, incoming, schema_id, schema, payload, widens))
+            prepared.append(_stage(home, incoming, schema_id, schema, (payload,), widens))
             widens = schema_id
     except Error:
         discard(prepared)
@@ -95,7 +106,7 @@ def misfits(prepared: Prepared, target: Target) -> bool:
 async def prepare_again(home: Home, prepared: Prepared, target: Target) -> Prepared:
     """Another form of a staged value, of a schema that its link got in the meantime. The one there is stays, for the caller to drop."""
     draft = prepared.draft
-    incoming = Incoming(draft.link, ARROW, prepared.payload.message(), draft.schema, draft.attributes, draft.producer)
+    incoming = Incoming(draft.link, ARROW, (prepared.payload.message(),), draft.schema, draft.attributes, draft.producer)
     made = await prepare(home, incoming, target)
     if len(made) != 1:
         discard(made)
@@ -109,13 +120,15 @@ def discard(values: Iterable[Prepared]) -> None:
         prepared.payload.discard()
 
 
-def _stage(home: Home, incoming: Incoming, schema_id: bytes, schema: bytes, payload: bytes | memoryview, widens: bytes = b"") -> Prepared:
-    if len(payload) > VALUE_SIZE_MAX_BYTES:
-        raise ValueTooLarge(f"{incoming.link}: a value of {len(payload):,} bytes; at most {VALUE_SIZE_MAX_BYTES:,}: publish it in pieces")
+def _stage(home: Home, incoming: Incoming, schema_id: bytes, schema: bytes, parts: Sequence[Piece], widens: bytes = b"") -> Prepared:
+    size_bytes = sum(map(len, parts))
+    if size_bytes > VALUE_SIZE_MAX_BYTES:
+        raise ValueTooLarge(f"{incoming.link}: a value of {size_bytes:,} bytes; at most {VALUE_SIZE_MAX_BYTES:,}: publish it in pieces")
     arriving = home.store.stage()
     try:
-        for start in range(0, len(payload), STREAM_FRAME_MAX_BYTES):
-            arriving.write(bytes(payload[start : start + STREAM_FRAME_MAX_BYTES]))
+        for part in parts:
+            for start in range(0, len(part), STREAM_FRAME_MAX_BYTES):
+                arriving.write(memoryview(part)[start : start + STREAM_FRAME_MAX_BYTES])
         staged = arriving.finish()
     except Error:
         arriving.discard()
@@ -144,9 +157,9 @@ def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, mem
     kept = pa.ipc.read_schema(pa.py_buffer(target.schema)) if target.schema else None
     batches: Sequence[Any]
     if incoming.form == ROWS:
-        batches = [json_rows.rows_to_batch(incoming.payload, kept, link=incoming.link)]
+        batches = [json_rows.rows_to_batch(incoming.payload(), kept, link=incoming.link)]
     elif incoming.form == BYTES:
-        batches = [schemas.opaque_batch(incoming.payload)]
+        batches = [schemas.opaque_batch(incoming.payload())]
     else:
         batches = _arrow_batches(incoming)
     inputs = [pa.ipc.read_schema(pa.py_buffer(message)) for message in target.inputs]
@@ -172,8 +185,8 @@ def _arrow_batches(incoming: Incoming) -> Sequence[Any]:
     from linkd.core import schema as schemas
 
     if incoming.schema:
-        return [schemas.from_payload(incoming.schema, incoming.payload, validate=True)]
-    schema_message, messages = arrow_ipc.read_stream(incoming.payload)
+        return [schemas.from_payload(incoming.schema, incoming.payload(), validate=True)]
+    schema_message, messages = arrow_ipc.read_stream(incoming.payload())
     batches = [schemas.from_payload(schema_message, message.message, validate=True) for message in messages]
     return batches or [pa.RecordBatch.from_pylist([], schema=pa.ipc.read_schema(pa.py_buffer(schema_message)))]
 

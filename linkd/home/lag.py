@@ -9,13 +9,15 @@ from linkd.telemetry.events import LinkLag
 
 
 def tell_lags(home: Home) -> None:
-    """One `LinkLag` for each input of each task, and for each consumer group."""
+    """One `LinkLag` for each input of each task (a task is never behind what it takes the latest of), and for each consumer group."""
     if not home.telemetry.wants(LinkLag):
         return
     for task in home.ledger.tasks.values():
         for name, number in task.inputs.items():
             link = home.ledger.links[name]
-            _tell(home, link, link.generations[number], task.cursors[name], task.name)
+            generation = link.generations.get(number)
+            if generation is not None and not task.is_read_only(name):
+                _tell(home, link, generation, task.cursors[name], task.name)
     for group in home.ledger.groups.values():
         link = home.ledger.links[group.link]
         _tell(home, link, link.generations[group.generation], group.cursor, group.name)

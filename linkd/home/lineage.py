@@ -1,53 +1,83 @@
-"""Where a value comes from: itself and all its ancestors, nearest first, bounded."""
+"""Where a value comes from, and what became of it: itself, and its ancestors or descendants, bounded.
+
+Envelopes name their parents and not their children, so the way back follows names, and the way forward looks at every envelope of the links
+downstream, once each, writers before readers. Both let other calls go on while they look.
+"""
 
 from __future__ import annotations
 
-import re
+import asyncio
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
 
+from linkd.core.iso8601 import timestamp_text
 from linkd.core.rights import Identity
+from linkd.core.value_names import ById, BySequence, ByTime, Newest, parse_value_name
 from linkd.errors import InvalidArgument, LinkNotFound
 from linkd.home.home import Home
 from linkd.home.reading import allow_reading
-from linkd.limits import TRACE_VALUES_DEFAULT, TRACE_VALUES_MAX
-from linkd.model.records import SourceMoved
+from linkd.limits import TRACE_SCAN_VALUES, TRACE_VALUES_DEFAULT, TRACE_VALUES_MAX
+from linkd.model.records import SnapshotCommitted, SourceMoved, TaskKind
 from linkd.model.values import Envelope, Parent
-
-_NAMED = re.compile(r"(?P<link>[a-z][a-z0-9_]*(?:\.rejects)?)@(?P<which>last|\d+)")
-_BY_ID = re.compile(r"[0-9a-f-]{8,36}")
 
 
 @dataclass(frozen=True, slots=True)
-class Ancestor:
-    """A value of the family, `depth` steps up; `source` where it came from outside."""
+class Relative:
+    """A value of the family, `depth` steps away; `source` where it came from outside."""
 
     envelope: Envelope
     depth: int
     source: SourceMoved | None
 
 
-def trace(home: Home, who: Identity, name: str, limit: int) -> tuple[list[Ancestor], bool]:
-    """The value named `name` and its ancestors, each once, and whether there are more than `limit` of them. Raises LinkNotFound."""
-    first = find(home, name)
-    allow_reading(home, who, "trace", first.link)
-    bound = min(limit or TRACE_VALUES_DEFAULT, TRACE_VALUES_MAX)
-    found: list[Ancestor] = []
+@dataclass(frozen=True, slots=True)
+class TraceCall:
+    """Whose family: of the value that people call `name`, up to `limit` values (0: the default), `depth` steps away (0: any)."""
+
+    name: str
+    limit: int = 0
+    depth: int = 0
+
+    @property
+    def bound(self) -> int:
+        return min(self.limit or TRACE_VALUES_DEFAULT, TRACE_VALUES_MAX)
+
+    def reaches(self, depth: int) -> bool:
+        return not self.depth or depth <= self.depth
+
+
+@dataclass(frozen=True, slots=True)
+class Posterity:
+    """A value, what was made from it, nearest first, and what sinks wrote of all these. `cut` says that there is more."""
+
+    value: Relative
+    descendants: list[Relative]
+    sinks: list[SnapshotCommitted]
+    cut: bool
+
+
+async def ancestors(home: Home, who: Identity, call: TraceCall) -> tuple[list[Relative], bool]:
+    """The value and its ancestors, each once, nearest first, and whether there are more of them. Raises LinkNotFound, NotAllowed."""
+    first = _begin(home, who, call)
+    found: list[Relative] = []
     seen: set[bytes] = {first.id}
     asked: set[Parent] = set()
     waiting: deque[tuple[Envelope, int]] = deque([(first, 0)])
     while waiting:
         envelope, depth = waiting.popleft()
-        if len(found) == bound:
+        if len(found) == call.bound:
             return found, True
-        found.append(Ancestor(envelope, depth, _source(home, envelope)))
+        found.append(Relative(envelope, depth, _source(home, envelope)))
+        if not call.reaches(depth + 1):
+            continue
         for parent in envelope.parents:
             if parent in asked:  # many values made from one snapshot have the same
                 continue
             asked.add(parent)
-            for above in _values(home, parent):
-                if len(seen) > bound:  # enough to know that there are more than are told
+            async for above in _values(home, parent.link, parent.first_sequence, parent.last_sequence):
+                if len(seen) > call.bound:  # enough to know that there are more than are told
                     break
                 if above.id not in seen:
                     seen.add(above.id)
@@ -55,38 +85,145 @@ def trace(home: Home, who: Identity, name: str, limit: int) -> tuple[list[Ancest
     return found, False
 
 
+async def descendants(home: Home, who: Identity, call: TraceCall) -> Posterity:
+    """The value and its descendants, each once. Raises LinkNotFound, NotAllowed."""
+    first = _begin(home, who, call)
+    family = _Family()
+    family.add(first, 0)
+    found: list[Relative] = []
+    cut = False
+    for link in _downstream(home, first.link):
+        async for envelope in _values(home, link, 1, None):
+            nearest = family.nearest(envelope.parents)
+            if nearest is None or not call.reaches(nearest + 1):
+                continue
+            if len(found) + 1 == call.bound:
+                cut = True
+                break
+            family.add(envelope, nearest + 1)
+            found.append(Relative(envelope, nearest + 1, None))
+    sinks = [record for record in _sink_commits(home) if family.nearest(record.portions) is not None]
+    found.sort(key=lambda relative: relative.depth)  # stable: writers stay before readers
+    return Posterity(Relative(first, 0, _source(home, first)), found, sinks[: call.bound], cut or len(sinks) > call.bound)
+
+
 def find(home: Home, name: str) -> Envelope:
-    """The value that people call `flown@42`, `flown@last`, or by the beginning of its id. Raises LinkNotFound, InvalidArgument."""
-    named = _NAMED.fullmatch(name)
-    if named is not None:
-        return _by_place(home, named["link"], named["which"])
-    if _BY_ID.fullmatch(name):
-        matches = home.store.find(name.replace("-", ""))
+    """The value that people call so (`core.value_names`). Raises LinkNotFound, InvalidArgument."""
+    named = parse_value_name(name)
+    if isinstance(named, ById):
+        matches = home.store.find(named.digits)
         if not matches:
             raise LinkNotFound(f"no value has an id that begins with {name}")
         if len(matches) > 1:
-            raise InvalidArgument(f"{len(matches)} values have ids that begin with {name}: give more of it")
+            raise InvalidArgument(f"{len(matches)} values or more have ids that begin with {name}: give more of it")
         return matches[0][0]
-    raise InvalidArgument(f"{name!r} names no value: write LINK@42, LINK@last, or at least 8 characters of its id")
+    home.check_link(named.link)
+    if isinstance(named, ByTime):
+        return _newest_at(home, named)
+    return _by_place(home, named)
 
 
-def _by_place(home: Home, link_name: str, which: str) -> Envelope:
-    link = home.ledger.link(link_name)
+@dataclass(slots=True)
+class _Family:
+    """The values found so far, by link and incarnation in order of their sequences, each with its depth."""
+
+    _sequences: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    _depths: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    _asked: tuple[Parent, ...] = ()
+    _answer: int | None = None
+
+    def add(self, envelope: Envelope, depth: int) -> None:
+        """Values of a link come in their order."""
+        key = (envelope.link, envelope.position.incarnation)
+        if key not in self._sequences:
+            self._asked, self._answer = (), None
+        self._sequences.setdefault(key, []).append(envelope.position.sequence)
+        self._depths.setdefault(key, []).append(depth)
+
+    def nearest(self, parents: tuple[Parent, ...]) -> int | None:
+        """The least depth of those that are among `parents`; None if none is. Parents are of other links than the one being looked at."""
+        if parents != self._asked:  # many values made from one snapshot have the same
+            self._asked = parents
+            self._answer = min((depth for parent in parents for depth in self._among(parent)), default=None)
+        return self._answer
+
+    def _among(self, parent: Parent) -> Iterable[int]:
+        key = (parent.link, parent.incarnation)
+        sequences = self._sequences.get(key, [])
+        start = bisect_left(sequences, parent.first_sequence)
+        return self._depths.get(key, [])[start : bisect_left(sequences, parent.last_sequence + 1)]
+
+
+def _begin(home: Home, who: Identity, call: TraceCall) -> Envelope:
+    first = find(home, call.name)
+    allow_reading(home, who, "trace", first.link)
+    return first
+
+
+def _by_place(home: Home, named: BySequence | Newest) -> Envelope:
+    link = home.ledger.link(named.link)
     generation = link.readable
-    if which == "last":
+    if isinstance(named, Newest):
         if generation is None or link.durable_last(generation) < generation.first_sequence:
-            raise LinkNotFound(f"{link_name} holds no value yet")
+            raise LinkNotFound(f"{named.link} holds no value yet")
         sequence = link.durable_last(generation)
     else:
-        sequence = int(which)
-    for envelope, _ in home.store.values(link_name, sequence, sequence):
+        sequence = named.sequence
+    for envelope, _ in home.store.values(named.link, sequence, sequence):
         return envelope
-    raise LinkNotFound(f"there is no value {link_name}@{sequence} (its last is {link_name}@{link.durable_sequence})")
+    raise LinkNotFound(f"there is no value {named.link}@{sequence} (its last is {named.link}@{link.durable_sequence})")
 
 
-def _values(home: Home, parent: Parent) -> Iterator[Envelope]:
-    for envelope, _ in home.store.values(parent.link, parent.first_sequence, parent.last_sequence):
+def _newest_at(home: Home, named: ByTime) -> Envelope:
+    found = home.store.last_before(named.link, named.at_ns)
+    if found is None:
+        raise LinkNotFound(f"{named.link} held no value yet at {timestamp_text(named.at_ns, 'ns', zoned=True)}")
+    return found[0]
+
+
+async def _values(home: Home, link: str, first: int, last: int | None) -> AsyncIterator[Envelope]:
+    for number, (envelope, _) in enumerate(home.store.values(link, first, last), 1):
         yield envelope
+        if number % TRACE_SCAN_VALUES == 0:
+            await asyncio.sleep(0)
+
+
+def _downstream(home: Home, start: str) -> list[str]:
+    """The links that may hold descendants of values of `start`, writers before readers: by the wiring, and by what was made so before."""
+    made_from: dict[str, set[str]] = {}
+    for shape in home.layout.tasks.values():
+        for name, _ in shape.inputs:
+            made_from.setdefault(name, set()).update(output for output in shape.outputs if output in home.ledger.links)
+    for link in home.ledger.links.values():
+        for generation in link.generations.values():
+            for parent in generation.inputs:
+                made_from.setdefault(parent.link, set()).add(link.name)
+    return _readers_last(made_from, start)
+
+
+def _readers_last(made_from: dict[str, set[str]], start: str) -> list[str]:
+    """All that is reached from `start` without it, each behind everything that leads to it. Where an older wiring went the other way round,
+    the two are in either order."""
+    finished: list[str] = []
+    seen = {start}
+    path = [(start, iter(sorted(made_from.get(start, ()))))]
+    while path:
+        name, following = path[-1]
+        reader = next((reader for reader in following if reader not in seen), None)
+        if reader is None:
+            finished.append(name)
+            path.pop()
+        else:
+            seen.add(reader)
+            path.append((reader, iter(sorted(made_from.get(reader, ())))))
+    return finished[-2::-1]
+
+
+def _sink_commits(home: Home) -> Iterator[SnapshotCommitted]:
+    for shape in home.layout.tasks.values():
+        task = home.ledger.tasks.get(shape.name) if shape.kind is TaskKind.SINK else None
+        if task is not None:
+            yield from task.committed.values()
 
 
 def _source(home: Home, envelope: Envelope) -> SourceMoved | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from linkd.errors import InvalidArgument
 from linkd.home.home import Home
 from linkd.home.intake import ARROW, BYTES, ROWS
+from linkd.home.slicing import RowSlicer
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, STREAM_FRAME_MAX_BYTES
 from linkd.model.values import Envelope, Place
 from linkd.wire.arrow_ipc import prefix
@@ -19,6 +20,7 @@ class Out:
     """A value as it goes to one consumer.
 
     `size_bytes` is that of the bytes that follow in `chunks`, in the form asked for. `schema` is set when the consumer has not got it yet.
+    `rows` are those that go out (the first, and the one behind the last), None for all of them.
     """
 
     envelope: Envelope
@@ -29,6 +31,7 @@ class Out:
     input: str = ""
     token: int = 0
     attempt: int = 1
+    rows: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -38,17 +41,33 @@ class Outgoing:
     home: Home
     form: str = ARROW
     _sent: dict[str, bytes] = field(default_factory=dict)
+    _slicer: RowSlicer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._slicer = RowSlicer(self.home, self.form)
 
     async def value(
-        self, envelope: Envelope, place: Place, *, input_name: str = "", token: int = 0, attempt: int = 1, empty: bool = False
+        self,
+        envelope: Envelope,
+        place: Place,
+        *,
+        input_name: str = "",
+        token: int = 0,
+        attempt: int = 1,
+        empty: bool = False,
+        rows: tuple[int, int] | None = None,
     ) -> Out:
-        """One value. `empty` sends its envelope only. Raises StateDamaged if what is stored is not what was published."""
-        schema = self.home.ledger.schemas[envelope.schema_id]
+        """One value, or these rows of it. `empty` sends its envelope only. Raises StateDamaged if what is stored is not what was published."""
+        schema = self.home.ledger.schema_of(envelope)
         fresh = b"" if self._sent.get(envelope.link) == schema or self.form != ARROW else schema
         if not empty:
             self._sent[envelope.link] = schema
         if empty:
             return Out(envelope, self.form, 0, schema if fresh else b"", _nothing(), input_name, token, attempt)
+        if rows is not None and rows != (0, envelope.rows):
+            content = await self._slicer.cut(envelope, place, rows)
+            return Out(envelope, self.form, len(content), fresh, _pieces(content), input_name, token, attempt, rows)
+        self._slicer.forget(envelope.link)
         if self.form == ARROW:
             chunks = self.home.store.read_chunks(envelope, place, STREAM_FRAME_MAX_BYTES)
             return Out(envelope, ARROW, envelope.size_bytes, fresh, chunks, input_name, token, attempt)

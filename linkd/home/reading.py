@@ -1,20 +1,24 @@
-"""Reading what is durable now: of one generation, belonging to no group, holding nothing back."""
+"""Reading what is durable now, and as it becomes durable: belonging to no group, holding nothing back."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from linkd.core.links import Generation, Link
+from linkd.core.links import Generation, GenerationState, Link
 from linkd.core.rights import Identity
-from linkd.errors import InvalidArgument, LinkNotFound
+from linkd.errors import Draining, InvalidArgument, LinkNotFound, StorageFailed
+from linkd.home.changes import Watch, link_topic
 from linkd.home.home import Home
 from linkd.home.outgoing import Out, Outgoing
 
 
 @dataclass(frozen=True, slots=True)
 class ReadCall:
-    """What to read: a generation (0: the one that readers see) and a range of sequences (0: to that end), or the last few values."""
+    """What to read: a generation (0: the one that readers see) and a range of sequences (0: to that end), or the last few values.
+
+    With `follow` that is where it begins (of generation 0: the newest one); it has no end.
+    """
 
     link: str
     generation: int = 0
@@ -23,11 +27,15 @@ class ReadCall:
     last_values: int = 0
     form: str = "arrow"
     envelopes_only: bool = False
+    follow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOpened:
-    """What is read: fixed when the call arrives. `generation` is 0 while the link has none; last < first if there is no value."""
+    """What is read: fixed when the call arrives. `generation` is 0 while the link has none; last < first if there is no value.
+
+    Who follows is told of every generation; the range is then what there is when it begins.
+    """
 
     link: str
     generation: int
@@ -38,19 +46,98 @@ class ReadOpened:
 
 
 async def read(home: Home, who: Identity, call: ReadCall) -> AsyncGenerator[ReadOpened | Out, None]:
-    """First what is read, then its values in order. Raises LinkNotFound, NotAllowed, InvalidArgument, StateDamaged."""
+    """First what is read, then its values in order. Raises LinkNotFound, NotAllowed, InvalidArgument, StateDamaged.
+
+    Who follows is given the next generation behind the last value of one that is complete or abandoned, until Draining or StorageFailed.
+    """
+    if call.follow and home.layout.anyone:
+        await home.ensure_link(call.link)
     allow_reading(home, who, "read", call.link)
+    outgoing = Outgoing(home, call.form)
+    if not call.follow:
+        async for part in _present(home, call, outgoing):
+            yield part
+        return
+    if call.last_sequence:
+        raise InvalidArgument(f"{call.link}: reading on has no end: leave out last_sequence, or follow")
+    with home.changes.watch(link_topic(call.link), "drain", "storage") as watch:
+        async for part in _Following(home, call, outgoing, watch).parts():
+            yield part
+
+
+async def _present(home: Home, call: ReadCall, outgoing: Outgoing) -> AsyncGenerator[ReadOpened | Out, None]:
     link = home.ledger.links.get(call.link)
     generation = _generation(link, call) if link is not None else None
     if link is None or generation is None:
         yield ReadOpened(call.link, 0, False, b"", 1, 0)
         return
     first, last = _range(link, generation, call)
-    sealed = generation.is_sealed
-    yield ReadOpened(link.name, generation.number, sealed, generation.schema, first, last)
-    outgoing = Outgoing(home, call.form)
-    for envelope, place in home.store.values(link.name, first, last):
-        yield await outgoing.value(envelope, place, empty=call.envelopes_only)
+    with home.retention.reading(link.name, generation.number):
+        yield ReadOpened(link.name, generation.number, generation.is_sealed, generation.schema, first, last)
+        for envelope, place in home.store.values(link.name, first, last):
+            yield await outgoing.value(envelope, place, empty=call.envelopes_only)
+
+
+@dataclass(slots=True)
+class _Following:
+    """One reader that goes on; `_sent` is the last sequence it has."""
+
+    home: Home
+    call: ReadCall
+    outgoing: Outgoing
+    watch: Watch
+    _sent: int = 0
+
+    async def parts(self) -> AsyncGenerator[ReadOpened | Out, None]:
+        while (link := self.home.ledger.links.get(self.call.link)) is None or (generation := self._first(link)) is None:
+            await self._pause()
+        first, last = _range(link, generation, self.call) if self._is_meant(generation) else _extent(link, generation)
+        while True:
+            self._sent = first - 1
+            yield ReadOpened(link.name, generation.number, generation.is_sealed, generation.schema, first, last)
+            async for part in self._values(link, generation):
+                yield part
+            following = link.following(generation.number)
+            assert following is not None  # `_values` ends with the generation only where there is one behind it
+            generation = following
+            first, last = _extent(link, generation)
+
+    def _first(self, link: Link) -> Generation | None:
+        """The generation to begin with: the one that was asked for, or if that is not kept the first behind it; else the newest."""
+        if self.call.generation:
+            return link.generations.get(self.call.generation) or link.following(self.call.generation)
+        current = link.current
+        return current if current is not None and current.state is not GenerationState.ABANDONED else link.readable
+
+    def _is_meant(self, generation: Generation) -> bool:
+        """Whether the range that was asked for is one of this generation."""
+        return self.call.generation in (0, generation.number)
+
+    async def _values(self, link: Link, generation: Generation) -> AsyncGenerator[Out, None]:
+        """What of the generation was not sent yet, as it becomes durable. Ends when all of it was sent and another one has begun."""
+        while True:
+            self._check_alive()
+            last, kept = link.durable_last(generation), generation.number in link.generations
+            if kept and self._sent < last:
+                with self.home.retention.reading(link.name, generation.number):
+                    for envelope, place in self.home.store.values(link.name, self._sent + 1, last):
+                        yield await self.outgoing.value(envelope, place, empty=self.call.envelopes_only)
+                self._sent = last
+            elif link.following(generation.number) is not None and not (kept and self._sent < generation.last_sequence):
+                return
+            else:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        self._check_alive()
+        await self.watch.wait()
+        self._check_alive()
+
+    def _check_alive(self) -> None:
+        if self.home.draining:
+            raise Draining("linkd is shutting down; connect again")
+        if self.home.failure:
+            raise StorageFailed(self.home.failure)
 
 
 def allow_reading(home: Home, who: Identity, operation: str, link: str) -> None:
@@ -66,12 +153,23 @@ def _generation(link: Link, call: ReadCall) -> Generation | None:
     found = link.generations.get(call.generation)
     if found is None:
         there = ", ".join(str(number) for number in sorted(link.generations))
-        raise LinkNotFound(f"{link.name} has no generation {call.generation} (there are: {there})")
+        was_there = call.generation <= link.newest
+        what = (
+            f"generation {call.generation} of {link.name} is not kept any more"
+            if was_there
+            else f"{link.name} has no generation {call.generation}"
+        )
+        raise LinkNotFound(f"{what} (there are: {there})")
     return found
 
 
+def _extent(link: Link, generation: Generation) -> tuple[int, int]:
+    """All of it that is durable."""
+    return generation.first_sequence, link.durable_last(generation)
+
+
 def _range(link: Link, generation: Generation, call: ReadCall) -> tuple[int, int]:
-    first, last = generation.first_sequence, link.durable_last(generation)
+    first, last = _extent(link, generation)
     if call.last_values:
         first = max(first, last - call.last_values + 1)
     if call.first_sequence:

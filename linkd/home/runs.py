@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from linkd.core import runs
 from linkd.core.rights import Identity
 from linkd.errors import LinkNotFound
 from linkd.home.changes import task_topic
-from linkd.home.home import Home
+from linkd.home.home import Conduct, Home
 from linkd.home.tokens import ADAPTERS_NAME
 from linkd.model.records import TaskKind
 from linkd.telemetry.events import RunBegan, RunEnded
@@ -18,7 +18,8 @@ from linkd.telemetry.trace_context import Span, SpanContext, parse_traceparent
 
 @dataclass(frozen=True, slots=True)
 class RunCall:
-    """How a run begins; `versions` by task, sources and sinks among them."""
+    """How a run begins; `versions` by task, sources and sinks among them. `open_places` are tasks without a program of this run, `every_s` is
+    how long the inputs of a `whole` task are idle before it begins again in a run that follows, by task."""
 
     run_id: str
     fresh: bool
@@ -27,6 +28,11 @@ class RunCall:
     versions: Mapping[str, str]
     traceparent: str = ""
     again: frozenset[str] = frozenset()
+    resumed: frozenset[str] = frozenset()
+    tasks: frozenset[str] = frozenset()
+    open_places: frozenset[str] = frozenset()
+    follow: bool = False
+    every_s: Mapping[str, float] = field(default_factory=dict)
 
 
 async def begin(home: Home, who: Identity, call: RunCall) -> dict[str, str]:
@@ -44,7 +50,11 @@ async def begin(home: Home, who: Identity, call: RunCall) -> dict[str, str]:
         call.fingerprint,
         call.traceparent,
         call.again,
+        call.resumed,
+        call.tasks,
+        call.follow,
     )
+    home.conduct = Conduct(call.open_places, dict(call.every_s))
     await home.room()
     records = runs.begin(home.ledger, plan, home.clock.now_ns())
     if not records:
@@ -77,6 +87,9 @@ async def task_exited(home: Home, who: Identity, name: str, exit_code: int) -> d
         if records:
             await home.written(home.admit(records))
             home.changes.announce([task_topic(name)])
+    else:
+        home.failed.add(name)
+        home.changes.announce([task_topic(name)])
     return unread
 
 

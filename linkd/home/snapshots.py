@@ -1,28 +1,33 @@
 """Handing a task its snapshots, over one connection.
 
 What goes out is a sequence of parts: `Begin`, the values, `Ready`; then the next one. Of `whole` inputs the values go out as they become
-durable, before it is known that the snapshot will fire; `Ready` says that it has. Up to `prefetch` snapshots are handed out ahead, within
-the credit in bytes; one value always fits.
+durable, before it is known that the snapshot will fire; `Ready` says that it has. In a run that follows such a task begins again, and so does
+what goes out: from the first value of the next execution. Of other tasks up to `prefetch` snapshots are handed out ahead, within the credit in
+bytes; one snapshot always fits, so a window may be larger than the credit.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
+from itertools import islice
 
 from linkd.core import commits
+from linkd.core.composition import rows_within
 from linkd.core.rights import Identity
-from linkd.core.tasks import End, Offer, Task, Wait
+from linkd.core.tasks import LATEST, Again, End, Offer, Task, Wait
 from linkd.errors import Draining, LinkNotFound, SessionFenced, StorageFailed
-from linkd.home.changes import Watch, link_topic, task_topic
-from linkd.home.home import Begun, Home
+from linkd.home.changes import LEASES, Watch, link_topic, task_topic
+from linkd.home.composing import next_snapshot
+from linkd.home.delivery import Delivery
+from linkd.home.home import Home
 from linkd.home.outgoing import Out, Outgoing
 from linkd.home.staging import StagedValues
-from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES, PREFETCH_SNAPSHOTS, PREFETCH_SNAPSHOTS_MAX
+from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES, PREFETCH_SNAPSHOTS, PREFETCH_SNAPSHOTS_MAX, SPAN_CAUSES_MAX
 from linkd.model.values import Envelope, Parent, Place
-from linkd.telemetry.events import ValueDelivered
-from linkd.telemetry.trace_context import format_traceparent, parse_traceparent
+from linkd.telemetry.trace_context import format_traceparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The snapshot may be worked on. `empty` has the schemas of inputs that hold no value."""
+    """The snapshot may be worked on. `empty` has the schemas of inputs that hold no value; `partial` says that a window was cut short."""
 
     snapshot_id: bytes
     token: int
@@ -59,6 +64,7 @@ class Ready:
     portions: tuple[Parent, ...]
     traceparent: str
     empty: tuple[OutputSchema, ...]
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,6 @@ class SnapshotSession:
     _watch: Watch | None = None
     _outgoing: Outgoing | None = None
     _streamed: dict[str, int] = field(default_factory=dict)
-    _delivered: list[Envelope] = field(default_factory=list)
 
     async def parts(self) -> AsyncGenerator[Part, None]:
         """Everything that goes out. Raises NotAllowed, SessionFenced when a newer run begins, Draining, StorageFailed."""
@@ -102,7 +107,7 @@ class SnapshotSession:
             self._watch = stack.enter_context(self.home.changes.watch(*topics))
             self.home.changes.announce([task_topic(task.name)])
             yield self._opened(task)
-            of_task = self._whole(task) if task.shape.is_whole and task.shape.inputs else self._each(task)
+            of_task = self._whole(task) if task.shape.is_whole and task.shape.inputs else self._composed(task)
             async with aclosing(of_task) as parts:
                 async for part in parts:
                     yield part
@@ -163,113 +168,157 @@ class SnapshotSession:
         if self.who.epoch and self.who.epoch != self.home.ledger.epoch:
             raise SessionFenced(f"a newer run has begun ({self.home.ledger.epoch}): end this program")
 
-    async def _each(self, task: Task) -> AsyncGenerator[Part, None]:
+    async def _composed(self, task: Task) -> AsyncGenerator[Part, None]:
+        """The snapshots of a task that takes its inputs batch by batch, or by their newest values, or has none."""
         while True:
             await self.home.room()
-            decision = task.next_snapshot(self.home.ledger.links)
+            decision = next_snapshot(self.home, task)
             held = sum(lease.session == self.session for lease in task.leases.values())
             room = not self.home.paused and (held == 0 or (self.credit_bytes > 0 and held < self.prefetch))
             if isinstance(decision, End):
                 yield Over(decision.reason)
                 return
+            if isinstance(decision, Again):
+                await asyncio.sleep(0)
+                self._check_alive()
+                continue
             if isinstance(decision, Wait) or not room:
                 await self._pause()
                 continue
-            token = self._lease(task, decision)
-            envelopes = [entry for portion in decision.portions for entry in self._stored(portion)]
-            begun = self._begin_span(envelope for envelope, _ in envelopes)
-            yield Begin(decision.snapshot_id, token, decision.attempt, format_traceparent(begun.context))
-            for envelope, place in envelopes:
-                assert self._outgoing is not None
-                self.credit_bytes -= envelope.size_bytes
-                yield await self._outgoing.value(envelope, place, input_name=envelope.link, attempt=decision.attempt)
-            self._tell(task, [envelope for envelope, _ in envelopes], decision.attempt, begun)
-            yield self._ready(task, decision, token, format_traceparent(begun.context))
+            token = await self._lease(task, decision)
+            async with aclosing(self._handed_out(task, decision, token)) as parts:
+                async for part in parts:
+                    yield part
+
+    async def _handed_out(self, task: Task, offer: Offer, token: int) -> AsyncGenerator[Part, None]:
+        """One snapshot that is on lease to this session."""
+        delivery, values = Delivery(self.home, task), self._stored(offer)
+        first = list(islice(values, SPAN_CAUSES_MAX))
+        for one in first:
+            delivery.add(one.envelope, one.rows[1] - one.rows[0], settled=one.settled)
+        begun = delivery.begin()
+        traceparent = format_traceparent(begun.context)
+        yield Begin(offer.snapshot_id, token, offer.attempt, traceparent)
+        for one in first:
+            yield await self._out(one, offer.attempt)
+        for one in values:
+            delivery.add(one.envelope, one.rows[1] - one.rows[0], settled=one.settled)
+            yield await self._out(one, offer.attempt)
+        self._keep_rows(task, offer, delivery)
+        delivery.tell(offer.attempt, begun)
+        yield self._ready(offer, token, traceparent)
 
     async def _whole(self, task: Task) -> AsyncGenerator[Part, None]:
-        delivered: list[Envelope] = []
-        began = False
+        """The snapshot of each execution of a task that takes its inputs whole."""
+        began = 0  # the execution of which values go out
+        delivery = Delivery(self.home, task)
         while True:
-            decision = task.next_snapshot(self.home.ledger.links)
+            decision = next_snapshot(self.home, task)
             if isinstance(decision, End):
                 yield Over(decision.reason)
                 return
-            if isinstance(decision, Wait) and task.leases:  # another connection has the snapshot; it may still give it back
+            # Another connection may have the snapshot and still give it back; or it is committed, and the task may begin again.
+            if isinstance(decision, Wait) and (task.leases or task.commits or task.ended):
                 await self._pause()
                 continue
-            if not began:
+            if began != task.execution:
+                began, delivery = task.execution, Delivery(self.home, task)
+                self._streamed.clear()
                 yield Begin(b"", 0, 1, "")
-                began = True
             progress = False
-            for envelope, place in self._arrived(task):
-                assert self._outgoing is not None
+            for one in self._arrived(task, began):
                 progress = True
-                delivered.append(envelope)
-                self.credit_bytes -= envelope.size_bytes
-                yield await self._outgoing.value(envelope, place, input_name=envelope.link)
+                delivery.add(one.envelope, one.rows[1])
+                yield await self._out(one, 1)
                 while self.credit_bytes <= 0:
                     await self._pause()
             if progress:
                 continue
-            if isinstance(decision, Offer) and not self.home.paused:
+            if isinstance(decision, Offer):  # it was one before the last value went out, so all of them did
                 await self.home.room()
-                decision = task.next_snapshot(self.home.ledger.links)
-            if isinstance(decision, Offer) and not self.home.paused:
-                begun = self._begin_span(iter(delivered))
-                token = self._lease(task, decision)
-                self._tell(task, delivered, decision.attempt, begun)
-                yield self._ready(task, decision, token, format_traceparent(begun.context))
-                began, delivered = False, []
-                self._streamed.clear()
+                decision = next_snapshot(self.home, task)
+            if isinstance(decision, Offer) and not self.home.paused and began == task.execution:
+                async with aclosing(self._completed(task, decision, delivery)) as parts:
+                    async for part in parts:
+                        yield part
+                began = 0
             await self._pause()
 
-    def _arrived(self, task: Task) -> Iterator[tuple[Envelope, Place]]:
-        """Durable values of the task's inputs that did not go out yet, input by input."""
-        for name, _ in task.shape.inputs:
-            link = self.home.ledger.links[name]
-            generation = link.generations[task.inputs[name]]
-            while (sequence := self._streamed.get(name, generation.first_sequence - 1) + 1) <= link.readable_last(generation):
-                yield from self.home.store.values(name, sequence, sequence)
+    async def _completed(self, task: Task, offer: Offer, delivery: Delivery) -> AsyncGenerator[Part, None]:
+        """The end of a snapshot whose whole inputs went out already: the newest values of the others, and that it is ready."""
+        token = await self._lease(task, offer)
+        for one in self._stored(offer, but=self._streamed):
+            delivery.add(one.envelope, one.rows[1])
+            yield await self._out(one, offer.attempt)
+        begun = delivery.begin()
+        self._keep_rows(task, offer, delivery)
+        delivery.tell(offer.attempt, begun)
+        yield self._ready(offer, token, format_traceparent(begun.context))
+
+    def _arrived(self, task: Task, execution: int) -> Iterator[_Stored]:
+        """Durable values of the task's whole inputs that did not go out yet, input by input, as long as it is that execution."""
+        for name, policy in task.shape.inputs:
+            if policy == LATEST:
+                continue
+            while task.execution == execution:
+                link = self.home.ledger.links[name]
+                generation = link.generations[task.inputs[name]]
+                sequence = self._streamed.setdefault(name, generation.first_sequence - 1) + 1
+                if sequence > min(link.readable_last(generation), task.extents.get(name, generation.end_sequence)):
+                    break
+                for envelope, place in self.home.store.values(name, sequence, sequence):
+                    yield _Stored(envelope, place, (0, envelope.rows), True)
                 self._streamed[name] = sequence
 
-    def _stored(self, portion: Parent) -> list[tuple[Envelope, Place]]:
-        return list(self.home.store.values(portion.link, portion.first_sequence, portion.last_sequence))
+    def _stored(self, offer: Offer, but: Collection[str] = ()) -> Iterator[_Stored]:
+        """The values of a snapshot, input by input; not those of the links `but`."""
+        settles = {portion.link: portion for portion in offer.settles}
+        for portion in offer.portions:
+            done = settles.get(portion.link, portion)
+            if portion.first_sequence <= portion.last_sequence and portion.link not in but:
+                for envelope, place in self.home.store.values(portion.link, portion.first_sequence, portion.last_sequence):
+                    sequence = envelope.position.sequence
+                    settled = done.first_sequence <= sequence <= done.last_sequence
+                    yield _Stored(envelope, place, rows_within(portion, sequence, envelope.rows), settled)
 
-    def _lease(self, task: Task, offer: Offer) -> int:
+    async def _out(self, one: _Stored, attempt: int) -> Out:
+        assert self._outgoing is not None
+        out = await self._outgoing.value(one.envelope, one.place, input_name=one.envelope.link, attempt=attempt, rows=one.rows)
+        self.credit_bytes -= out.size_bytes
+        return out
+
+    async def _lease(self, task: Task, offer: Offer) -> int:
+        """Leases the snapshot to this session; returns when it may be handed out."""
         record = commits.lease(self.home.ledger, task, offer)
         self.staged.drop(offer.snapshot_id)
-        self.home.admit([record], durable=False)
-        task.leases[offer.snapshot_id].session = self.session
+        future = self.home.admit([record], durable=offer.recorded)
+        lease = task.leases[offer.snapshot_id]
+        lease.session, lease.since_ns = self.session, self.home.clock.now_ns()
+        self.home.changes.announce([LEASES])
+        if offer.recorded:
+            await self.home.written(future)
         return record.token
 
-    def _ready(self, task: Task, offer: Offer, token: int, traceparent: str) -> Ready:
+    def _keep_rows(self, task: Task, offer: Offer, delivery: Delivery) -> None:
+        """For the commit, which counts the rows that are done."""
+        lease = task.leases.get(offer.snapshot_id)
+        if lease is not None:
+            lease.rows = delivery.settled_rows()
+
+    def _ready(self, offer: Offer, token: int, traceparent: str) -> Ready:
         empty = []
         for portion in offer.portions:
             if portion.last_sequence < portion.first_sequence:
                 generation = self.home.ledger.links[portion.link].generations[portion.generation]
                 empty.append(OutputSchema(portion.link, generation.schema, generation.declared))
-        return Ready(offer.snapshot_id, token, offer.attempt, offer.portions, traceparent, tuple(empty))
+        return Ready(offer.snapshot_id, token, offer.attempt, offer.portions, traceparent, tuple(empty), offer.partial)
 
-    def _begin_span(self, envelopes: Iterator[Envelope]) -> Begun:
-        """The delivery's span begins, under those of the publishes."""
-        return self.home.begin_span(*dict.fromkeys(parse_traceparent(envelope.traceparent) for envelope in envelopes))
 
-    def _tell(self, task: Task, envelopes: list[Envelope], attempt: int, begun: Begun) -> None:
-        now_ns = self.home.clock.now_ns()
-        by_link: dict[str, list[Envelope]] = {}
-        for envelope in envelopes:
-            by_link.setdefault(envelope.link, []).append(envelope)
-        for number, (link, of_link) in enumerate(by_link.items()):
-            self.home.telemetry.emit(
-                ValueDelivered(
-                    link=link,
-                    group=task.name,
-                    values=len(of_link),
-                    rows=sum(envelope.rows for envelope in of_link),
-                    size_bytes=sum(envelope.size_bytes for envelope in of_link),
-                    wait_seconds=max((now_ns - min(envelope.created_at_ns for envelope in of_link)) / 1e9, 0.0),
-                    attempt=attempt,
-                    value_id=of_link[0].id.hex() if len(of_link) == 1 else "",
-                    span=self.home.end_span(begun if number == 0 else self._begin_span(iter(of_link))),
-                )
-            )
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A value of a snapshot: which of its rows belong to it, and whether no other snapshot holds it too."""
+
+    envelope: Envelope
+    place: Place
+    rows: tuple[int, int]
+    settled: bool

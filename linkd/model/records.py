@@ -105,10 +105,15 @@ class GenerationEnded:
 
 @dataclass(frozen=True, slots=True)
 class GenerationReopened:
-    """A sealed generation grows again: an outsider appended, or a followed source."""
+    """A sealed generation grows again: an outsider appended, or a followed source, or a task made from such.
+
+    What an outsider appends between runs stays behind the seal, for the next run. With `within_run` the seal is lifted: the run's tasks go on
+    reading as it grows.
+    """
 
     link: str
     generation: int
+    within_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +162,8 @@ class ValueStored:
 class SnapshotLeased:
     """A snapshot was put together, or handed out again: its composition is the same for every attempt, `token` is the newest.
 
-    `partial` says that a window in it was cut short by the end of its input. `settles` are the portions that its commit makes done, where
-    these are not the portions themselves (a window that slides keeps some for the next one).
+    `partial` says that a window in it was cut short by the end of its input. `settles` is what no later snapshot will hold,
+    where that is not the portions themselves (a window that slides keeps some for the next one, a newest value passes others over).
     """
 
     task: str
@@ -278,13 +283,19 @@ class DigestKnown:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """These sequences hold no value any more (or never did), for this reason; they stay in the order and are counted."""
+    """These sequences hold no value any more (or never did), for this reason; they stay in the order and are counted.
+
+    `generation` is the one that goes with them, 0 for none. The envelopes of its values stay as long as something made from them does; with
+    `forgotten` they go too, now or behind an earlier record that left them.
+    """
 
     link: str
     incarnation: int
     first_sequence: int
     last_sequence: int
     reason: str
+    generation: int = 0
+    forgotten: bool = False
 
 
 Record = (

@@ -97,10 +97,11 @@ class Envelope:
 
 
 class PlaceKind(enum.IntEnum):
-    """Which kind of file holds a payload."""
+    """Which kind of file holds a payload; none does when the value was dropped."""
 
     JOURNAL = 1
     SEGMENT = 2
+    DROPPED = 3
 
 
 @dataclass(frozen=True, slots=True)

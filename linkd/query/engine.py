@@ -17,15 +17,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+from duckdb.value.constant import DoubleValue, LongValue
 
 from linkd import limits
 from linkd.core.arrow_types import plain_type
 from linkd.core.casts import CastLoses, as_array, plain_array
+from linkd.core.pipeline import ParamValue
 from linkd.errors import QueryInvalid, SchemaMismatch
 from linkd.query.diagnosis import run_error
 from linkd.query.statement import Statement
@@ -34,6 +37,7 @@ _WIDE_INTEGERS = frozenset({"hugeint", "uhugeint"})
 _NO_LINK_TYPE = re.compile(r"\b(HUGEINT|UHUGEINT|BIT|UNION|VARIANT|GEOMETRY|TIME WITH TIME ZONE)\b")
 _WORD = re.compile(r"[^\W\d]\w*")
 _CALL = re.compile(r"([a-z]\w*)\(")
+NO_PARAMETERS: Mapping[str, ParamValue] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,17 @@ def run_select(
     threads: int = 1,
     timeout_s: float = limits.QUERY_TIMEOUT_S,
     deterministic: bool = False,
+    parameters: Mapping[str, ParamValue] = NO_PARAMETERS,
 ) -> Iterator[Result]:
     """Run a checked statement over `tables` (link -> rows), which are all it may read; `spill_dir` is private to it and need not exist.
+
+    `parameters` has a value for each that the statement names; whole numbers are BIGINT, others DOUBLE.
 
     Raises, here or while batches are taken: `QueryInvalid` for what cannot be bound or run, or takes longer than `timeout_s`;
     `SchemaMismatch` for a result that a link cannot hold; `StorageFailed` where temporary files cannot be written.
     """
     statement.check_reads(tables)
+    values = {name: _bound(parameters[name]) for name in statement.parameters}
     one_thread = deterministic and statement.order_sensitive
     connection = _closed_database(spill_dir, memory_limit_bytes, 1 if one_thread else threads)
     watch = _Watch(connection, statement.text, timeout_s)
@@ -77,18 +85,40 @@ def run_select(
             for name in statement.tables:
                 connection.register(name, tables[name])
             # The line end closes a comment, which would otherwise hide what DuckDB writes behind the text.
-            relation = connection.sql(f"{statement.text}\n")
+            relation = connection.sql(f"{statement.text}\n", params=values or None)
             if deterministic:
                 _check_names(relation.columns, statement)
                 if not statement.ordered:
-                    relation = relation.order(", ".join(f"{_quoted(name)} ASC NULLS LAST" for name in relation.columns))
-            schema = _result_schema(relation)
+                    relation = _ordered(connection, relation, statement, values)
             reader = relation.to_arrow_reader(limits.ROWS_PER_VALUE)
+            schema = _result_schema(relation, reader.schema)
         batches = _link_batches(reader, schema, watch)
         yield Result(schema, _cut(batches, schema) if deterministic else batches, watch)
     finally:
         watch.end()
         connection.close()
+
+
+def _bound(value: ParamValue) -> Any:
+    """The value of a parameter in a type that does not depend on how large it is."""
+    match value:
+        case bool() | str():
+            return value
+        case int():
+            return LongValue(value)
+        case float():
+            return DoubleValue(value)
+
+
+def _ordered(
+    connection: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation, statement: Statement, values: Mapping[str, Any]
+) -> duckdb.DuckDBPyRelation:
+    """The rows in the order of all their columns."""
+    order = ", ".join(f"{_quoted(name)} ASC NULLS LAST" for name in relation.columns)
+    if not values:
+        return relation.order(order)
+    relation.close()  # what has parameters is a result, on which nothing can be built; it was not run yet
+    return connection.sql(f"SELECT * FROM ({statement.text}\n) ORDER BY {order}", params=dict(values))
 
 
 def _closed_database(spill_dir: Path, memory_limit_bytes: int, threads: int) -> duckdb.DuckDBPyConnection:
@@ -167,8 +197,7 @@ def _short(name: str) -> str:
     return call[1].removesuffix("_star") if call else "value"
 
 
-def _result_schema(relation: duckdb.DuckDBPyRelation) -> pa.Schema:
-    given: pa.Schema = relation.limit(0).to_arrow_table().schema
+def _result_schema(relation: duckdb.DuckDBPyRelation, given: pa.Schema) -> pa.Schema:
     fields = []
     for name, duck_type, arrow_type in zip(relation.columns, relation.types, given.types, strict=True):
         if duck_type.id in _WIDE_INTEGERS:

@@ -29,7 +29,7 @@ _QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NO
 _EXPRESSIONS = (
     frozenset({"COLUMN_REF", "POSITIONAL_REFERENCE", "STAR", "CONSTANT", "TYPE", "CAST", "COLLATE"})
     | frozenset({"BETWEEN", "CASE", "COMPARISON", "CONJUNCTION", "OPERATOR", "SUBQUERY"})
-    | frozenset({"FUNCTION", "WINDOW", "LAMBDA", "LAMBDA_REF"})
+    | frozenset({"FUNCTION", "WINDOW", "LAMBDA", "LAMBDA_REF", "PARAMETER"})
 )
 _PARTS = (
     frozenset({"EMPTY", "EXPRESSION_LIST", "JOIN", "PIVOT", "SUBQUERY"})
@@ -70,6 +70,7 @@ class Statement:
     `tables` are the links it reads (lower case), `ordered` says whether it has an ORDER BY at the top, `order_sensitive` whether its result
     may depend on the order in which rows are met (sums of floating point numbers, ties of an ORDER BY, LIMIT, windows, ...).
     `unnamed` says whether a column of the result is an expression without a name of its own; `named` are those that have one.
+    `parameters` are the names behind `$` that it has to be given values for.
     """
 
     text: str
@@ -78,6 +79,7 @@ class Statement:
     order_sensitive: bool
     unnamed: bool
     named: frozenset[str]
+    parameters: frozenset[str] = frozenset()
 
     def check_reads(self, permitted: Collection[str]) -> None:
         """Raise `QueryInvalid` if it reads a link that is not among `permitted`, with a did-you-mean."""
@@ -86,15 +88,16 @@ class Statement:
             raise QueryInvalid(f"{fault}\n  it may read: {', '.join(sorted(permitted)) or 'no link at all'}")
 
 
-def check_select(sql: str) -> Statement:
+def check_select(sql: str, parameters: Collection[str] = ()) -> Statement:
     """The query in `sql`, if it is exactly one SELECT that reads links and computes, and nothing else.
 
-    Raises `QueryInvalid` with the place in the text and a remedy. Reads and changes nothing; takes some milliseconds.
+    It may name the `parameters` there are, as `$name`. Raises `QueryInvalid` with the place in the text and a remedy. Reads and changes
+    nothing; takes some milliseconds.
     """
     if len(sql.encode(errors="replace")) > limits.QUERY_TEXT_MAX_BYTES:
         raise QueryInvalid(f"the query is longer than {limits.QUERY_TEXT_MAX_BYTES:,} bytes: put its data into a link")
     with duckdb.connect(":memory:", config={"enable_external_access": False, "threads": 1}) as parser:
-        _check_one_select(parser, sql)
+        named_parameters = _check_one_select(parser, sql, parameters)
         text = _without_semicolon(parser, sql)
         tree = _tree(parser, text)
     walk = _Walk(sql)
@@ -109,10 +112,12 @@ def check_select(sql: str) -> Statement:
         order_sensitive=ordered or walk.order_sensitive,
         unnamed="" in names,
         named=frozenset(names) - {""},
+        parameters=named_parameters,
     )
 
 
-def _check_one_select(parser: duckdb.DuckDBPyConnection, sql: str) -> None:
+def _check_one_select(parser: duckdb.DuckDBPyConnection, sql: str, parameters: Collection[str]) -> frozenset[str]:
+    """Raises for anything else; the parameters that the statement names."""
     try:
         statements = parser.extract_statements(sql)
     except duckdb.Error as error:
@@ -125,8 +130,19 @@ def _check_one_select(parser: duckdb.DuckDBPyConnection, sql: str) -> None:
     if kind != "SELECT":
         remedy = _REMEDIES.get(kind, "a query is one SELECT")
         raise QueryInvalid(f"{'PIVOT without IN' if kind == 'MULTI' else kind.replace('_', ' ')} is not for queries: {remedy}")
-    if statements[0].named_parameters:
-        raise QueryInvalid("parameters (`$name`, `?`) are not for queries yet: write the value into the query")
+    named = frozenset(statements[0].named_parameters)
+    for name in sorted(named.difference(parameters)):
+        raise QueryInvalid(_no_parameter(name, parameters))
+    return named
+
+
+def _no_parameter(name: str, parameters: Collection[str]) -> str:
+    if not parameters:
+        return "this query has no parameters (`$name`, `?`): write the value into it, or make it a task and declare `params:`"
+    if name.isdigit():
+        return f"parameters have names here: write ${min(parameters)} rather than ? or ${name}"
+    fault = with_suggestion(f"there is no parameter `${name}`", name, parameters)
+    return f"{fault}\n  there are: {', '.join(f'${known}' for known in sorted(parameters))}"
 
 
 def _without_semicolon(parser: duckdb.DuckDBPyConnection, sql: str) -> str:

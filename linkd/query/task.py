@@ -1,10 +1,11 @@
 """The process of a SQL task: `python -m linkd.query.task`, started by the supervisor of a run, an ordinary client of the home.
 
     LINKD_ENDPOINT, LINKD_TOKEN_FILE, LINKD_TASK, TRACEPARENT     as for every program of a pipeline
+    LINKD_PARAMS                                                  the pipeline's parameters, a JSON object: `$name` in the SELECT
     LINKD_SQL_FILE                                                a file with the SELECT
     LINKD_SPILL_DIR                                               below it the rows of the inputs lie in mapped files while it runs
 
-It takes its one `whole` snapshot value by value as the inputs grow, runs the SELECT over it when all of them are sealed, stages the rows as
+It takes its `whole` snapshot value by value as the inputs grow, runs the SELECT over it when all of them are sealed, stages the rows as
 values of its one output, and commits: the values, the snapshot and the seal of the output are one frame. A task that is killed at any
 moment has published nothing, or everything.
 
@@ -21,7 +22,7 @@ import sys
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,7 +33,9 @@ from linkd.client.encoding import encode
 from linkd.client.payloads import Arrived, Publish
 from linkd.client.publishing import KnownSchema
 from linkd.client.snapshot_feed import TaskContext
-from linkd.client.worker import Complete, commit, connected, publishing, whole_snapshot
+from linkd.client.worker import Complete, WholeSnapshot, commit, connected, publishing, whole_snapshot
+from linkd.core.parameters import PARAMS_VARIABLE, parse_parameters_json
+from linkd.core.pipeline import ParamValue
 from linkd.core.schema import from_payload
 from linkd.errors import (
     EXIT_DONE,
@@ -62,6 +65,7 @@ class Settings:
     task: str
     sql_file: Path
     spill_directory: Path
+    parameters: Mapping[str, ParamValue] = field(default_factory=dict)
 
     @staticmethod
     def of(environ: Mapping[str, str]) -> Settings:
@@ -69,14 +73,18 @@ class Settings:
         missing = [name for name in (TASK_VARIABLE, SQL_FILE_VARIABLE, SPILL_DIRECTORY_VARIABLE) if not environ.get(name)]
         if missing:
             raise InvalidArgument(f"a SQL task is started by `linkd run`, which sets {', '.join(missing)}")
-        return Settings(environ[TASK_VARIABLE], Path(environ[SQL_FILE_VARIABLE]), Path(environ[SPILL_DIRECTORY_VARIABLE]))
+        try:
+            parameters = parse_parameters_json(environ.get(PARAMS_VARIABLE, ""))
+        except ValueError as error:
+            raise InvalidArgument(f"{PARAMS_VARIABLE} holds no parameters: {error}") from None
+        return Settings(environ[TASK_VARIABLE], Path(environ[SQL_FILE_VARIABLE]), Path(environ[SPILL_DIRECTORY_VARIABLE]), parameters)
 
     def statement(self) -> Statement:
         """Raises InvalidArgument for a file that cannot be read, QueryInvalid for what is in it."""
         try:
             with self.sql_file.open("rb") as file:
                 content = file.read(QUERY_TEXT_MAX_BYTES + 1)
-            return check_select(content.decode("utf-8-sig"))
+            return check_select(content.decode("utf-8-sig"), self.parameters)
         except OSError as error:
             raise InvalidArgument(f"{self.sql_file} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError:
@@ -117,8 +125,11 @@ class _Inputs:
 class _Query:
     """A SELECT that runs in a thread of its own: meanwhile the loop hears of TERM and of the home."""
 
-    def __init__(self, statement: Statement, tables: Mapping[str, pa.Table], temporary_directory: Path) -> None:
+    def __init__(
+        self, statement: Statement, tables: Mapping[str, pa.Table], parameters: Mapping[str, ParamValue], temporary_directory: Path
+    ) -> None:
         self._statement = statement
+        self._parameters = parameters
         self._tables = tables
         self._temporary_directory = temporary_directory
         self._result: Result | None = None
@@ -144,6 +155,7 @@ class _Query:
             threads=min(QUERY_THREADS_MAX, os.cpu_count() or 1),
             timeout_s=SQL_TASK_TIMEOUT_S,
             deterministic=True,
+            parameters=self._parameters,
         )
         with running as self._result:
             yield from self._result.batches
@@ -151,19 +163,29 @@ class _Query:
 
 
 async def run_task(settings: Settings, dial: Dial) -> None:
-    """Runs the task once; returns when its commit is durable, or was made before. Raises errors of the tree. Cancelling takes nothing."""
+    """Runs the task once, in a run that follows whenever it begins again; returns when nothing more can come and its commits are durable.
+
+    Raises errors of the tree. Cancelling takes nothing.
+    """
     statement = settings.statement()
     async with connected(dial) as connection, whole_snapshot(connection, settings.task) as coming:
         statement.check_reads(coming.context.inputs)
-        with scratch_directory(settings.spill_directory) as scratch, closing(_Inputs(scratch, statement.tables)) as inputs:
-            complete = await coming.receive(inputs)
-            if complete is None:
-                return
-            query = _Query(statement, inputs.tables(complete), scratch / "duckdb")
-            try:
-                await _publish(connection, coming.context, complete, query)
-            finally:
-                query.end()
+        while await _run_once(settings, statement, connection, coming):
+            pass
+
+
+async def _run_once(settings: Settings, statement: Statement, connection: Connection, coming: WholeSnapshot) -> bool:
+    """One snapshot, from its first value to the commit; whether there was one."""
+    with scratch_directory(settings.spill_directory) as scratch, closing(_Inputs(scratch, statement.tables)) as inputs:
+        complete = await coming.receive(inputs)
+        if complete is None:
+            return False
+        query = _Query(statement, inputs.tables(complete), settings.parameters, scratch / "duckdb")
+        try:
+            await _publish(connection, coming.context, complete, query)
+        finally:
+            query.end()
+        return True
 
 
 async def _publish(connection: Connection, context: TaskContext, complete: Complete, query: _Query) -> None:

@@ -1,88 +1,73 @@
-"""`catalog.db`: where each value lies, in SQLite. An index and never the truth: whatever is wrong with it is mended from the journal.
+"""The index of a store: where each value lies. Never the truth: whatever is wrong with it is mended from the rest (`store.rebuilding`).
 
-    PRAGMA user_version = 1                                            another number: the file is deleted and made again
-    meta(key TEXT PRIMARY KEY, value)                                  'store_id' of the directory; 'applied_lsn': the last frame in here
-    value_rows(link, incarnation, sequence, generation, id, created_at_ns, lsn,
-               envelope,                                               a linkd.store.v1.Envelope, as in the frame
-               place_kind, place_file, place_offset, place_size_bytes, place_metadata_bytes, place_body_bytes,
-               checksum)                                               XXH3-64, as a signed integer, over all columns before it
-
-WAL mode, synchronous=NORMAL: no sync for each commit, and after power loss an older state, never a torn one. The
-committer's thread writes, in batches, after the acks; entries that are durable but not written yet are served from
-memory, so that readers see no difference. A row that does not fit its checksum is read again from the journal.
+The committer's thread writes, in batches, after the acks; entries that are durable but not written yet are served from memory, so that
+readers see no difference. A row that does not fit its checksum is read again from the journal, as long as that has the value. The file is
+`store.catalog_file`'s.
 """
 
 from __future__ import annotations
 
 import itertools
-import sqlite3
-import struct
+import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import xxhash
-
-from linkd.errors import InvalidArgument, StateDamaged, StorageFailed
+from linkd.errors import InvalidArgument
 from linkd.model.values import Envelope, Place, PlaceKind
-from linkd.wire.frames import decode_envelope
+from linkd.store.catalog_file import (
+    COLUMNS,
+    INSERT,
+    CatalogEntry,
+    Row,
+    connect,
+    damage,
+    open_catalog,
+    placed_at,
+    row_of,
+    translated,
+    value_of,
+)
 
-_VERSION = 1
+__all__ = ["Catalog", "CatalogEntry"]
+
 _PAGE_ROWS = 256
 """Rows read at a time: no read transaction stays open while the caller works on them."""
-_COLUMNS = (
-    "link, incarnation, sequence, generation, id, created_at_ns, lsn, envelope, "
-    "place_kind, place_file, place_offset, place_size_bytes, place_metadata_bytes, place_body_bytes, checksum"
-)
-_SCHEMA = f"""
-CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE value_rows ({_COLUMNS}, PRIMARY KEY (link, incarnation, sequence));
-CREATE INDEX by_id ON value_rows (id);
-CREATE INDEX by_time ON value_rows (link, created_at_ns);
-CREATE INDEX by_generation ON value_rows (link, generation, incarnation, sequence);
-PRAGMA user_version = {_VERSION};
-"""
-_REFUSED_BY_SYSTEM = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
-_INTEGERS = struct.Struct("<5Q6Q")
-
-Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogEntry:
-    """A value as the catalog has it. `envelope_bytes` is the envelope encoded."""
-
-    lsn: int
-    envelope: Envelope
-    place: Place
-    envelope_bytes: bytes
-
 
 Reread = Callable[[int, str, int, int], CatalogEntry | None]
 """Reads a value again from the journal: LSN, link, incarnation, sequence."""
 
 
 class Catalog:
-    """The index of a store. `add` and reads from the event loop, `write_waiting` from the committer's thread."""
+    """The index of a store. `add` and reads from the event loop; what writes from any thread but that, one at a time."""
 
     def __init__(self, path: Path, store_id: str, reread: Reread) -> None:
         self._path = path
         self._reread = reread
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._waiting: deque[CatalogEntry] = deque()
         self._waiting_by_link: dict[str, deque[CatalogEntry]] = {}
         self._durable_lsn = 0
-        self._writer = _open(path, store_id)
-        self._reader = _connect(path)
+        self._writer = open_catalog(path, store_id)
+        self._reader = connect(path)
 
     @property
     def applied_lsn(self) -> int:
         """Frames up to this one are in the file."""
-        with self._translated():
-            return int(self._reader.execute("SELECT value FROM meta WHERE key = 'applied_lsn'").fetchone()[0])
+        return self._meta("applied_lsn")
+
+    @property
+    def journal_from(self) -> int:
+        """Places name no journal file before this one; 0 while it is being made again."""
+        return self._meta("journal_from")
+
+    @property
+    def durable_lsn(self) -> int:
+        """Frames up to this one are durable, and in here or among what waits."""
+        with self._lock:
+            return self._durable_lsn
 
     @property
     def waiting(self) -> int:
@@ -99,19 +84,23 @@ class Catalog:
 
     def write_waiting(self, most: int) -> int:
         """Write at most so many waiting entries to the file; returns how many. They are then no longer in memory."""
-        with self._lock:
-            batch = [self._waiting[index] for index in range(min(most, len(self._waiting)))]
-            applied_lsn = self._durable_lsn if len(batch) == len(self._waiting) else batch[-1].lsn - 1
-        if batch:
-            self._write(batch, applied_lsn)
+        with self._writing:
             with self._lock:
-                for entry in batch:
-                    self._waiting.popleft()
-                    of_link = self._waiting_by_link[entry.envelope.link]
-                    of_link.popleft()
-                    if not of_link:
-                        del self._waiting_by_link[entry.envelope.link]
+                batch = [self._waiting[index] for index in range(min(most, len(self._waiting)))]
+                applied_lsn = self._durable_lsn if len(batch) == len(self._waiting) else batch[-1].lsn - 1
+            if batch:
+                self._write(batch, applied_lsn)
+                with self._lock:
+                    self._forget_waiting(len(batch))
         return len(batch)
+
+    def _forget_waiting(self, count: int) -> None:
+        for _ in range(count):
+            link = self._waiting.popleft().envelope.link
+            of_link = self._waiting_by_link[link]
+            of_link.popleft()
+            if not of_link:
+                del self._waiting_by_link[link]
 
     def values(
         self,
@@ -187,15 +176,65 @@ class Catalog:
         )
         return self._checked(rows[0]) if rows else None
 
+    # -- what retention and recycling change; not from the event loop --------------------------------------------------------------------------
+
+    def move(self, link: str, incarnation: int, places: Mapping[int, Place]) -> None:
+        """These values, by sequence, lie elsewhere now. They are in the file already."""
+        with self._writing, translated(self._path), self._writer:
+            rows = self._rows("link = ? AND incarnation = ? AND sequence BETWEEN ? AND ?", link, incarnation, min(places), max(places))
+            self._replace([placed_at(row, places[row[2]]) for row in rows if row[2] in places])
+
+    def envelopes(self, link: str, generation: int) -> Iterator[bytes]:
+        """The envelopes of a generation, encoded, in order. What waits for the file must have been written."""
+        reached = (0, 0)
+        while rows := self._of_generation(link, generation, reached):
+            yield from (row[7] for row in rows)
+            reached = rows[-1][1], rows[-1][2]
+
+    def empty(self, link: str, generation: int) -> None:
+        """The payloads of a generation are gone."""
+        reached = (0, 0)
+        while rows := self._of_generation(link, generation, reached):
+            with self._writing, translated(self._path), self._writer:
+                self._replace([placed_at(row, Place(PlaceKind.DROPPED, 0, 0, row[11])) for row in rows])
+            reached = rows[-1][1], rows[-1][2]
+
+    def forget(self, link: str, generation: int) -> None:
+        """The values of a generation are gone, their envelopes too."""
+        condition = f"rowid IN (SELECT rowid FROM value_rows WHERE link = ? AND generation = ? LIMIT {_PAGE_ROWS})"
+        deleted = 1
+        while deleted:
+            with self._writing, translated(self._path), self._writer:
+                deleted = self._writer.execute(f"DELETE FROM value_rows WHERE {condition}", (link, generation)).rowcount
+
     def start_over(self) -> None:
-        """Forget everything: to be filled again from the first frame on."""
-        with self._translated(), self._writer:
+        """Forget everything: to be made again, until `made_again`."""
+        with self._writing, translated(self._path), self._writer:
             self._writer.execute("DELETE FROM value_rows")
-            self._writer.execute("UPDATE meta SET value = 0 WHERE key = 'applied_lsn'")
+            self._writer.execute("UPDATE meta SET value = 0 WHERE key IN ('applied_lsn', 'journal_from')")
+
+    def found_again(self, entries: Sequence[CatalogEntry]) -> None:
+        """Values that were found elsewhere than in the journal. One that is known already stays as it is."""
+        with self._writing, translated(self._path), self._writer:
+            self._writer.executemany(f"INSERT OR IGNORE {INSERT}", [row_of(entry) for entry in entries])
+
+    def begin_at(self, journal_from: int) -> None:
+        """From now on no place names a journal file before this one, durably, with all that was written before."""
+        self._commit_synced("UPDATE meta SET value = ? WHERE key = 'journal_from'", journal_from)
+
+    def write_through(self, lsn: int, most: int) -> None:
+        """Write what waits of frames up to this one, at most so many entries at a time."""
+        while self._first_waiting_lsn() <= lsn:
+            self.write_waiting(most)
+
+    def make_durable(self, lsn: int, most: int) -> None:
+        """Make durable all of frames up to this one."""
+        self.write_through(lsn, most)
+        self._commit_synced("UPDATE meta SET value = max(value, ?) WHERE key = 'applied_lsn'", lsn)
 
     def close(self) -> None:
         """Write nothing more. What is in memory only is read from the journal at the next start."""
-        with self._lock:
+        with self._writing, self._lock:
             self._reader.close()
             self._writer.close()
 
@@ -204,124 +243,48 @@ class Catalog:
             return tuple(self._waiting)
 
     def _write(self, batch: Sequence[CatalogEntry], applied_lsn: int) -> None:
-        with self._translated(), self._writer:
-            marks = ", ".join("?" * 15)
-            self._writer.executemany(f"INSERT OR REPLACE INTO value_rows ({_COLUMNS}) VALUES ({marks})", [_row(entry) for entry in batch])
+        with translated(self._path), self._writer:
+            self._replace([row_of(entry) for entry in batch])
             self._writer.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'applied_lsn'", (applied_lsn,))
 
+    def _replace(self, rows: Sequence[Row]) -> None:
+        self._writer.executemany(f"INSERT OR REPLACE {INSERT}", rows)
+
+    def _rows(self, condition: str, *arguments: object) -> list[Row]:
+        return self._writer.execute(f"SELECT {COLUMNS} FROM value_rows WHERE {condition}", arguments).fetchall()
+
+    def _of_generation(self, link: str, generation: int, behind: tuple[int, int]) -> list[Row]:
+        """The next rows of a generation."""
+        condition = f"link = ? AND generation = ? AND (incarnation, sequence) > (?, ?) ORDER BY incarnation, sequence LIMIT {_PAGE_ROWS}"
+        with self._writing, translated(self._path):
+            return self._rows(condition, link, generation, *behind)
+
+    def _meta(self, key: str) -> int:
+        with translated(self._path):
+            return int(self._reader.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+
+    def _commit_synced(self, statement: str, *arguments: object) -> None:
+        with self._writing, translated(self._path):
+            self._writer.execute("PRAGMA synchronous = FULL")
+            with self._writer:
+                self._writer.execute(statement, arguments)
+            self._writer.execute("PRAGMA synchronous = NORMAL")
+
+    def _first_waiting_lsn(self) -> float:
+        with self._lock:
+            return self._waiting[0].lsn if self._waiting else math.inf
+
     def _select(self, condition: str, *arguments: object) -> list[Row]:
-        with self._translated():
-            return self._reader.execute(f"SELECT {_COLUMNS} FROM value_rows WHERE {condition}", arguments).fetchall()
+        with translated(self._path):
+            return self._reader.execute(f"SELECT {COLUMNS} FROM value_rows WHERE {condition}", arguments).fetchall()
 
     def _checked(self, row: Row) -> tuple[Envelope, Place]:
         """The value in a row, or in the journal if the row has changed since it was written."""
-        if _checksum(row[:-1]) == row[-1]:
-            return decode_envelope(row[7]), Place(PlaceKind(row[8]), *row[9:14])
+        value = value_of(row)
+        if value is not None:
+            return value
         link, incarnation, sequence, lsn = row[0], row[1], row[2], row[6]
         entry = self._reread(lsn, link, incarnation, sequence) if isinstance(lsn, int) else None
         if entry is None:
-            raise self._damage(f"the row of {link}@{sequence} does not fit its checksum")
+            raise damage(self._path, f"the row of {link}@{sequence} does not fit its checksum")
         return entry.envelope, entry.place
-
-    def _translated(self) -> _Translated:
-        return _Translated(self)
-
-    def _damage(self, what: object) -> StateDamaged:
-        return StateDamaged(f"{self._path}: {what}. It is only an index: stop linkd and delete the file, the next start makes it again")
-
-
-class _Translated:
-    """Says SQLite's refusals in linkd's words."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
-        if isinstance(problem, sqlite3.Error):
-            if problem.sqlite_errorname in _REFUSED_BY_SYSTEM:
-                raise StorageFailed(f"cannot write the index {self._catalog._path}: {problem}") from problem
-            raise self._catalog._damage(problem) from problem
-
-
-def _delete(path: Path) -> None:
-    """Delete the file and what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _open(path: Path, store_id: str) -> sqlite3.Connection:
-    """The catalog of this store; a new one if there is none, or if what is there is another's or cannot be read."""
-    writer = None
-    try:
-        if path.exists():
-            writer = _connect(path)
-            version = writer.execute("PRAGMA user_version").fetchone()[0]
-            if version == _VERSION and _meta_fits(writer, store_id):
-                return writer
-            writer.close()
-    except sqlite3.DatabaseError:  # not a database, or a damaged one: it is an index, so it is made again
-        if writer is not None:
-            writer.close()
-    try:
-        _delete(path)
-        writer = _connect(path)
-        writer.executescript(_SCHEMA)
-        with writer:
-            writer.executemany("INSERT INTO meta VALUES (?, ?)", [("store_id", store_id), ("applied_lsn", 0)])
-    except (sqlite3.Error, OSError) as problem:
-        raise StorageFailed(f"{path} cannot be made: {problem}. linkd must be able to write there") from problem
-    return writer
-
-
-def _meta_fits(connection: sqlite3.Connection, store_id: str) -> bool:
-    meta = dict(connection.execute("SELECT key, value FROM meta"))
-    return meta.get("store_id") == store_id and isinstance(meta.get("applied_lsn"), int)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=5.0)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-def _row(entry: CatalogEntry) -> Row:
-    envelope, place = entry.envelope, entry.place
-    content = (
-        envelope.link,
-        envelope.position.incarnation,
-        envelope.position.sequence,
-        envelope.generation,
-        envelope.id,
-        envelope.created_at_ns,
-        entry.lsn,
-        entry.envelope_bytes,
-        int(place.kind),
-        place.file,
-        place.offset,
-        place.size_bytes,
-        place.metadata_bytes,
-        place.body_bytes,
-    )
-    return (*content, _checksum(content))
-
-
-def _checksum(content: Row) -> int | None:
-    """Over all columns, as SQLite's signed integer. `None` if they do not even have their types."""
-    try:
-        link, incarnation, sequence, generation, identity, created_at_ns, lsn, envelope, *place = content
-        numbers = _INTEGERS.pack(incarnation, sequence, generation, created_at_ns, lsn, *place)
-        state = xxhash.xxh3_64(numbers)
-        for part in (link.encode(), identity, envelope):
-            state.update(struct.pack("<I", len(part)))
-            state.update(part)
-    except (struct.error, TypeError, ValueError, AttributeError):
-        return None
-    return int(struct.unpack("<q", struct.pack("<Q", state.intdigest()))[0])

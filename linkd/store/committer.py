@@ -178,6 +178,10 @@ class Committer:
             self.commit_waiting()
             self._end()
 
+    def fail(self, problem: Exception) -> None:
+        """Something else than a commit went wrong in the store: nothing more is committed. From any thread."""
+        self._fail([], problem, None)
+
     def _pending_for(self, frame_bytes: int) -> _Pending:
         """The gathering group, or a new one if the frame does not go into it any more."""
         if self._gathering is not None and not self._layout.fits(self._gathering.group, frame_bytes):

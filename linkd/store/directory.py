@@ -18,6 +18,8 @@ FORMAT_VERSION = 1
 FORMAT_FILE = "format.json"
 JOURNAL = "journal"
 SEGMENTS = "segments"
+CHECKPOINTS = "checkpoints"
+ENVELOPES = "envelopes"
 STAGING = "staging"
 CATALOG_FILE = "catalog.db"
 
@@ -30,7 +32,9 @@ def open_directory(files: Files, directory: Path, new_id: str) -> str:
     Raises `StateForeign` if it is another version's store, or holds a journal but does not say what it is.
     """
     if FORMAT_FILE in files.list(directory):
-        return _read(files, directory / FORMAT_FILE)
+        store_id = _read(files, directory / FORMAT_FILE)
+        _make_folders(files, directory)  # a directory of before there were checkpoints lacks some
+        return store_id
     if files.list(directory / JOURNAL):
         raise StateForeign(
             f"{directory} holds a journal but no {FORMAT_FILE}: it is not a store of linkd, or the file was deleted. "
@@ -38,10 +42,18 @@ def open_directory(files: Files, directory: Path, new_id: str) -> str:
         )
     files.make_directory(directory)
     files.sync_directory(directory.parent)
-    for name in (JOURNAL, SEGMENTS, STAGING):
-        files.make_directory(directory / name)
+    _make_folders(files, directory)
     _write(files, directory, new_id)
     return new_id
+
+
+def _make_folders(files: Files, directory: Path) -> None:
+    there = files.list(directory)
+    missing = [name for name in (JOURNAL, SEGMENTS, CHECKPOINTS, ENVELOPES, STAGING) if name not in there]
+    for name in missing:
+        files.make_directory(directory / name)
+    if missing:
+        files.sync_directory(directory)
 
 
 def _write(files: Files, directory: Path, store_id: str) -> None:

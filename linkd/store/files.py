@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from linkd.durability import sync_data, sync_directory
 from linkd.errors import StateDamaged, StorageFailed
 
 Bytes = bytes | bytearray | memoryview
 
 _IOV_MAX = 1024
 """Buffers of one pwritev, as Linux and macOS have it."""
-_F_FULLFSYNC = 51
-"""macOS: flush the drive's cache too; its fsync does not. Python names it only there, and the test of this branch runs elsewhere."""
 
 
 class File(Protocol):
@@ -133,7 +131,7 @@ class LocalFile:
 
     def datasync(self) -> None:
         with _refusals("sync", self._path):
-            _datasync(self._fd)
+            sync_data(self._fd)
 
     def truncate(self, length: int) -> None:
         with _refusals("truncate", self._path):
@@ -185,28 +183,7 @@ class LocalFiles:
 
     def sync_directory(self, path: Path) -> None:
         with _refusals("sync", path):
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-
-
-def _datasync(fd: int) -> None:
-    """fdatasync, or what the platform has in its place."""
-    if sys.platform == "darwin":
-        import fcntl
-
-        try:
-            fcntl.fcntl(fd, _F_FULLFSYNC)
-        except OSError as problem:
-            if problem.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):  # network file systems have no such call
-                raise
-            os.fsync(fd)
-    elif hasattr(os, "fdatasync"):
-        os.fdatasync(fd)
-    else:
-        os.fsync(fd)
+            sync_directory(path)
 
 
 @contextmanager

@@ -14,7 +14,10 @@ from linkd.store.journal_layout import Group
 
 
 class Journal:
-    """Writes to `directory`. `headers` are its files, in order; a new one is appended to this very list once it is durable."""
+    """Writes to `directory`. `headers` are its files, in order; a new one is appended to this very list once it is durable.
+
+    `delete_oldest` may be called from another thread than the rest.
+    """
 
     def __init__(self, files: Files, directory: Path, preallocate_bytes: int, headers: list[FileHeader]) -> None:
         self._files = files
@@ -24,6 +27,15 @@ class Journal:
         self._file: File | None = None
         self._allocated = 0
         self._in_doubt = False
+
+    @property
+    def files_count(self) -> int:
+        return len(self._headers)
+
+    @property
+    def oldest(self) -> int:
+        """Number of the first file."""
+        return self._headers[0].number
 
     def write(self, group: Group) -> None:
         """Make the (closed) group durable: one write and one sync, two more of each for the first group of a file."""
@@ -50,6 +62,14 @@ class Journal:
             return
         number = self._headers[-1].number + 1
         self._create(FileHeader(number, generation, first_lsn, void_from_lsn=first_lsn))
+
+    def delete_oldest(self) -> Path:
+        """Nothing in the first file is needed any more; there must be another one. Gone for good when this returns: no gap can come of it."""
+        path = self._directory / file_name(self._headers[0].number)
+        del self._headers[0]
+        self._files.unlink(path)
+        self._files.sync_directory(self._directory)
+        return path
 
     def close(self) -> None:
         if self._file is not None:

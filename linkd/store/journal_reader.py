@@ -1,6 +1,7 @@
 """The journal's reading side: finds its end after a stop of any kind, and reads frames back. Format: `journal_format`.
 
-`recover` looks at the last file only and repairs its tail; everything before it is checked as it is read. Blocking.
+`recover` looks at the last file only and repairs its tail; everything before it is checked as it is read. What a checkpoint covers need not
+be read at all: of groups that stand before it only the headers are looked at. Blocking.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class JournalRecovery:
     notes: tuple[str, ...] = ()
 
 
-def recover(files: Files, directory: Path) -> JournalRecovery:
-    """Find the journal's end, and cut what an interrupted write left behind it.
+def recover(files: Files, directory: Path, covered_lsn: int = 0) -> JournalRecovery:
+    """Find the journal's end, and cut what an interrupted write left behind it. Frames up to `covered_lsn` are in a checkpoint.
 
     Raises `StateDamaged` if what is missing or wrong cannot come from an interrupted write, `StateForeign` for another
     format version.
@@ -51,7 +52,7 @@ def recover(files: Files, directory: Path) -> JournalRecovery:
     path = directory / file_name(last.number)
     file = files.open(path, writable=True)
     try:
-        walk = _Walk(file, path, last)
+        walk = _Walk(file, path, last, covered_lsn=covered_lsn)
         for _ in walk:
             pass
         cut_bytes = _tail_bytes(file, path, last, walk.offset)
@@ -66,35 +67,49 @@ def recover(files: Files, directory: Path) -> JournalRecovery:
 
 
 class JournalReader:
-    """Reads the frames of a recovered journal. `headers` are its files, in order, and may grow (`journal.Journal`)."""
+    """Reads the frames of a recovered journal. `headers` are its files, in order, and may grow or lose the first (`journal.Journal`)."""
 
     def __init__(self, files: Files, directory: Path, headers: Sequence[FileHeader]) -> None:
         self._files = files
         self._directory = directory
         self._headers = headers
 
-    def frames(self) -> Iterator[tuple[FileHeader, Frame]]:
-        """Every durable frame, in order. Raises `StateDamaged` naming file and offset where one is bad or missing."""
-        for header, following in zip_longest(self._headers, self._headers[1:]):
-            until = None if following is None else following.first_lsn
-            path = self._directory / file_name(header.number)
-            file = self._files.open(path)
-            try:
-                walk = _Walk(file, path, header, until)
-                for frames in walk:
-                    for frame in frames:
+    def frames(self, covered_lsn: int = 0, next_lsn: int | None = None) -> Iterator[tuple[FileHeader, Frame]]:
+        """Every durable frame behind `covered_lsn` and before `next_lsn` (where `recover` found the end), in order.
+
+        Raises `StateDamaged` naming file and offset where one is bad or missing.
+        """
+        headers = list(self._headers)
+        for header, following in zip_longest(headers, headers[1:]):
+            until = next_lsn if following is None else following.first_lsn
+            if until is None or until > covered_lsn + 1:
+                yield from self._frames_of(header, until, covered_lsn)
+
+    def frames_of_oldest(self) -> Iterator[tuple[FileHeader, Frame]]:
+        """The frames of the first file; there must be another one behind it. Raises as `frames` does."""
+        return self._frames_of(self._headers[0], self._headers[1].first_lsn, 0)
+
+    def _frames_of(self, header: FileHeader, until: int | None, covered_lsn: int) -> Iterator[tuple[FileHeader, Frame]]:
+        path = self._directory / file_name(header.number)
+        file = self._files.open(path)
+        try:
+            walk = _Walk(file, path, header, until, covered_lsn)
+            for frames in walk:
+                for frame in frames:
+                    if frame.lsn > covered_lsn:
                         yield header, frame
-            finally:
-                file.close()
-            if until is not None and walk.next_lsn != until:
-                raise _damage(path, walk.offset, f"frame {walk.next_lsn} is damaged or missing, but later ones are there")
+        finally:
+            file.close()
+        if until is not None and walk.next_lsn != until:
+            raise _damage(path, walk.offset, f"frame {walk.next_lsn} is damaged or missing, but it was there")
 
     def frame(self, lsn: int) -> tuple[FileHeader, Frame] | None:
-        """The frame of this LSN, or `None` if there is none."""
-        index = bisect.bisect_right(self._headers, lsn, key=lambda header: header.first_lsn) - 1
+        """The frame of this LSN, or `None` if there is none any more."""
+        headers = list(self._headers)
+        index = bisect.bisect_right(headers, lsn, key=lambda header: header.first_lsn) - 1
         if index < 0:
             return None
-        header = self._headers[index]
+        header = headers[index]
         path = self._directory / file_name(header.number)
         file = self._files.open(path)
         try:
@@ -110,13 +125,17 @@ class JournalReader:
 
 
 class _Walk:
-    """Goes from group to group of one file, and stops at the first that is not whole or begins at LSN `until`."""
+    """Goes from group to group of one file, and stops at the first that is not whole or begins at LSN `until`.
 
-    def __init__(self, file: File, path: Path, header: FileHeader, until: int | None = None) -> None:
+    Groups of frames up to `covered_lsn` are passed over.
+    """
+
+    def __init__(self, file: File, path: Path, header: FileHeader, until: int | None = None, covered_lsn: int = 0) -> None:
         self._file = file
         self._path = path
         self._header = header
         self._until = until
+        self._covered_lsn = covered_lsn
         self._size = file.size()
         self.offset = PAGE_BYTES
         self.next_lsn = header.first_lsn
@@ -124,6 +143,10 @@ class _Walk:
 
     def __iter__(self) -> Iterator[list[Frame]]:
         while self.next_lsn != self._until and (header := self._next_header()) is not None:
+            covered = header.frames and header.first_lsn + header.frames - 1 <= self._covered_lsn
+            if covered and header.offset + header.size_bytes <= self._size:
+                self._pass(header)
+                continue
             if (frames := self.read(header)) is None:
                 return
             self._pass(header)

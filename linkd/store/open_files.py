@@ -41,11 +41,18 @@ class OpenFiles:
         finally:
             self._leave(entry)
 
+    def forget(self, path: Path) -> None:
+        """The file was deleted: close it, or let its last reader do so."""
+        with self._lock:
+            entry = self._entries.pop(path, None)
+            if entry is not None:
+                self._evict(entry)
+
     def close(self) -> None:
         """Close all; those in use when their readers leave."""
         with self._lock:
             while self._entries:
-                self._evict()
+                self._evict(self._entries.popitem()[1])
 
     def _enter(self, path: Path) -> _Entry:
         with self._lock:
@@ -55,7 +62,7 @@ class OpenFiles:
             entry.readers += 1
             self._entries.move_to_end(path)
             while len(self._entries) > self._most:
-                self._evict()
+                self._evict(self._entries.popitem(last=False)[1])
             return entry
 
     def _leave(self, entry: _Entry) -> None:
@@ -64,8 +71,7 @@ class OpenFiles:
             if entry.evicted and not entry.readers:
                 entry.file.close()
 
-    def _evict(self) -> None:
-        _, entry = self._entries.popitem(last=False)
+    def _evict(self, entry: _Entry) -> None:
         entry.evicted = True
         if not entry.readers:
             entry.file.close()

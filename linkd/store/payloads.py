@@ -7,16 +7,18 @@ not count as memory of this process. Reads above `INLINE_PAYLOAD_MAX_BYTES`, and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
 from linkd import limits
-from linkd.errors import InvalidArgument, StateDamaged
+from linkd.errors import InvalidArgument, LinkNotFound, StateDamaged
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store import journal_format, segment_format
+from linkd.store.files import File
 from linkd.store.open_files import OpenFiles
 from linkd.wire import arrow_ipc
 
@@ -36,76 +38,110 @@ class _Source:
 
 
 class PayloadReader:
-    """Reads payloads by their places. For the event loop."""
+    """Reads payloads by their places. For the event loop.
 
-    def __init__(self, files: OpenFiles, journal: Path, segments: Path) -> None:
+    `find` gives the place of a value as it is now: one that lay in the journal may have been copied out of it since it was asked for.
+    """
+
+    def __init__(self, files: OpenFiles, journal: Path, segments: Path, find: Callable[[Envelope], Place | None]) -> None:
         self._files = files
         self._journal = journal
         self._segments = segments
+        self._find = find
 
     async def read(self, envelope: Envelope, place: Place) -> tuple[bytes, memoryview]:
-        """Metadata and body of the message. Raises `StateDamaged` if it is not what was published, `StorageFailed` if it cannot be read."""
-        if place.size_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
-            return self._read(envelope, place)
-        return await asyncio.to_thread(self._read, envelope, place)
+        """Metadata and body of the message.
+
+        Raises `StateDamaged` if it is not what was published, `StorageFailed` if it cannot be read, `LinkNotFound` if it was dropped.
+        """
+        with ExitStack() as stack:
+            file, source = await self._open(stack, envelope, place)
+            if place.size_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
+                return _whole(file, envelope, source)
+            return await asyncio.to_thread(_whole, file, envelope, source)
 
     async def chunks(self, envelope: Envelope, place: Place, chunk_bytes: int) -> AsyncIterator[bytes]:
         """The whole message in pieces of `chunk_bytes`, the last one shorter; it is handed out only if all of them fit the envelope.
 
         Raises as `read` does, at the latest in the place of the last piece. May be left at any piece.
         """
-        source = await asyncio.to_thread(self._source, envelope, place)
-        state = xxhash.xxh3_64()
-        for start in range(0, source.size_bytes, chunk_bytes):
-            end = min(start + chunk_bytes, source.size_bytes)
-            if end - start <= limits.INLINE_PAYLOAD_MAX_BYTES:
-                piece = self._piece(source, start, end, state)
-            else:
-                piece = await asyncio.to_thread(self._piece, source, start, end, state)
-            if end == source.size_bytes and state.intdigest() != envelope.payload_xxh3:
-                raise _damage(envelope, source.path, place)
-            yield piece
+        with ExitStack() as stack:  # one descriptor for all pieces: the file may be deleted meanwhile
+            file, source = await self._open(stack, envelope, place)
+            state = xxhash.xxh3_64()
+            for start in range(0, source.size_bytes, chunk_bytes):
+                end = min(start + chunk_bytes, source.size_bytes)
+                if end - start <= limits.INLINE_PAYLOAD_MAX_BYTES:
+                    piece = _piece(file, source, start, end, state)
+                else:
+                    piece = await asyncio.to_thread(_piece, file, source, start, end, state)
+                if end == source.size_bytes and state.intdigest() != envelope.payload_xxh3:
+                    raise _damage(envelope, source.path, source.offset)
+                yield piece
 
-    def _read(self, envelope: Envelope, place: Place) -> tuple[bytes, memoryview]:
-        source = self._source(envelope, place)
-        with self._files.reading(source.path) as file:
-            content = file.pread(source.length, source.offset)
-        state = xxhash.xxh3_64(source.head)
-        state.update(content)
-        if state.intdigest() != envelope.payload_xxh3:
-            raise _damage(envelope, source.path, place)
-        if source.head:
-            return source.head[arrow_ipc.PREFIX_BYTES :], memoryview(content)
-        body_at = arrow_ipc.PREFIX_BYTES + arrow_ipc.metadata_length(content[: arrow_ipc.PREFIX_BYTES])
-        return content[arrow_ipc.PREFIX_BYTES : body_at], memoryview(content)[body_at:]
-
-    def _piece(self, source: _Source, start: int, end: int, state: xxhash.xxh3_64) -> bytes:
-        """Bytes [start, end) of the message; they are added to the hash."""
-        piece = source.head[start:end]
-        if len(piece) < end - start:
-            at = source.offset + start + len(piece) - len(source.head)
-            with self._files.reading(source.path) as file:
-                piece += file.pread(end - start - len(piece), at)
-        state.update(piece)
-        return piece
-
-    def _source(self, envelope: Envelope, place: Place) -> _Source:
-        if place.kind is PlaceKind.JOURNAL:
-            return _Source(self._journal / journal_format.file_name(place.file), b"", place.offset, place.size_bytes)
-        path = self._segments / segment_format.directory_name(envelope.link) / segment_format.file_name(place.file)
-        stamped_at = place.offset + arrow_ipc.PREFIX_BYTES
-        with self._files.reading(path) as file:
-            stamped = file.pread(place.metadata_bytes, stamped_at)
+    async def _open(self, stack: ExitStack, envelope: Envelope, place: Place) -> tuple[File, _Source]:
+        """The file that the value lies in, open as long as `stack` is, and where in it."""
         try:
-            metadata = arrow_ipc.unstamp(stamped, place.size_bytes - place.body_bytes - arrow_ipc.PREFIX_BYTES)
-        except InvalidArgument as problem:
-            raise _damage(envelope, path, place) from problem
-        head = arrow_ipc.prefix(len(metadata)) + metadata
-        return _Source(path, head, stamped_at + place.metadata_bytes, place.body_bytes)
+            return await self._open_at(stack, envelope, place)
+        except StateDamaged:
+            now = self._find(envelope)
+            if now is None:
+                raise _dropped(envelope) from None
+            if now == place:
+                raise
+        return await self._open_at(stack, envelope, now)
+
+    async def _open_at(self, stack: ExitStack, envelope: Envelope, place: Place) -> tuple[File, _Source]:
+        if place.kind is PlaceKind.DROPPED:
+            raise _dropped(envelope)
+        if place.kind is PlaceKind.JOURNAL:
+            path = self._journal / journal_format.file_name(place.file)
+            return stack.enter_context(self._files.reading(path)), _Source(path, b"", place.offset, place.size_bytes)
+        path = self._segments / segment_format.directory_name(envelope.link) / segment_format.file_name(place.file)
+        file = stack.enter_context(self._files.reading(path))
+        if place.size_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
+            return file, _in_segment(file, path, envelope, place)
+        return file, await asyncio.to_thread(_in_segment, file, path, envelope, place)
 
 
-def _damage(envelope: Envelope, path: Path, place: Place) -> StateDamaged:
+def _in_segment(file: File, path: Path, envelope: Envelope, place: Place) -> _Source:
+    stamped_at = place.offset + arrow_ipc.PREFIX_BYTES
+    stamped = file.pread(place.metadata_bytes, stamped_at)
+    try:
+        metadata = arrow_ipc.unstamp(stamped, place.size_bytes - place.body_bytes - arrow_ipc.PREFIX_BYTES)
+    except InvalidArgument as problem:
+        raise _damage(envelope, path, place.offset) from problem
+    head = arrow_ipc.prefix(len(metadata)) + metadata
+    return _Source(path, head, stamped_at + place.metadata_bytes, place.body_bytes)
+
+
+def _whole(file: File, envelope: Envelope, source: _Source) -> tuple[bytes, memoryview]:
+    content = file.pread(source.length, source.offset)
+    state = xxhash.xxh3_64(source.head)
+    state.update(content)
+    if state.intdigest() != envelope.payload_xxh3:
+        raise _damage(envelope, source.path, source.offset)
+    if source.head:
+        return source.head[arrow_ipc.PREFIX_BYTES :], memoryview(content)
+    body_at = arrow_ipc.PREFIX_BYTES + arrow_ipc.metadata_length(content[: arrow_ipc.PREFIX_BYTES])
+    return content[arrow_ipc.PREFIX_BYTES : body_at], memoryview(content)[body_at:]
+
+
+def _piece(file: File, source: _Source, start: int, end: int, state: xxhash.xxh3_64) -> bytes:
+    """Bytes [start, end) of the message; they are added to the hash."""
+    piece = source.head[start:end]
+    if len(piece) < end - start:
+        at = source.offset + start + len(piece) - len(source.head)
+        piece += file.pread(end - start - len(piece), at)
+    state.update(piece)
+    return piece
+
+
+def _dropped(envelope: Envelope) -> LinkNotFound:
+    return LinkNotFound(f"{envelope.name} was dropped, for newer generations of {envelope.link} are complete: its rows are not kept")
+
+
+def _damage(envelope: Envelope, path: Path, offset: int) -> StateDamaged:
     return StateDamaged(
-        f"{envelope.name}: its payload in {path} at {place.offset} is not what was published. The disk or another program has changed it; "
+        f"{envelope.name}: its payload in {path} at {offset} is not what was published. The disk or another program has changed it; "
         "restore the file from a backup, or produce the value again"
     )

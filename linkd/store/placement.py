@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linkd.errors import InvalidArgument
 from linkd.model.records import Record, SchemaKept, ValueStored
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store.committer import FrameDraft
+from linkd.store.holdings import Holdings
 from linkd.store.segment_format import SegmentHead, directory_name, place_value, stamped_metadata
 from linkd.store.segments import SegmentWrite
 from linkd.store.staging import StagedPayload
@@ -23,10 +24,9 @@ from linkd.wire.frames import encode_envelope, encode_frame
 
 @dataclass(slots=True)
 class PlannedFrame:
-    """A frame with its payloads placed, and what that changes."""
+    """A frame with its payloads placed, and the schemas that come with it."""
 
     draft: FrameDraft
-    heads: dict[str, SegmentHead]
     schemas: dict[bytes, bytes]
 
 
@@ -43,25 +43,25 @@ class _Plan:
 
 
 class Placement:
-    """Knows where each link's segments end and which schemas there are. `used_bytes` counts stored payload bytes by link."""
+    """Places the payloads of frames behind what `holdings` says is there. Knows the schemas of the values there are."""
 
-    def __init__(self, limits: StoreLimits) -> None:
+    def __init__(self, limits: StoreLimits, holdings: Holdings) -> None:
         self._limits = limits
-        self._heads: dict[str, SegmentHead] = {}
+        self._holdings = holdings
         self._schemas: dict[bytes, bytes] = {}
-        self.used_bytes: dict[str, int] = {}
 
-    def saw_schema(self, record: SchemaKept) -> None:
+    @property
+    def schemas(self) -> Mapping[bytes, bytes]:
+        """Schema messages by id."""
+        return self._schemas
+
+    def saw_schema(self, schema_id: bytes, schema: bytes) -> None:
         """Recovery: a schema that was kept."""
-        self._schemas[record.schema_id] = record.schema
+        self._schemas[schema_id] = schema
 
-    def saw_value(self, record: ValueStored) -> None:
-        """Recovery: a value that was stored."""
-        self._count(record.envelope, record.place)
-
-    def continue_at(self, heads: Mapping[str, SegmentHead]) -> None:
-        """Recovery: where each link's segments end."""
-        self._heads = dict(heads)
+    def forget_schemas(self, kept: Collection[bytes]) -> None:
+        """No value has any other schema than these."""
+        self._schemas = {schema_id: schema for schema_id, schema in self._schemas.items() if schema_id in kept}
 
     def plan(self, records: Sequence[Record], payloads: Sequence[StagedPayload | bytes]) -> PlannedFrame:
         """Place the payloads of a frame. Raises `InvalidArgument` if records and payloads do not belong together."""
@@ -82,14 +82,13 @@ class Placement:
                 continue
             placed.append(record)
         data = encode_frame(placed, [encoded for _, _, encoded in stored])
-        return PlannedFrame(FrameDraft(data, plan.inline, stored, plan.bulk, plan.staged), plan.heads, plan.schemas)
+        return PlannedFrame(FrameDraft(data, plan.inline, stored, plan.bulk, plan.staged), plan.schemas)
 
     def keep(self, planned: PlannedFrame) -> None:
         """The frame is in line: the next one is placed behind it."""
-        self._heads.update(planned.heads)
         self._schemas.update(planned.schemas)
         for envelope, place, _ in planned.draft.values:
-            self._count(envelope, place)
+            self._holdings.stored(envelope, place)
 
     def _place(self, plan: _Plan, envelope: Envelope, payload: StagedPayload | bytes) -> Place:
         size_bytes = payload.size_bytes if isinstance(payload, StagedPayload) else len(payload)
@@ -113,12 +112,16 @@ class Placement:
             metadata, body, body_bytes = message.metadata, (message.body,), len(message.body)
         stamped = stamped_metadata(envelope, metadata)
         schemas = ChainMap(plan.schemas, self._schemas)
-        head = plan.heads.get(link) or self._heads.get(link)
-        chosen = place_value(head, envelope, len(stamped), body_bytes, schemas, self._limits.segment_file_max_bytes)
+        head = plan.heads.get(link) or self._holdings.head(link)
+        chosen = place_value(
+            head,
+            envelope,
+            len(stamped),
+            body_bytes,
+            schemas,
+            self._limits.segment_file_max_bytes,
+            lambda: self._holdings.new_file(link),
+        )
         plan.heads[link] = chosen.head
         plan.bulk.append(SegmentWrite(link, chosen.place, chosen.schema, stamped, body))
         return chosen.place
-
-    def _count(self, envelope: Envelope, place: Place) -> None:
-        size_bytes = place.size_bytes if place.kind is PlaceKind.JOURNAL else place.metadata_bytes + place.body_bytes
-        self.used_bytes[envelope.link] = self.used_bytes.get(envelope.link, 0) + size_bytes

@@ -1,6 +1,6 @@
 """Segment files: what they hold, and where the next value goes. Pure.
 
-`segments/LINK/%08d.arrow`, numbered from 1 within each link, is one plain Arrow IPC stream (format: `wire.arrow_ipc`):
+`segments/LINK/%08d.arrow`, numbered upwards within each link, is one plain Arrow IPC stream (format: `wire.arrow_ipc`):
 
     schema message, of which the XXH3-128 is the `schema_id` of all values in the file
     for each value: prefix (8 bytes), stamped metadata, body
@@ -22,17 +22,24 @@ mark:
     3. overwrite the 8 bytes at P with the message's prefix. A reader goes on to the new end mark. (The first 4 bytes
        of end mark and prefix are the same, so that there is nothing in between.)
 Step 3 is not synced by itself: if it is lost, recovery does it again, for the journal has the place. Whatever writes to
-the file next syncs it, so that only values of the last group that wrote to a file can lack their prefixes.
+the file next syncs it, and so does a checkpoint before it counts, so that only values of the last group that wrote to a
+file, and that stands behind the checkpoint, can lack their prefixes.
+
+**Small values are copied out of the journal** into files of their own, in the order of the journal, many at once: the
+end mark before the first of them stays, as a gate, and all the others are written with their prefixes. When a
+checkpoint that names the new end of the file is durable, the gate is opened by the one prefix that is missing
+(`SegmentFileHeld.gate_offset`). Until then recovery cuts them off again: the journal still has them.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from linkd.errors import InvalidArgument
-from linkd.model.values import Envelope, Place, PlaceKind
+from linkd.model.values import Envelope, Parent, Place, PlaceKind, Position, Producer
 from linkd.wire import arrow_ipc
 
 NAME_SUFFIX = ".arrow"
@@ -101,21 +108,31 @@ def envelope_json(envelope: Envelope) -> str:
         "task": envelope.task,
         "task_version": envelope.task_version,
         "attempt": envelope.attempt,
-        "parents": [
-            {
-                "link": parent.link,
-                "incarnation": parent.incarnation,
-                "generation": parent.generation,
-                "first_sequence": parent.first_sequence,
-                "last_sequence": parent.last_sequence,
-            }
-            for parent in envelope.parents
-        ],
+        "parents": [_parent_fields(parent) for parent in envelope.parents],
         "producer": {"id": envelope.producer.id, "epoch": envelope.producer.epoch, "sequence": envelope.producer.sequence},
         "traceparent": envelope.traceparent,
         "attributes": dict(envelope.attributes),
     }
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+def envelope_of(text: str) -> Envelope:
+    """What `envelope_json` took. Raises `InvalidArgument`."""
+    try:
+        fields = json.loads(text)
+        position = Position(fields.pop("incarnation"), fields.pop("sequence"))
+        fields["parents"] = tuple(Parent(**parent) for parent in fields["parents"])
+        fields["producer"] = Producer(**fields["producer"])
+        fields["payload_xxh3"] = int(fields["payload_xxh3"], 16)
+        return Envelope(position=position, id=bytes.fromhex(fields.pop("id")), schema_id=bytes.fromhex(fields.pop("schema_id")), **fields)
+    except (ValueError, TypeError, KeyError, AttributeError) as problem:
+        raise InvalidArgument(f"an envelope in a segment cannot be read: {problem}") from problem
+
+
+def _parent_fields(parent: Parent) -> dict[str, object]:
+    """Rows only where they say something: most parents are whole values."""
+    fields = dataclasses.asdict(parent)
+    return {name: value for name, value in fields.items() if value or name not in ("first_row", "end_row")}
 
 
 def place_value(
@@ -125,8 +142,9 @@ def place_value(
     body_bytes: int,
     schemas: Mapping[bytes, bytes],
     file_max_bytes: int,
+    new_file: Callable[[], int],
 ) -> SegmentPlacement:
-    """Where a value with stamped metadata of this length goes, and the link's head behind it.
+    """Where a value with stamped metadata of this length goes, and the link's head behind it. `new_file` gives a number for a new file.
 
     Raises `InvalidArgument` if the value's schema is not known: a `SchemaKept` must come before the first value that
     has it.
@@ -137,8 +155,7 @@ def place_value(
         schema = schemas.get(envelope.schema_id)
         if schema is None:
             raise InvalidArgument(f"value {envelope.name} has a schema ({envelope.schema_id.hex()}) that was not kept before it")
-        file = 1 if head is None else head.file + 1
-        head = SegmentHead(file, len(schema), envelope.schema_id, envelope.generation)
+        head = SegmentHead(new_file(), len(schema), envelope.schema_id, envelope.generation)
     place = Place(PlaceKind.SEGMENT, head.file, head.end, envelope.size_bytes, metadata_bytes, body_bytes)
     return SegmentPlacement(head_behind(place, envelope), place, schema)
 

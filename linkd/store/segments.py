@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from linkd.errors import StateDamaged
+from linkd.model.kept import SegmentFileHeld
 from linkd.model.values import Envelope, Place
 from linkd.store.files import Bytes, File, Files
-from linkd.store.segment_format import SegmentHead, directory_name, file_name, file_number, head_behind, stored_end
+from linkd.store.segment_format import directory_name, file_name, file_number
 from linkd.wire import arrow_ipc
 
 _WRITE_PARTS = 64
@@ -31,7 +33,7 @@ class SegmentWrite:
 class SegmentWriter:
     """Writes values, for the committer's thread: `write` all of a group, `sync`, make the journal durable, then `publish`.
 
-    Between groups at most `open_max` files stay open, the last one of each link.
+    Between groups at most `open_max` files stay open, the last one of each link. `sync_published` may be called from another thread.
     """
 
     def __init__(self, files: Files, directory: Path, open_max: int) -> None:
@@ -41,7 +43,9 @@ class SegmentWriter:
         self._open: OrderedDict[str, tuple[int, File]] = OrderedDict()
         self._left: list[File] = []
         self._touched: dict[tuple[str, int], File] = {}
-        self._written: list[tuple[File, Place]] = []
+        self._written: list[tuple[Path, File, Place]] = []
+        self._lock = threading.Lock()
+        self._unsynced: set[Path] = set()
 
     def write(self, write: SegmentWrite) -> None:
         """Write a value behind the end mark of its file: no reader sees it yet."""
@@ -58,7 +62,7 @@ class SegmentWriter:
         parts.append(arrow_ipc.EOS)
         file.pwritev(parts, at)
         self._touched[write.link, place.file] = file
-        self._written.append((file, place))
+        self._written.append((_path(self._directory, write.link, place.file), file, place))
 
     def sync(self) -> None:
         """Make all that was written durable: one sync for each file."""
@@ -68,12 +72,26 @@ class SegmentWriter:
 
     def publish(self) -> None:
         """The frames are durable: let readers see the values."""
-        for file, place in self._written:
+        for _, file, place in self._written:
             file.pwrite(arrow_ipc.prefix(place.metadata_bytes), place.offset)
+        with self._lock:
+            self._unsynced.update(path for path, _, _ in self._written)
         self._written.clear()
         while len(self._open) > self._open_max:
             self._left.append(self._open.popitem(last=False)[1][1])
         self._close_left()
+
+    def sync_published(self) -> None:
+        """Make durable what was published before this call. Files that were deleted since are passed over."""
+        with self._lock:
+            unsynced, self._unsynced = self._unsynced, set()
+        for path in sorted(unsynced):
+            if path.name in self._files.list(path.parent):
+                file = self._files.open(path, writable=True)
+                try:
+                    file.datasync()
+                finally:
+                    file.close()
 
     def close(self) -> None:
         self._left += [file for _, file in self._open.values()]
@@ -90,75 +108,85 @@ class SegmentWriter:
         if file is None or number != write.place.file:
             if file is not None:
                 self._left.append(file)  # not closed yet: what this group wrote to it is synced and published later
-            path = self._directory / directory_name(write.link) / file_name(write.place.file)
-            file = self._files.open(path, writable=True) if write.schema is None else self._create(path, write.schema)
+            path = _path(self._directory, write.link, write.place.file)
+            file = self._files.open(path, writable=True) if write.schema is None else create_segment(self._files, path, write.schema)
             self._open[write.link] = (write.place.file, file)
         self._open.move_to_end(write.link)
         return file
 
-    def _create(self, path: Path, schema: bytes) -> File:
-        """A new file: an Arrow stream without values. Its name is durable when this returns."""
-        if not self._files.list(path.parent):
-            self._files.make_directory(path.parent)
-            self._files.sync_directory(path.parent.parent)
-        file = self._files.create(path)
-        file.pwritev((schema, arrow_ipc.EOS), 0)
-        self._files.sync_directory(path.parent)
-        return file
+
+def create_segment(files: Files, path: Path, schema: bytes) -> File:
+    """A new file: an Arrow stream without values. Its name is durable when this returns."""
+    if not files.list(path.parent):
+        files.make_directory(path.parent)
+        files.sync_directory(path.parent.parent)
+    file = files.create(path)
+    file.pwritev((schema, arrow_ipc.EOS), 0)
+    files.sync_directory(path.parent)
+    return file
+
+
+def _path(directory: Path, link: str, number: int) -> Path:
+    return directory / directory_name(link) / file_name(number)
 
 
 @dataclass(slots=True)
 class _SegmentFile:
-    """What the journal says of a file: its end, and the values of the last group that wrote to it."""
+    """What is known of a file: the last group that wrote to it, and the messages that may lack their prefixes: (offset, metadata bytes)."""
 
-    end: int = 0
     group_lsn: int = 0
-    last_places: list[Place] = field(default_factory=list)
+    prefixes: list[tuple[int, int]] = field(default_factory=list)
 
 
 class SegmentRecovery:
-    """Gathers what the journal says of segments (`saw`), then makes the files agree with it (`repair`)."""
+    """Gathers what the journal says of segments (`saw`), then makes the files agree with what is held (`repair`)."""
 
     def __init__(self, files: Files, directory: Path) -> None:
         self._files = files
         self._directory = directory
-        self._links: dict[str, dict[int, _SegmentFile]] = {}
-        self._heads: dict[str, SegmentHead] = {}
+        self._seen: dict[tuple[str, int], _SegmentFile] = {}
 
     def saw(self, envelope: Envelope, place: Place, group_lsn: int) -> None:
         """The journal has a value in a segment; in order. `group_lsn` tells its group from others."""
-        file = self._links.setdefault(envelope.link, {}).setdefault(place.file, _SegmentFile())
+        file = self._seen.setdefault((envelope.link, place.file), _SegmentFile())
         if file.group_lsn != group_lsn:
             file.group_lsn = group_lsn
-            file.last_places.clear()
-        file.last_places.append(place)
-        file.end = stored_end(place)
-        self._heads[envelope.link] = head_behind(place, envelope)
+            file.prefixes.clear()
+        file.prefixes.append((place.offset, place.metadata_bytes))
 
-    def repair(self) -> tuple[dict[str, SegmentHead], tuple[str, ...]]:
-        """Publish what is committed, cut what is not. Returns each link's head, and notes of what was done.
+    def repair(self, held: Iterable[tuple[str, SegmentFileHeld]]) -> tuple[str, ...]:
+        """Publish what is committed, cut and delete what is not. Returns notes of what was done.
 
-        Raises `StateDamaged` if a file that the journal names is missing or too short.
+        Raises `StateDamaged` if a file that is held is missing or too short.
         """
+        known: dict[str, dict[int, SegmentFileHeld]] = {}
+        for link, file in held:
+            known.setdefault(link, {})[file.file] = file
         notes: list[str] = []
         for name in self._files.list(self._directory):
-            notes += self._delete_unknown(name, self._links.get(name, {}))
-        for name, link in self._links.items():
-            for number, file in link.items():
-                notes += self._repair_file(self._directory / directory_name(name) / file_name(number), file)
-        return dict(self._heads), tuple(notes)
+            notes += self._delete_unknown(name, known.get(name, {}))
+        for name, files in known.items():
+            for number, file in files.items():
+                notes += self._repair_file(self._directory / directory_name(name) / file_name(number), file, self._prefixes(name, file))
+        return tuple(notes)
 
-    def _delete_unknown(self, link: str, known: dict[int, _SegmentFile]) -> list[str]:
-        """Files that no durable frame names: made for values that were never committed."""
+    def _prefixes(self, link: str, file: SegmentFileHeld) -> list[tuple[int, int]]:
+        """The messages of a file that may lack their prefixes."""
+        seen = self._seen.get((link, file.file))
+        gate = [(file.gate_offset, file.gate_metadata_bytes)] if file.gate_offset else []
+        return gate + (seen.prefixes if seen is not None else [])
+
+    def _delete_unknown(self, link: str, known: Container[int]) -> list[str]:
+        """Files that nothing durable names: made for values that were never committed, or whose values were dropped."""
         directory = self._directory / link
         unknown = [name for name in self._files.list(directory) if (number := file_number(name)) is not None and number not in known]
         for name in unknown:
             self._files.unlink(directory / name)
         if unknown:
             self._files.sync_directory(directory)
-        return [f"{directory / name}: deleted, nothing in it was committed" for name in unknown]
+        return [f"{directory / name}: deleted, nothing in it is committed and kept" for name in unknown]
 
-    def _repair_file(self, path: Path, known: _SegmentFile) -> list[str]:
+    def _repair_file(self, path: Path, known: SegmentFileHeld, prefixes: Sequence[tuple[int, int]]) -> list[str]:
         """Write what is missing of prefixes and end mark, cut what is behind. The order matters no more: it is committed, or behind."""
         file = self._files.open(path, writable=True)
         try:
@@ -170,8 +198,8 @@ class SegmentRecovery:
                     "start with a new one"
                 )
             changed = False
-            for place in known.last_places:
-                changed |= _put(file, arrow_ipc.prefix(place.metadata_bytes), place.offset)
+            for offset, metadata_bytes in prefixes:
+                changed |= _put(file, arrow_ipc.prefix(metadata_bytes), offset)
             changed |= _put(file, arrow_ipc.EOS, known.end)
             if surplus:
                 file.truncate(end)

@@ -21,6 +21,9 @@ from linkd.errors import InvalidArgument, ValueTooLarge
 from linkd.store.files import File, Files
 from linkd.wire import arrow_ipc
 
+Piece = bytes | memoryview
+"""Some bytes of a payload, as they came."""
+
 
 class StagedPayload:
     """One encapsulated Arrow IPC record batch message, whole and checked, that waits for its commit.
@@ -37,7 +40,7 @@ class StagedPayload:
         self.size_bytes = arrow_ipc.PREFIX_BYTES + len(metadata) + info.body_bytes
         self.xxh3 = xxh3
 
-    def body(self) -> Iterator[bytes]:
+    def body(self) -> Iterator[Piece]:
         """The body in pieces. Raises `StorageFailed` if they cannot be read back."""
         return self._content.parts()
 
@@ -60,7 +63,7 @@ class IncomingPayload:
         self._metadata_end: int | None = None
         self._size_bytes = 0
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: Piece) -> None:
         """The next bytes of the message, at most a stream frame's worth.
 
         Raises `InvalidArgument` as soon as they cannot be a message, `ValueTooLarge` beyond `VALUE_SIZE_MAX_BYTES`,
@@ -88,7 +91,7 @@ class IncomingPayload:
         """It will not be finished: give memory and file back."""
         self._content.discard()
 
-    def _take_head(self, chunk: bytes) -> bytes:
+    def _take_head(self, chunk: Piece) -> Piece:
         """Gather prefix and metadata; returns what of the chunk is body."""
         if self._metadata_end is not None and len(self._head) == self._metadata_end:
             return chunk
@@ -112,12 +115,12 @@ class _Content:
 
     def __init__(self, staging: Staging) -> None:
         self._staging = staging
-        self._parts: list[bytes] = []
+        self._parts: list[Piece] = []
         self._memory_bytes = 0
         self._file: File | None = None
         self._file_bytes = 0
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: Piece) -> None:
         if self._file is None and self._staging.reserve(len(chunk)):
             self._parts.append(chunk)
             self._memory_bytes += len(chunk)
@@ -128,7 +131,7 @@ class _Content:
         self._file_bytes += len(chunk)
         self._staging.in_files_bytes += len(chunk)
 
-    def parts(self) -> Iterator[bytes]:
+    def parts(self) -> Iterator[Piece]:
         yield from self._parts
         if self._file is not None:
             for at in range(0, self._file_bytes, limits.STORE_READ_BYTES):

@@ -1,8 +1,9 @@
 """The store as the home sees it: frames of records in, envelopes and payloads out.
 
     store = Store.open(directory)
-    for lsn, records in store.replay(): ...      # all that is durable, once
-    store.start(asyncio.get_running_loop())
+    store.kept                                   # the home's state of the newest checkpoint
+    for lsn, records in store.replay(): ...      # all that is durable behind it, once
+    store.start(asyncio.get_running_loop(), keep=...)
     await store.room()
     committed = await store.append(records, payloads)
     metadata, body = await store.read_payload(envelope, committed.places[0])
@@ -15,28 +16,35 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from linkd.errors import InternalFault, StorageFailed, ValueTooLarge
-from linkd.model.records import Record, SchemaKept, ValueStored
-from linkd.model.values import Envelope, Place, PlaceKind
+from linkd.errors import Error, InternalFault, StorageFailed, ValueTooLarge
+from linkd.model.kept import Kept, SchemaMessage
+from linkd.model.records import Dropped, Record, ValueStored
+from linkd.model.values import Envelope, Place
+from linkd.store import checkpoint_file
 from linkd.store import directory as layout_of
 from linkd.store.catalog import Catalog, CatalogEntry
+from linkd.store.checkpoint_file import Checkpoint
 from linkd.store.committer import Committed, Committer, GroupCommitted
+from linkd.store.copying import Copier
 from linkd.store.files import Files, LocalFiles
+from linkd.store.holdings import Holdings
 from linkd.store.journal import Journal
-from linkd.store.journal_format import Frame
 from linkd.store.journal_layout import JournalLayout
 from linkd.store.journal_reader import JournalReader, JournalRecovery, recover
 from linkd.store.open_files import OpenFiles
 from linkd.store.payloads import PayloadReader
 from linkd.store.placement import Placement
-from linkd.store.segments import SegmentRecovery, SegmentWriter
+from linkd.store.recovering import Replay, check_reach, entry_of
+from linkd.store.segments import SegmentWriter
 from linkd.store.staging import IncomingPayload, StagedPayload, Staging
 from linkd.store.store_limits import StoreLimits
-from linkd.wire.frames import decode_frame, encode_envelope
+from linkd.store.upkeep import Ground, State, Upkeep
+from linkd.wire.frames import decode_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +60,61 @@ class Store:
     """See the head of the file. All calls from one event loop, except `open` and `replay`, which block and come before it."""
 
     def __init__(
-        self, directory: Path, files: Files, limits: StoreLimits, journal: JournalRecovery, catalog_path: Path, store_id: str
+        self,
+        directory: Path,
+        files: Files,
+        limits: StoreLimits,
+        checkpoint: Checkpoint,
+        journal: JournalRecovery,
+        catalog_path: Path,
+        store_id: str,
     ) -> None:
-        self._directory = directory
-        self._files = files
         self._limits = limits
         self._recovered = journal
-        self._frames_read = 0
-        self._notes = journal.notes
+        self._checkpoint = checkpoint
         self._replayed = False
+        self._threaded = False
+        self._keep: Callable[[], Sequence[Kept]] | None = None
+        self._last: asyncio.Future[Committed] | None = None
         headers = list(journal.headers)
         journal_directory, segments_directory = directory / layout_of.JOURNAL, directory / layout_of.SEGMENTS
         self._reader = JournalReader(files, journal_directory, headers)
-        self._journal = Journal(files, journal_directory, limits.preallocate_bytes, headers)
-        self._segment_recovery = SegmentRecovery(files, segments_directory)
-        self._placement = Placement(limits)
+        self._holdings = Holdings(checkpoint.held)
+        self._placement = Placement(limits, self._holdings)
         self._staging = Staging(files, directory / layout_of.STAGING, limits.staged_in_memory_max_bytes)
         self._open_files = OpenFiles(files, limits.open_files_max)
-        self._payloads = PayloadReader(self._open_files, journal_directory, segments_directory)
+        self._payloads = PayloadReader(self._open_files, journal_directory, segments_directory, self._place_of)
         self._catalog = Catalog(catalog_path, store_id, self._reread)
-        layout = JournalLayout(journal.end, limits, _new_generation)
+        self._layout = JournalLayout(journal.end, limits, _new_generation)
+        written = Journal(files, journal_directory, limits.preallocate_bytes, headers)
         segments = SegmentWriter(files, segments_directory, limits.open_files_max)
-        self._committer = Committer(layout, self._journal, segments, self._catalog, limits, sealed=journal.end.sealed)
+        self._committer = Committer(self._layout, written, segments, self._catalog, limits, sealed=journal.end.sealed)
+        envelopes = directory / layout_of.ENVELOPES
+        self._replay = Replay(
+            files,
+            segments_directory,
+            envelopes,
+            checkpoint,
+            self._reader,
+            self._holdings,
+            self._placement,
+            self._catalog,
+            limits,
+        )
+        ground = Ground(
+            files,
+            directory / layout_of.CHECKPOINTS,
+            envelopes,
+            segments_directory,
+            limits,
+            self._holdings,
+            self._catalog,
+            written,
+            segments,
+            self._open_files,
+            lambda: Copier(files, self._reader, journal_directory, segments_directory, self._holdings, self._schemas, limits),
+        )
+        self._upkeep = Upkeep(ground, checkpoint.lsn)
 
     @staticmethod
     def open(directory: Path, files: Files | None = None, *, limits: StoreLimits | None = None, catalog_path: Path | None = None) -> Store:
@@ -84,12 +125,13 @@ class Store:
         """
         files, limits = files or LocalFiles(), limits or StoreLimits()
         store_id = layout_of.open_directory(files, directory, os.urandom(16).hex())
-        journal = recover(files, directory / layout_of.JOURNAL)
-        catalog_path = catalog_path or directory / layout_of.CATALOG_FILE
-        store = Store(directory, files, limits, journal, catalog_path, store_id)
+        found = checkpoint_file.recover(files, directory / layout_of.CHECKPOINTS)
+        journal = recover(files, directory / layout_of.JOURNAL, found.checkpoint.lsn)
+        check_reach(directory, found, journal)
+        for path in found.surplus:
+            files.unlink(path)
+        store = Store(directory, files, limits, found.checkpoint, journal, catalog_path or directory / layout_of.CATALOG_FILE, store_id)
         try:
-            if store._catalog.applied_lsn >= journal.end.next_lsn:  # it knows frames that are not there: a copy of another time
-                store._catalog.start_over()
             store._staging.clear()
         except BaseException:
             store._catalog.close()
@@ -97,25 +139,21 @@ class Store:
         return store
 
     @property
+    def kept(self) -> tuple[Kept, ...]:
+        """The state that the newest checkpoint has of the home; none if there is no checkpoint."""
+        return self._checkpoint.kept
+
+    @property
     def recovery(self) -> RecoveryReport:
-        return RecoveryReport(self._frames_read, self._recovered.cut_bytes, self._notes)
+        return RecoveryReport(self._replay.frames, self._recovered.cut_bytes, self._recovered.notes + self._replay.notes)
 
     def replay(self) -> Iterator[tuple[int, tuple[Record, ...]]]:
-        """(LSN, records) of everything durable, in order. To be read to its end, once, before `start`; it blocks.
+        """(LSN, records) of everything durable behind the checkpoint, in order. To be read to its end, once, before `start`; it blocks.
 
         The same pass brings catalog and segments up to date. Raises `StateDamaged` naming file and offset,
         `StateForeign`.
         """
-        applied_lsn = self._catalog.applied_lsn
-        for header, frame in self._reader.frames():
-            records = decode_frame(frame.records, header.number, frame.payload_offset)
-            self._recover(frame, records, applied_lsn)
-            yield frame.lsn, records
-        while self._catalog.write_waiting(self._limits.catalog_batch_values):
-            pass
-        heads, notes = self._segment_recovery.repair()
-        self._placement.continue_at(heads)
-        self._notes += notes
+        yield from self._replay.records(self._layout.next_lsn)
         self._replayed = True
 
     def start(
@@ -123,25 +161,49 @@ class Store:
         loop: asyncio.AbstractEventLoop,
         *,
         thread: bool = True,
+        keep: Callable[[], Sequence[Kept]] | None = None,
         on_group: Callable[[GroupCommitted], None] | None = None,
         on_failure: Callable[[StorageFailed], None] | None = None,
     ) -> None:
         """Begin to take commits. `on_group` and `on_failure` are called on the loop, for telemetry and for going read-only.
 
-        Without `thread`, nothing is committed but by `commit_waiting`.
+        `keep` is called on the loop for the home's state behind all frames that were appended so far; without it no checkpoints are made, and
+        the journal grows. Without `thread`, nothing is committed but by `commit_waiting`, nothing freed but by `tidy`.
         """
         if not self._replayed:
             raise InternalFault("a store was started before its replay was read to the end")
+        self._keep, self._threaded = keep, thread
+        self._checkpoint = checkpoint_file.NONE  # whoever wanted it has it
         self._committer.start(loop, thread=thread, on_group=on_group, on_failure=on_failure)
+        self._upkeep.start(loop, self._state if keep is not None else None, self._committer.fail, thread=thread)
+        if self._holdings.waiting():
+            self._upkeep.frees_what_was_left()
 
     def commit_waiting(self) -> None:
         """Commit all that waits, in this thread: for a store that was started without one."""
         self._committer.commit_waiting()
 
+    def tidy(self) -> None:
+        """Free, checkpoint and recycle what is due, in this thread, when all is committed: for a store that was started without one."""
+        self._upkeep.work()
+
     async def close(self) -> None:
         """Commit what waits, seal the journal, close everything. Later appends raise `Draining`. Again is harmless."""
+        await self._upkeep.close()
+        if not self._threaded:
+            self._committer.commit_waiting()
+        if self._keep is not None and self._layout.next_lsn - 1 - self._upkeep.checkpoint_lsn >= self._limits.checkpoint_at_close_frames:
+            await self._checkpoint_at_close()
+        self._keep = None
         await self._committer.close()
         self._open_files.close()
+
+    async def _checkpoint_at_close(self) -> None:
+        """So that the next start has little to read. A failure is no loss: then it has more."""
+        try:
+            await asyncio.to_thread(self._upkeep.checkpoint, self._state())
+        except Error as problem:
+            self._committer.fail(problem)
 
     # -- writing --------------------------------------------------------------------------------------------------------------------------
 
@@ -173,11 +235,26 @@ class Store:
                 f"a commit of {len(draft.values)} values needs {len(draft.records)} bytes in the journal, at most "
                 f"{self._limits.frame_max_bytes} are possible; commit fewer values at once"
             )
-        future = self._committer.submit(draft)
+        future = self._last = self._committer.submit(draft)
         self._placement.keep(planned)
+        self._drop([record for record in records if isinstance(record, Dropped)], future)
+        self._upkeep.look(self._layout.next_lsn)
         if not durable:
             future.add_done_callback(_observed)
         return future
+
+    def _drop(self, records: Sequence[Dropped], future: asyncio.Future[Committed]) -> None:
+        """What these drop is freed when they are durable."""
+        for record in records:
+            self._holdings.dropped(record)
+            self._upkeep.hold_back(record.link, record.generation)
+        if records:
+            future.add_done_callback(lambda done: self._free(records, done))
+
+    def _free(self, records: Sequence[Dropped], done: asyncio.Future[Committed]) -> None:
+        if _succeeded(done):
+            for record in records:
+                self._upkeep.let_go(record.link, record.generation)
 
     # -- reading --------------------------------------------------------------------------------------------------------------------------
 
@@ -205,26 +282,32 @@ class Store:
 
     def usage(self) -> dict[str, int]:
         """Bytes on disk of each link's payloads."""
-        return dict(self._placement.used_bytes)
+        return self._holdings.used_bytes()
 
-    # -- recovery -------------------------------------------------------------------------------------------------------------------------
+    # -- for the parts --------------------------------------------------------------------------------------------------------------------
 
-    def _recover(self, frame: Frame, records: Sequence[Record], applied_lsn: int) -> None:
-        self._frames_read += 1
-        entries = []
-        for record in records:
-            if isinstance(record, SchemaKept):
-                self._placement.saw_schema(record)
-            elif isinstance(record, ValueStored):
-                self._placement.saw_value(record)
-                if record.place.kind is PlaceKind.SEGMENT:
-                    self._segment_recovery.saw(record.envelope, record.place, frame.group_lsn)
-                if frame.lsn > applied_lsn:
-                    entries.append(_entry(frame.lsn, record))
-        if frame.lsn > applied_lsn:
-            self._catalog.add(entries, frame.lsn)
-            if self._catalog.waiting >= self._limits.catalog_batch_values:
-                self._catalog.write_waiting(self._limits.catalog_batch_values)
+    def _state(self) -> State:
+        """What a checkpoint says that is made now."""
+        assert self._keep is not None
+        kept = self._keep()
+        self._placement.forget_schemas({one.schema_id for one in kept if isinstance(one, SchemaMessage)})
+        durable: Future[bool] = Future()
+        last = self._last
+        if last is None or last.done():
+            durable.set_result(last is None or _succeeded(last))
+        else:
+            last.add_done_callback(lambda done: durable.set_result(_succeeded(done)))
+        return State(self._layout.next_lsn - 1, self._holdings.held(), kept, durable)
+
+    def _schemas(self) -> Mapping[bytes, bytes]:
+        return self._placement.schemas
+
+    def _place_of(self, envelope: Envelope) -> Place | None:
+        """Where the value is now, or `None` if it is not there any more."""
+        position = envelope.position
+        for _, place in self._catalog.values(envelope.link, position.sequence, position.sequence, incarnation=position.incarnation):
+            return place
+        return None
 
     def _reread(self, lsn: int, link: str, incarnation: int, sequence: int) -> CatalogEntry | None:
         """A value from the journal, where the catalog's row is not to be trusted."""
@@ -236,12 +319,12 @@ class Store:
             if isinstance(record, ValueStored):
                 envelope = record.envelope
                 if (envelope.link, envelope.position.incarnation, envelope.position.sequence) == (link, incarnation, sequence):
-                    return _entry(lsn, record)
+                    return entry_of(lsn, record)
         return None
 
 
-def _entry(lsn: int, record: ValueStored) -> CatalogEntry:
-    return CatalogEntry(lsn, record.envelope, record.place, encode_envelope(record.envelope))
+def _succeeded(done: asyncio.Future[Committed]) -> bool:
+    return not done.cancelled() and done.exception() is None
 
 
 def _observed(future: asyncio.Future[Committed]) -> None:

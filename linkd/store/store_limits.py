@@ -17,6 +17,9 @@ class StoreLimits:
     group_max_bytes: int = limits.JOURNAL_GROUP_MAX_BYTES
     journal_file_max_bytes: int = limits.JOURNAL_FILE_MAX_BYTES
     preallocate_bytes: int = limits.JOURNAL_PREALLOCATE_BYTES
+    journal_files_kept: int = limits.JOURNAL_FILES_KEPT
+    checkpoint_frames: int = limits.CHECKPOINT_FRAMES
+    checkpoint_at_close_frames: int = limits.CHECKPOINT_AT_CLOSE_FRAMES
     segment_file_max_bytes: int = limits.SEGMENT_FILE_MAX_BYTES
     queue_max_bytes: int = limits.JOURNAL_QUEUE_MAX_BYTES
     staged_in_memory_max_bytes: int = limits.STAGED_IN_MEMORY_MAX_BYTES

@@ -102,6 +102,10 @@ def _generation_ended(event: e.GenerationEnded) -> LogLine:
     return _info(f"{event.link}: generation {event.generation} {how} with {event.values} values{_because(event.detail)}")
 
 
+_EXPECTED_DROPS = ("superseded", "abandoned")
+"""Retention does this all day: newer values are there."""
+
+
 # -- values ----------------------------------------------------------------------------------------------------------------------------
 def _value_published(event: e.ValuePublished) -> LogLine:
     return _debug(
@@ -118,7 +122,8 @@ def _value_delivered(event: e.ValueDelivered) -> LogLine:
 
 
 def _value_dropped(event: e.ValueDropped) -> LogLine:
-    return _warning(f"{event.link}: {event.values} values dropped: {event.reason}")
+    line = f"{event.link}: {event.values} values dropped: {event.reason}"
+    return _debug(line) if event.reason in _EXPECTED_DROPS else _warning(line)
 
 
 def _rows_rejected(event: e.RowsRejected) -> LogLine:

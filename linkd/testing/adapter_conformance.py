@@ -10,15 +10,28 @@ pytest-asyncio in auto mode. An adapter that passes can be driven by the worker:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pytest
 
-from linkd.errors import DataFault, InvalidArgument, SourceChanged
-from linkd.plugin.contract import Adapter, LinkOptions, Role, Sink, SinkResult, Source, SourceBatch, Survey
+from linkd.errors import Conflict, DataFault, InvalidArgument, SourceChanged
+from linkd.plugin.contract import (
+    NO_RECORD,
+    Adapter,
+    LinkOptions,
+    Role,
+    Sink,
+    SinkResult,
+    SinkValue,
+    Source,
+    SourceBatch,
+    SourceStat,
+    Survey,
+    ValueSink,
+)
 from linkd.plugin.rejects import REJECTS_SCHEMA
 
 
@@ -59,6 +72,17 @@ class SourceConformance:
         assert len(bytes.fromhex(first.digest)) == 32
         assert first.schema.metadata is None
 
+    async def test_stat_and_digest_are_those_of_a_survey(self, source: Source) -> None:
+        survey = await source.survey()
+        assert await source.stat() == survey.stat
+        assert await source.digest() == survey.digest
+
+    async def test_a_change_shows_in_stat_and_digest(self, source: Source, subject: SourceSubject) -> None:
+        stat, digest = await source.stat(), await source.digest()
+        subject.change()
+        assert await source.digest() != digest
+        assert stat == SourceStat() or await source.stat() != stat
+
     async def test_it_reads_what_it_holds_under_the_surveyed_schema(self, source: Source, subject: SourceSubject) -> None:
         survey = await source.survey()
         batches = await read_all(source, survey)
@@ -87,6 +111,11 @@ class SourceConformance:
             rest = await read_all(source, await source.survey(), batch.position)
             assert [summary(one) for one in rest] == [summary(one) for one in batches[index + 1 :]]
 
+    async def test_reading_twice_gives_the_same(self, source: Source) -> None:
+        survey = await source.survey()
+        first, second = await read_all(source, survey), await read_all(source, survey)
+        assert [summary(batch) for batch in first] == [summary(batch) for batch in second]
+
     async def test_a_reader_may_be_closed_at_any_time(self, source: Source) -> None:
         survey = await source.survey()
         async with aclosing(source.read(survey, None)) as batches:
@@ -107,9 +136,11 @@ class SourceConformance:
 
     async def test_a_place_that_is_missing_is_named(self, subject: SourceSubject) -> None:
         assert any(subject.missing.location in problem for problem in subject.adapter.check(subject.missing, Role.SOURCE))
-        with pytest.raises(InvalidArgument) as raised:
-            await subject.adapter.source(subject.missing).survey()
-        assert subject.missing.location in str(raised.value)
+        missing = subject.adapter.source(subject.missing)
+        for look in (missing.survey, missing.stat, missing.digest):
+            with pytest.raises(InvalidArgument) as raised:
+                await look()
+            assert subject.missing.location in str(raised.value)
 
 
 def summary(batch: SourceBatch) -> tuple[object, ...]:
@@ -166,8 +197,11 @@ class SinkConformance:
         assert after.equals(before)
 
     async def test_finishing_again_replaces(self, sink: Sink, subject: SinkSubject) -> None:
-        await written(sink, subject)
-        await written(sink, subject)
+        last = (await written(sink, subject)).record
+        await sink.committed()
+        await sink.check(last)
+        await written(sink, subject, last)
+        await sink.committed()
         found = subject.read_back()
         assert found is not None
         assert found.num_rows == sum(batch.num_rows for batch in subject.batches)
@@ -195,9 +229,74 @@ class SinkConformance:
         assert subject.read_back() is None
 
 
-async def written(sink: Sink, subject: SinkSubject) -> SinkResult:
-    """Give the subject's batches to the sink, from begin to finish."""
+@dataclass(frozen=True)
+class ValueSinkSubject:
+    """A value sink under test, its options with a `mode`. `batches` are the values it is given; `read_back` is what others see in its place,
+    in any order, or `None` if they see nothing. `damage` does to it what nobody but the sink may."""
+
+    adapter: Adapter
+    options: LinkOptions
+    batches: tuple[pa.RecordBatch, ...]
+    read_back: Callable[[], pa.Table | None]
+    damage: Callable[[], None]
+
+
+class ValueSinkConformance:
+    """Inherit, and give the fixture `subject`. A sink is made anew wherever a worker may have been killed."""
+
+    async def test_nothing_is_wrong_with_its_options(self, subject: ValueSinkSubject) -> None:
+        assert subject.adapter.check(subject.options, Role.SINK) == []
+
+    async def test_every_value_is_there_when_it_was_written(self, subject: ValueSinkSubject) -> None:
+        last: Mapping[str, str] = NO_RECORD
+        for count, _ in enumerate(subject.batches, 1):
+            made = await _value_sink(subject).write(_value(subject, count), last)
+            last = made.record
+            assert made.rows == subject.batches[count - 1].num_rows
+            assert _sorted(subject.read_back()) == _sorted(pa.Table.from_batches(subject.batches[:count]))
+
+    async def test_a_value_that_was_not_committed_is_there_once_when_it_was_written_again(self, subject: ValueSinkSubject) -> None:
+        last: Mapping[str, str] = NO_RECORD
+        for count, _ in enumerate(subject.batches, 1):
+            await _value_sink(subject).write(_value(subject, count), last)
+            await _value_sink(subject).check(last)
+            last = (await _value_sink(subject).write(_value(subject, count), last)).record
+        assert _sorted(subject.read_back()) == _sorted(pa.Table.from_batches(subject.batches))
+
+    async def test_it_goes_on_behind_its_end(self, subject: ValueSinkSubject) -> None:
+        sink = _value_sink(subject)
+        last = (await sink.write(_value(subject, 1), NO_RECORD)).record
+        await sink.caught_up(1)
+        await sink.close()
+        await _value_sink(subject).check(last)
+        await _value_sink(subject).write(_value(subject, 2), last)
+        assert _sorted(subject.read_back()) == _sorted(pa.Table.from_batches(subject.batches[:2]))
+
+    async def test_what_somebody_else_did_to_it_stops_it(self, subject: ValueSinkSubject) -> None:
+        last = (await _value_sink(subject).write(_value(subject, 1), NO_RECORD)).record
+        subject.damage()
+        with pytest.raises(Conflict, match="changed by somebody else"):
+            await _value_sink(subject).check(last)
+        with pytest.raises(Conflict, match="changed by somebody else"):
+            await _value_sink(subject).write(_value(subject, 2), last)
+        await subject.adapter.value_sink(replace(subject.options, overwrite=True)).check(last)
+
+
+def _value_sink(subject: ValueSinkSubject) -> ValueSink:
+    return subject.adapter.value_sink(subject.options)
+
+
+def _value(subject: ValueSinkSubject, number: int) -> SinkValue:
+    return SinkValue(1, number, subject.batches[number - 1])
+
+
+def _sorted(table: pa.Table | None) -> list[dict[str, object]] | None:
+    return None if table is None else sorted(table.to_pylist(), key=str)
+
+
+async def written(sink: Sink, subject: SinkSubject, last: Mapping[str, str] = NO_RECORD) -> SinkResult:
+    """Give the subject's batches to the sink, from begin to finish; `last` is the record of its last commit."""
     await sink.begin(subject.batches[0].schema)
     for batch in subject.batches:
         await sink.write(batch)
-    return await sink.finish()
+    return await sink.finish(last)

@@ -37,6 +37,7 @@ class HomeUnderTest:
     pipeline: Path
     connection: Connection
     tokens: Mapping[str, str]
+    follows: bool = False
 
     async def described(self) -> Description:
         return await described(self.connection)
@@ -68,19 +69,24 @@ class HomeUnderTest:
     def adapter_settings(self) -> bytes:
         """The line that the adapter worker reads."""
         told: dict[str, Any] = {"endpoint": self.endpoint, "token": self.tokens["adapters"], "traceparent": TRACEPARENT}
-        return json.dumps({**told, "pipeline": str(self.pipeline)}).encode() + b"\n"
+        return json.dumps({**told, "pipeline": str(self.pipeline), "follow": self.follows}).encode() + b"\n"
 
 
 @asynccontextmanager
-async def running_home(pipeline: Path, directory: Path, *, fresh: bool = True) -> AsyncIterator[HomeUnderTest]:
+async def running_home(
+    pipeline: Path, directory: Path, *, fresh: bool = True, every_ms: Mapping[str, int] | None = None
+) -> AsyncIterator[HomeUnderTest]:
     """Starts a home for the pipeline file, keeping its state in `directory`, and begins a run; ends it behind the block.
+
+    With `every_ms` (by task, if only an empty mapping) the run follows.
 
     Its log is `DIRECTORY.log`.
     """
     with directory.with_suffix(".log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "linkd", "serve", "--supervised", f"--dir={directory}", f"--pipeline={pipeline}"),
+            "-m",
+            "linkd.app.supervised_home",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log.fileno(),
@@ -89,14 +95,17 @@ async def running_home(pipeline: Path, directory: Path, *, fresh: bool = True) -
     assert process.stdin is not None
     assert process.stdout is not None
     try:
+        process.stdin.write(json.dumps({"directory": str(directory), "pipeline": str(pipeline)}).encode() + b"\n")
         line = await process.stdout.readline()
         if not line:
             raise InternalFault(f"the home did not start:\n{directory.with_suffix('.log').read_text()}")
         ready = json.loads(line)
         async with connected(dial_to(Endpoint(ready["endpoint"], ready["run_token"]))) as connection:
-            request = runs_pb2.BeginRequest(run_id=secrets.token_hex(8), fresh=fresh, traceparent=TRACEPARENT)
+            request = runs_pb2.BeginRequest(
+                run_id=secrets.token_hex(8), fresh=fresh, traceparent=TRACEPARENT, follow=every_ms is not None, every_ms=every_ms
+            )
             tokens = (await connection.call(RUN_BEGIN, request)).tokens
-            yield HomeUnderTest(process, ready["endpoint"], directory, pipeline, connection, dict(tokens))
+            yield HomeUnderTest(process, ready["endpoint"], directory, pipeline, connection, dict(tokens), every_ms is not None)
     finally:
         process.stdin.close()
         await process.wait()

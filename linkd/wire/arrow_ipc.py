@@ -85,7 +85,7 @@ def schema_id(schema_message: Bytes) -> bytes:
 
 def check_schema(metadata: Bytes) -> None:
     """Raises `InvalidArgument` unless this is the metadata of a little-endian schema."""
-    message = _message(metadata)
+    message = message_view(metadata)
     if message.header_type != _SCHEMA:
         raise InvalidArgument(f"an Arrow IPC stream begins with its schema, this one with a {_kind(message.header_type)}")
     if message.body_bytes:
@@ -100,7 +100,7 @@ def check_batch(metadata: Bytes, body_bytes: int | None = None) -> BatchInfo:
     Every buffer must lie inside the body and start on 8 bytes, row counts must agree, and nothing may be compressed.
     Says nothing of what the buffers hold. Raises `InvalidArgument`.
     """
-    message = _message(metadata)
+    message = message_view(metadata)
     if message.header_type == _DICTIONARY_BATCH:
         raise InvalidArgument(
             "the Arrow data has dictionary-encoded columns, but values must stand alone: "
@@ -154,7 +154,7 @@ def custom_metadata(metadata: Bytes) -> dict[str, str]:
     """The message's custom metadata. Raises `InvalidArgument`."""
     found: dict[str, str] = {}
     room = len(metadata)
-    for entry in _message(metadata).root.tables(4):
+    for entry in message_view(metadata).root.tables(4):
         key, value = entry.string(0), entry.string(1)
         room -= len(key) + len(value)
         if room < 0:  # many entries that share one long string would make gigabytes of a megabyte
@@ -173,7 +173,7 @@ def stamp(metadata: bytes, custom: Mapping[str, str], padded_to: int | None = No
     the result, unchanged (`unstamp`). What the message had of its own is kept, except keys that `custom` has too. With
     `padded_to` the result has exactly that length (a multiple of 8). Raises `InvalidArgument`.
     """
-    old = _message(metadata)
+    old = message_view(metadata)
     if len(metadata) % 8:
         raise InvalidArgument(f"metadata of {len(metadata)} bytes is not a multiple of 8")
     entries = {**custom_metadata(metadata), **custom}
@@ -194,7 +194,7 @@ _TABLE = struct.Struct("<iIqIhBx")
 """vtable distance, header, bodyLength, custom_metadata, version, header type, pad: 24 bytes, bodyLength on 8."""
 
 
-def _front(old: _MessageView, entries: Mapping[str, str], length: int | None) -> bytes:
+def _front(old: MessageView, entries: Mapping[str, str], length: int | None) -> bytes:
     """The bytes before the old flatbuffer: root offset, vtable, Message table, vector of KeyValue tables, their strings.
 
     Where things lie: 0 root offset, 8 vtable, 24 table (its bodyLength at 32), 48 vector.
@@ -269,7 +269,7 @@ def _take(view: memoryview, at: int) -> _Taken | None:
     if body_at > len(view):
         raise InvalidArgument(f"the Arrow IPC stream ends inside a message: {body_at - len(view)} bytes of metadata are missing")
     metadata = bytes(view[at + PREFIX_BYTES : body_at])
-    end = body_at + _message(metadata).body_bytes
+    end = body_at + message_view(metadata).body_bytes
     if end > len(view):
         raise InvalidArgument(f"the Arrow IPC stream ends inside a message: {end - len(view)} bytes of its body are missing")
     return _Taken(view, at, end, metadata, body_at)
@@ -300,7 +300,7 @@ def _kind(header_type: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _MessageView:
+class MessageView:
     """The root table of a message and what every reader of it wants."""
 
     root: _Table
@@ -310,7 +310,8 @@ class _MessageView:
     body_bytes: int
 
 
-def _message(metadata: Bytes) -> _MessageView:
+def message_view(metadata: Bytes) -> MessageView:
+    """The root of a message's metadata. Raises `InvalidArgument`."""
     data = _Flatbuffer(memoryview(metadata))
     root = _Table(data, data.uint32(0))
     version, header_type = root.int16(0, 0), root.uint8(1, 0)
@@ -321,7 +322,7 @@ def _message(metadata: Bytes) -> _MessageView:
         raise InvalidArgument("an Arrow IPC message has no header")
     if body_bytes < 0 or body_bytes % 8:
         raise InvalidArgument(f"an Arrow IPC message says that its body has {body_bytes} bytes")
-    return _MessageView(root, header, header_type, version, body_bytes)
+    return MessageView(root, header, header_type, version, body_bytes)
 
 
 class _Flatbuffer:

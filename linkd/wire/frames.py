@@ -18,7 +18,7 @@ from linkd.model.records import Record
 from linkd.model.values import Envelope, Parent, Place, PlaceKind, Position, Producer
 from linkd.wire.store_v1 import frame_pb2 as pb
 
-_Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
 def encode_envelope(envelope: Envelope) -> bytes:
@@ -53,7 +53,7 @@ def encode_frame(records: Sequence[Record], envelopes: Sequence[bytes] = ()) -> 
                 stored.envelope = next(ready, None) or encode_envelope(record.envelope)
                 _fill_place(stored.place, record.place)
             else:
-                layout = _LAYOUTS[type(record)]
+                layout = LAYOUTS[type(record)]
                 getattr(frame.records.add(), layout.kind).CopyFrom(layout.encode(record))
         except (ValueError, TypeError) as problem:
             raise InvalidArgument(f"a {type(record).__name__} cannot be encoded: {problem}") from problem
@@ -196,85 +196,91 @@ def _end_of(number: int) -> model.GenerationEnd:
         raise StateForeign(f"the journal ends a generation in a way ({number}) that this version of linkd does not know") from problem
 
 
-_PLACE_KINDS = {PlaceKind.JOURNAL: pb.Place.KIND_JOURNAL, PlaceKind.SEGMENT: pb.Place.KIND_SEGMENT}
+_PLACE_KINDS = {
+    PlaceKind.JOURNAL: pb.Place.KIND_JOURNAL,
+    PlaceKind.SEGMENT: pb.Place.KIND_SEGMENT,
+    PlaceKind.DROPPED: pb.Place.KIND_DROPPED,
+}
 _ENDS = {model.GenerationEnd.SEALED: pb.GenerationEnded.END_SEALED, model.GenerationEnd.ABANDONED: pb.GenerationEnded.END_ABANDONED}
 
-_MAP: _Codec = (dict, dict)
-_TEXTS: _Codec = (list, tuple)
-_PARENTS: _Codec = (
+MAP: Codec = (dict, dict)
+_TEXTS: Codec = (list, tuple)
+PARENTS: Codec = (
     lambda parents: [_parent_message(parent) for parent in parents],
     lambda messages: tuple(_parent_of(message) for message in messages),
 )
-_OUTPUTS: _Codec = (
+_OUTPUTS: Codec = (
     lambda outputs: [_output_message(output) for output in outputs],
     lambda messages: tuple(_output_of(message) for message in messages),
 )
-_POSITION: _Codec = (
+_POSITION: Codec = (
     lambda position: pb.Position(incarnation=position.incarnation, sequence=position.sequence),
     lambda message: Position(message.incarnation, message.sequence),
 )
-_RANGES: _Codec = (
+RANGES: Codec = (
     lambda ranges: [pb.SequenceRange(first=first, last=last) for first, last in ranges],
     lambda messages: tuple((message.first, message.last) for message in messages),
 )
-_END: _Codec = (lambda end: _ENDS[end], _end_of)
+_END: Codec = (lambda end: _ENDS[end], _end_of)
 
 
-class _Layout:
-    """How one record class and its message translate: fields of the same name, some through a codec."""
+class Layout:
+    """How one record class and its message translate: fields of the same name, some through a codec. A field of a message may be unset: None."""
 
-    def __init__(self, kind: str, record: type[Any], message: type[Any], **codecs: _Codec) -> None:
+    def __init__(self, kind: str, record: type[Any], message: type[Any], **codecs: Codec) -> None:
         self.kind = kind
         self.record = record
         self._message = message
-        self._fields = tuple((field.name, codecs.get(field.name)) for field in dataclasses.fields(record))
+        names = [field.name for field in dataclasses.fields(record)]
+        unset = {field.name for field in message.DESCRIPTOR.fields if field.has_presence}
+        self._fields = tuple((name, codecs.get(name), name in unset) for name in names)
 
     def encode(self, record: object) -> Message:
         values = {}
-        for name, codec in self._fields:
+        for name, codec, _ in self._fields:
             value = getattr(record, name)
-            values[name] = value if codec is None else codec[0](value)
+            values[name] = value if codec is None or value is None else codec[0](value)
         message: Message = self._message(**values)
         return message
 
     def decode(self, message: Message) -> Any:
         values = []
-        for name, codec in self._fields:
-            value = getattr(message, name)
-            values.append(value if codec is None else codec[1](value))
+        for name, codec, may_be_unset in self._fields:
+            value = None if may_be_unset and not message.HasField(name) else getattr(message, name)
+            values.append(value if codec is None or value is None else codec[1](value))
         return self.record(*values)
 
 
-_LAYOUT_OF_KIND: Mapping[str, _Layout] = {
+_LAYOUT_OF_KIND: Mapping[str, Layout] = {
     layout.kind: layout
     for layout in (
-        _Layout("run_began", model.RunBegan, pb.RunBegan, fingerprint=_MAP, tasks=_TEXTS),
-        _Layout("run_ended", model.RunEnded, pb.RunEnded),
-        _Layout("link_opened", model.LinkOpened, pb.LinkOpened),
-        _Layout("schema_kept", model.SchemaKept, pb.SchemaKept),
-        _Layout("generation_began", model.GenerationBegan, pb.GenerationBegan, inputs=_PARENTS),
-        _Layout("generation_ended", model.GenerationEnded, pb.GenerationEnded, end=_END),
-        _Layout("generation_reopened", model.GenerationReopened, pb.GenerationReopened),
-        _Layout("task_began", model.TaskBegan, pb.TaskBegan, inputs=_MAP, outputs=_MAP, extents=_MAP),
-        _Layout("task_resumed", model.TaskResumed, pb.TaskResumed),
-        _Layout("task_ended", model.TaskEnded, pb.TaskEnded),
-        _Layout("snapshot_leased", model.SnapshotLeased, pb.SnapshotLeased, portions=_PARENTS, settles=_PARENTS),
-        _Layout(
+        Layout("run_began", model.RunBegan, pb.RunBegan, fingerprint=MAP, tasks=_TEXTS),
+        Layout("run_ended", model.RunEnded, pb.RunEnded),
+        Layout("link_opened", model.LinkOpened, pb.LinkOpened),
+        Layout("schema_kept", model.SchemaKept, pb.SchemaKept),
+        Layout("generation_began", model.GenerationBegan, pb.GenerationBegan, inputs=PARENTS),
+        Layout("generation_ended", model.GenerationEnded, pb.GenerationEnded, end=_END),
+        Layout("generation_reopened", model.GenerationReopened, pb.GenerationReopened),
+        Layout("task_began", model.TaskBegan, pb.TaskBegan, inputs=MAP, outputs=MAP, extents=MAP),
+        Layout("task_resumed", model.TaskResumed, pb.TaskResumed),
+        Layout("task_ended", model.TaskEnded, pb.TaskEnded),
+        Layout("snapshot_leased", model.SnapshotLeased, pb.SnapshotLeased, portions=PARENTS, settles=PARENTS),
+        Layout(
             "snapshot_committed",
             model.SnapshotCommitted,
             pb.SnapshotCommitted,
-            portions=_PARENTS,
+            portions=PARENTS,
             outputs=_OUTPUTS,
-            attributes=_MAP,
-            settled=_PARENTS,
+            attributes=MAP,
+            settled=PARENTS,
         ),
-        _Layout("policy_saved", model.PolicySaved, pb.PolicySaved),
-        _Layout("group_opened", model.GroupOpened, pb.GroupOpened),
-        _Layout("group_moved", model.GroupMoved, pb.GroupMoved, ahead=_RANGES),
-        _Layout("group_leased", model.GroupLeased, pb.GroupLeased, position=_POSITION),
-        _Layout("source_moved", model.SourceMoved, pb.SourceMoved, attributes=_MAP),
-        _Layout("digest_known", model.DigestKnown, pb.DigestKnown, position=_POSITION),
-        _Layout("dropped", model.Dropped, pb.Dropped),
+        Layout("policy_saved", model.PolicySaved, pb.PolicySaved),
+        Layout("group_opened", model.GroupOpened, pb.GroupOpened),
+        Layout("group_moved", model.GroupMoved, pb.GroupMoved, ahead=RANGES),
+        Layout("group_leased", model.GroupLeased, pb.GroupLeased, position=_POSITION),
+        Layout("source_moved", model.SourceMoved, pb.SourceMoved, attributes=MAP),
+        Layout("digest_known", model.DigestKnown, pb.DigestKnown, position=_POSITION),
+        Layout("dropped", model.Dropped, pb.Dropped),
     )
 }
-_LAYOUTS: Mapping[type[Any], _Layout] = {layout.record: layout for layout in _LAYOUT_OF_KIND.values()}
+LAYOUTS: Mapping[type[Any], Layout] = {layout.record: layout for layout in _LAYOUT_OF_KIND.values()}

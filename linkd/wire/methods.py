@@ -9,6 +9,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from linkd.wire.chunks import chunk_in
 from linkd.wire.v1 import links_pb2 as links
 from linkd.wire.v1 import runs_pb2 as runs
 
@@ -40,10 +41,10 @@ class Method:
         return f"/{self.service}/{self.name}"
 
     def decode_request(self, data: bytes) -> Any:
-        return self.request.FromString(data)
+        return chunk_in(self.request, data) or self.request.FromString(data)
 
     def decode_response(self, data: bytes) -> Any:
-        return self.response.FromString(data)
+        return chunk_in(self.response, data) or self.response.FromString(data)
 
 
 LINKS = "linkd.v1.Links"
@@ -56,6 +57,7 @@ COMMIT = Method(LINKS, "Commit", Kind.UNARY_UNARY, links.CommitRequest, links.Co
 READ = Method(LINKS, "Read", Kind.UNARY_STREAM, links.ReadRequest, links.ReadResponse)
 QUERY = Method(LINKS, "Query", Kind.UNARY_STREAM, links.QueryRequest, links.QueryResponse)
 DESCRIBE = Method(LINKS, "Describe", Kind.UNARY_UNARY, links.DescribeRequest, links.DescribeResponse)
+OBSERVE = Method(LINKS, "Observe", Kind.UNARY_STREAM, links.DescribeRequest, links.DescribeResponse)
 SEAL = Method(LINKS, "Seal", Kind.UNARY_UNARY, links.SealRequest, links.SealResponse)
 ATTEND = Method(LINKS, "Attend", Kind.UNARY_STREAM, links.AttendRequest, links.AttendResponse)
 TRACE = Method(LINKS, "Trace", Kind.UNARY_UNARY, links.TraceRequest, links.TraceResponse)
@@ -67,6 +69,6 @@ RUN_END = Method(RUNS, "End", Kind.UNARY_UNARY, runs.EndRequest, runs.EndRespons
 RUN_WATCH = Method(RUNS, "Watch", Kind.UNARY_STREAM, runs.WatchRequest, links.DescribeResponse)
 
 METHODS = (
-    PUBLISH, SUBSCRIBE, SNAPSHOTS, COMMIT, READ, QUERY, DESCRIBE, SEAL, ATTEND, TRACE,
+    PUBLISH, SUBSCRIBE, SNAPSHOTS, COMMIT, READ, QUERY, DESCRIBE, OBSERVE, SEAL, ATTEND, TRACE,
     RUN_BEGIN, RUN_TASK_EXITED, RUN_PAUSE, RUN_END, RUN_WATCH,
 )  # fmt: skip

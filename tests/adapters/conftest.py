@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 from linkd_adapters.file import ADAPTER
 
-from linkd.plugin.contract import LinkOptions, SinkResult, Source, SourceBatch, Survey
+from linkd.plugin.contract import CsvDialect, LinkOptions, SinkResult, Source, SourceBatch, Survey
 from linkd.testing.adapter_conformance import read_all
+
+DEFAULT_DIALECT = CsvDialect()
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ class Desk:
         nulls: tuple[str, ...] = (),
         schema: Mapping[str, str] | None = None,
         on_bad_row: str = "stop",
+        dialect: CsvDialect = DEFAULT_DIALECT,
     ) -> LinkOptions:
-        return LinkOptions(link, name, self.base, format, nulls, schema, on_bad_row)
+        return LinkOptions(link, name, self.base, format, nulls, schema, on_bad_row, dialect)
 
     def source(self, options: LinkOptions) -> Source:
         return ADAPTER.source(options)

@@ -15,7 +15,8 @@ from linkd.plugin.contract import Role
 if TYPE_CHECKING:
     from conftest import Desk
 
-RECODE = "convert the file to UTF-8, for example with: iconv -f WINDOWS-1252 -t UTF-8"
+RENAME = "name the encoding of the file, for example encoding: cp1252"
+SAY_FORMAT = "say format: csv, jsonl, parquet or arrow"
 HINT = "(on_bad_row: reject sends such rows to flights.rejects)"
 
 FILES: list[tuple[bytes, type[Error], str]] = [
@@ -23,12 +24,12 @@ FILES: list[tuple[bytes, type[Error], str]] = [
     (b"\n\n", DataFault, "f.csv has no header; its first line must name the columns"),
     (b"a,,b,\n1,2,3,4\n", DataFault, "f.csv: columns 2, 4 have no name in the header; name every column"),
     (b"a,b,a\n", DataFault, "f.csv: the header names a more than once; every column needs a name of its own"),
-    (b"na\xefve\n1\n", DataFault, f"f.csv:1: the header is not UTF-8 (byte 0xef); {RECODE}"),
-    (b"\xff\xfea\0", DataFault, "f.csv is UTF-16; linkd reads UTF-8, so convert it, for example with: iconv -f UTF-16 -t UTF-8"),
+    (b"na\xefve\n1\n", DataFault, f"f.csv:1: the header is not UTF-8 (byte 0xef); {RENAME}"),
+    (b"\xff\xfea\0", DataFault, "f.csv is UTF-16; say encoding: utf-16"),
     (b"a,b\n1,2\n3\n", BadRow, f"f.csv:3: 1 field where the header has 2 {HINT}"),
     (b'a,b\n"1\n1",2\n3,4,5\n', BadRow, f"f.csv:4: 3 fields where the header has 2 {HINT}"),
-    (b"a,b\n1,2\0\n", BadRow, f"f.csv:2: byte 4 of the row is NUL, which no text has; remove it, or {RECODE} {HINT}"),
-    (b"a,b\n1,caf\xe9\n", BadRow, f"f.csv:2: byte 6 of the row, 0xe9, is not UTF-8; {RECODE} {HINT}"),
+    (b"a,b\n1,2\0\n", BadRow, f"f.csv:2: byte 4 of the row is NUL, which no text has; remove it, or {RENAME} {HINT}"),
+    (b"a,b\n1,caf\xe9\n", BadRow, f"f.csv:2: byte 6 of the row, 0xe9, is not UTF-8; {RENAME} {HINT}"),
     (b'a,b\n1,2\n3,"4\n', BadRow, "f.csv:3: the row that begins here never ends; is a quote left open at line 3?"),
     (b"PK\x03\x04...", DataFault, "f.csv: the zip archive cannot be read: File is not a zip file; unpack it yourself and name the file"),
 ]
@@ -119,7 +120,7 @@ PLACES: list[tuple[str, str]] = [
     ("data/flights.csv", "data/flights.csv does not exist; did you mean data/flights.csv.gz?"),
     ("dta/flights.csv", "dta/flights.csv does not exist: there is no directory {base}/dta"),
     ("zzz.csv", "zzz.csv does not exist in {base}"),
-    ("folder.csv", "folder.csv is a directory; name a file in it"),
+    ("folder.csv", "folder.csv has no file of format csv in it: it is empty"),
 ]
 
 
@@ -145,11 +146,28 @@ async def test_a_file_that_may_not_be_read_is_refused_with_the_remedy(desk: Desk
 
 OPTIONS: list[tuple[str, dict[str, object], Role, str]] = [
     ("f.csv", {"format": "parquett"}, Role.SOURCE, "f.csv: `parquett` is not a format of files; did you mean `parquet`?"),
-    ("f.csv", {"format": "xml"}, Role.SOURCE, "f.csv: `xml` is not a format of files; formats are csv, parquet"),
-    ("f.tsv", {}, Role.SOURCE, "f.tsv: `.tsv` does not tell the format; say format: csv or format: parquet"),
-    ("flights", {}, Role.SINK, "flights: a name without an extension does not tell the format; say format: csv or format: parquet"),
+    ("f.csv", {"format": "xml"}, Role.SOURCE, "f.csv: `xml` is not a format of files; formats are csv, jsonl, parquet, arrow"),
+    ("f.tsv", {}, Role.SOURCE, 'f.tsv is CSV with tabs; say format: csv and separator: "\\t"'),
+    ("f.txt", {}, Role.SOURCE, f"f.txt: `.txt` does not tell the format; {SAY_FORMAT}"),
+    ("f.xlsx", {}, Role.SOURCE, "f.xlsx is a spreadsheet, which linkd does not read; save the sheet as CSV (UTF-8) and name that"),
+    (
+        "f.csv.zst",
+        {},
+        Role.SOURCE,
+        "f.csv.zst is packed with zstd, and linkd unpacks .gz and .zip; pack it anew with: zstdcat f.csv.zst | gzip > f.csv.gz",
+    ),
+    (
+        "d/f.json",
+        {},
+        Role.SOURCE,
+        (
+            "d/f.json holds one JSON document, and linkd reads JSON lines, one object per line; make them with: "
+            "jq -c '.[]' d/f.json > d/f.jsonl, or say format: jsonl if it has lines"
+        ),
+    ),
+    ("flights", {}, Role.SINK, f"flights: a name without an extension does not tell the format; {SAY_FORMAT}"),
     ("f.parquet.gz", {}, Role.SINK, "f.parquet.gz: Parquet is compressed inside; unpack it, or write it without .gz"),
-    ("f.csv.zip", {}, Role.SINK, "f.csv.zip: linkd reads .zip and does not write it; write .csv.gz or .csv"),
+    ("f.csv.zip", {}, Role.SINK, "f.csv.zip: linkd reads .zip and does not write it; write f.csv.gz or f.csv"),
     ("f.csv", {"on_bad_row": "skip"}, Role.SOURCE, "links.flights.on_bad_row: `skip` is neither `stop` nor `reject`"),
 ]
 

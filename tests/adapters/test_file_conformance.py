@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
+import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from linkd_adapters.file import ADAPTER
@@ -18,6 +22,11 @@ ROWS = ROWS_PER_VALUE + 1_000
 TABLE = pa.table({"n": range(ROWS), "s": [f"text {row % 7}" for row in range(ROWS)]})
 OTHER = TABLE.slice(1)
 BATCHES = (TABLE.slice(0, 10).to_batches()[0], TABLE.slice(10, 5).to_batches()[0])
+
+
+@functools.cache
+def json_lines() -> list[bytes]:
+    return [f"{json.dumps(row)}\n".encode() for row in TABLE.to_pylist()]
 
 
 class TestCsvSource(SourceConformance):
@@ -42,6 +51,48 @@ class TestParquetSource(SourceConformance):
         missing = LinkOptions("f", "missing.parquet", tmp_path)
         change = lambda: pq.write_table(OTHER, path)  # noqa: E731
         return SourceSubject(ADAPTER, LinkOptions("f", path.name, tmp_path), TABLE, change, missing)
+
+
+class TestJsonlSource(SourceConformance):
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> SourceSubject:
+        def put(table: pa.Table) -> None:
+            first = ROWS - table.num_rows
+            (tmp_path / "f.ndjson.gz").write_bytes(gzip.compress(b"".join(json_lines()[first:]), 1))
+
+        put(TABLE)
+        missing = LinkOptions("f", "missing.jsonl", tmp_path)
+        return SourceSubject(ADAPTER, LinkOptions("f", "f.ndjson.gz", tmp_path), TABLE, lambda: put(OTHER), missing)
+
+
+class TestArrowSource(SourceConformance):
+    @pytest.fixture(params=["f.feather", "f.arrows"])
+    def subject(self, tmp_path: Path, request: pytest.FixtureRequest) -> SourceSubject:
+        name = str(request.param)
+
+        def put(table: pa.Table) -> None:
+            if name == "f.feather":
+                feather.write_feather(table, tmp_path / name, compression="zstd", chunksize=30_000)
+            else:
+                with pa.ipc.new_stream(tmp_path / name, table.schema) as stream:
+                    stream.write_table(table)
+
+        put(TABLE)
+        missing = LinkOptions("f", "missing.arrow", tmp_path)
+        return SourceSubject(ADAPTER, LinkOptions("f", name, tmp_path), TABLE, lambda: put(OTHER), missing)
+
+
+class TestSourceOfSeveralFiles(SourceConformance):
+    @pytest.fixture(params=["data/*.csv", "data/"])
+    def subject(self, tmp_path: Path, request: pytest.FixtureRequest) -> SourceSubject:
+        def put(table: pa.Table) -> None:
+            (tmp_path / "data").mkdir(exist_ok=True)
+            for index, start in enumerate(range(0, ROWS, 30_000)):
+                pa_csv.write_csv(table.slice(start, 30_000), tmp_path / "data" / f"part-{index}.csv")
+
+        put(TABLE)
+        missing = LinkOptions("f", "missing/*.csv", tmp_path)
+        return SourceSubject(ADAPTER, LinkOptions("f", str(request.param), tmp_path), TABLE, lambda: put(OTHER), missing)
 
 
 class TestCsvSink(SinkConformance):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from linkd_adapters.file.parquet_source import rows_per_batch
+from linkd_adapters.file.parquet_reader import widest_row_bytes
+from linkd_adapters.file.typed_files import rows_per_batch
 
 from linkd.errors import BadRow, DataFault
 from linkd.limits import ROWS_PER_VALUE
@@ -77,4 +78,4 @@ async def test_damage_behind_the_footer_is_found_by_reading(desk: Desk) -> None:
 
 def test_wide_rows_make_batches_of_fewer_rows(desk: Desk) -> None:
     pq.write_table(pa.table({"s": ["x" * 1_000_000 + str(row) for row in range(4)]}), desk.base / "f.parquet", use_dictionary=False)
-    assert 60 <= rows_per_batch(pq.read_metadata(desk.base / "f.parquet")) <= 67
+    assert 60 <= rows_per_batch(widest_row_bytes(pq.read_metadata(desk.base / "f.parquet"))) <= 67

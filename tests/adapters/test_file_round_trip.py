@@ -55,7 +55,7 @@ async def written_and_read(batch: pa.RecordBatch, name: str, schema: dict[str, s
     return pa.Table.from_batches([found.data for found in await read_all(source, await source.survey())])
 
 
-@given(tables(tuple(COLUMNS)), st.sampled_from(["t.csv", "t.csv.gz", "t.parquet"]))
+@given(tables(tuple(COLUMNS)), st.sampled_from(["t.csv", "t.csv.gz", "t.jsonl", "t.parquet", "t.feather", "t.arrows"]))
 def test_a_table_comes_back_under_its_declared_types(made: tuple[pa.RecordBatch, dict[str, str]], name: str) -> None:
     batch, schema = made
     with tempfile.TemporaryDirectory() as directory:

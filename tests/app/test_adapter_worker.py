@@ -222,7 +222,8 @@ async def test_a_file_that_is_not_the_one_that_was_begun_stops_the_run_by_name(p
         batch = pa.record_batch({"id": pa.array([0]), "name": ["of another file"]})
         payloads = encode("rows", batch, schema=b"", declared=False, inputs=())
         async with home.connect("adapters") as connection, publishing(connection, 1) as stream:
-            await stream.send_step(SourceStep("rows", payloads, (), b"position", "another digest", 1, 0, final=False))
+            position = b'{"digest":"another digest","row":1,"offset":9,"line":2,"size_bytes":9}'
+            await stream.send_step(SourceStep("rows", payloads, (), position, "another digest", 1, 0, final=False))
             await stream.flush()
         async with worker_for(home) as worker:
             assert await worker.exit_code() == 3

@@ -17,11 +17,11 @@ from linkd import limits
 from linkd.app.cli.conclusion import conclude
 from linkd.app.cli.serve import parse_size
 from linkd.app.cli.tail import values_wanted
+from linkd.app.cli.verbs import VERBS, command_of
 from linkd.app.main import BASE_ONLY, command_line
 from linkd.errors import BadRow, Error, InvalidArgument, StateLocked, TaskFailed, UsageFault
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ["run", "check", "ls", "tail", "sql", "trace", "serve"]
 
 
 def linkd(*words: str) -> Result:
@@ -31,22 +31,34 @@ def linkd(*words: str) -> Result:
 def test_without_a_verb_the_help_is_printed() -> None:
     result = linkd()
     assert result.exit_code == 0
-    assert [verb for verb in VERBS if f"\n  {verb} " in result.stdout] == VERBS
+    assert [verb for verb in VERBS if f"\n  {verb} " in result.stdout] == list(VERBS)
+    headings = dict.fromkeys(verb.heading for verb in VERBS.values())
+    assert [heading for heading in headings if f"\n{heading}:\n" in result.stdout] == list(headings)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_table_says_of_a_verb_what_its_module_says(verb: str) -> None:
+    assert command_of(VERBS[verb]).help.splitlines()[0] == VERBS[verb].summary
+    assert (ROOT / "linkd" / "app" / "cli" / f"{verb}.py").read_text().startswith(f'"""`linkd {verb}')
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_help_of_each_verb_has_an_example(verb: str) -> None:
     result = linkd(verb, "--help")
     assert result.exit_code == 0
-    assert f"Example: linkd {verb}" in result.stdout
+    assert f"Example: {VERBS[verb].example}" in result.stdout
+    assert f"linkd {verb}" in VERBS[verb].example
 
 
-def test_the_help_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["ls", "--help"], ["tail", "--help"]])
+def test_the_help_imports_nothing_heavy_and_no_other_verb(words: list[str]) -> None:
+    heavy = ("pyarrow", "grpc", "google", "aiohttp", "duckdb", "rich", "yaml", "asyncio", "pydantic")
     program = (
         "import sys; from linkd.app.main import command_line\n"
-        "try: command_line()(['--help'])\n"
+        f"try: command_line()({words!r})\n"
         "except SystemExit: pass\n"
-        "print([name for name in ('pyarrow', 'grpc', 'google', 'aiohttp', 'duckdb', 'rich', 'yaml', 'asyncio') if name in sys.modules])"
+        f"names = {heavy!r} + tuple('linkd.app.cli.' + verb for verb in {[verb for verb in VERBS if verb not in words]!r})\n"
+        "print([name for name in names if name in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment()).stdout
     assert said.splitlines()[-1] == "[]"
@@ -62,7 +74,9 @@ def test_with_the_base_only_the_remedy_is_printed() -> None:
 def test_a_mistyped_verb_has_a_did_you_mean() -> None:
     result = linkd("tial")
     assert result.exit_code == 2
-    assert "Did you mean 'tail'?" in result.stderr
+    assert "there is no verb `tial`; did you mean `tail`?" in result.stderr
+    assert "did you mean" not in linkd("xyzzy").stderr
+    assert linkd("tail").exit_code == linkd("tail", "flown", "--rows", "none").exit_code == linkd("--none").exit_code == 2
 
 
 def test_the_version_is_printed() -> None:

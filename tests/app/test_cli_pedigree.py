@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from linkd.app.cli.passport import document, passport_lines
 from linkd.app.cli.pedigree import broods, pedigree
-from linkd.client.description import Ancestor, Lineage, SourceDescription
+from linkd.client.description import SourceDescription
+from linkd.client.lineage import Ancestor, Lineage
 from linkd.model.values import Envelope, Parent, Position
 
 DIGEST = "77a0c1d2" * 8
+MADE_NS = 1_795_411_905_123_456_789
+MADE = "2026-11-23T05:31:45.123Z"
 
 
 def envelope(
@@ -28,7 +31,7 @@ def envelope(
         size_bytes=100,
         schema_id=b"",
         payload_xxh3=0,
-        created_at_ns=1_795_411_905_123_456_789,
+        created_at_ns=MADE_NS,
         task=task,
         task_version="4be20a71cafe" if task else "",
         parents=tuple(parents),
@@ -57,10 +60,10 @@ EXAMPLE = lineage(Ancestor(TOTALS, 0), *FLOWN, source_value("airlines", 1), sour
 
 def test_the_tree_goes_back_to_files_with_siblings_gathered() -> None:
     assert pedigree(EXAMPLE) == [
-        "totals@1  10 rows, by sum_up 4be20a71",
-        "  flown@1..2  20 rows, by clean 4be20a71",
-        "    flights@1..2  20 rows, from data/flights.csv, lines 2 to 21, blake3 77a0c1d2",
-        "  airlines@1  10 rows, from data/airlines.csv, lines 2 to 11, blake3 77a0c1d2",
+        f"totals@1  10 rows, by sum_up 4be20a71, {MADE}",
+        f"  flown@1..2  20 rows, by clean 4be20a71, {MADE}",
+        f"    flights@1..2  20 rows, from data/flights.csv, lines 2 to 21, blake3 77a0c1d2, {MADE}",
+        f"  airlines@1  10 rows, from data/airlines.csv, lines 2 to 11, blake3 77a0c1d2, {MADE}",
     ]
 
 
@@ -72,8 +75,8 @@ def test_values_that_do_not_follow_one_another_stand_apart() -> None:
     made = envelope("out", 1, "pick", [span("given", 1, 2), span("given", 5, 5)])
     given_values = [Ancestor(envelope("given", number), 1) for number in (1, 2, 5)]
     assert pedigree(lineage(Ancestor(made, 0), *given_values))[1:] == [
-        "  given@1..2  20 rows, by somebody outside the pipeline",
-        "  given@5  10 rows, by somebody outside the pipeline",
+        f"  given@1..2  20 rows, by somebody outside the pipeline, {MADE}",
+        f"  given@5  10 rows, by somebody outside the pipeline, {MADE}",
     ]
 
 
@@ -82,7 +85,7 @@ def test_a_shared_ancestor_is_told_once_and_pointed_at_afterwards() -> None:
     sides = [Ancestor(envelope(side, 1, "split", [span("middle", 1, 1)]), 1) for side in ("left_side", "right_side")]
     middle = Ancestor(envelope("middle", 1, "make", [span("given", 1, 1)]), 2)
     lines = pedigree(lineage(Ancestor(top, 0), *sides, middle, Ancestor(envelope("given", 1), 3)))
-    assert [line for line in lines if "middle" in line] == ["    middle@1  10 rows, by make 4be20a71", "    middle@1  see above"]
+    assert [line for line in lines if "middle" in line] == [f"    middle@1  10 rows, by make 4be20a71, {MADE}", "    middle@1  see above"]
     assert sum("given" in line for line in lines) == 1
 
 
@@ -90,7 +93,7 @@ def test_ancestors_that_were_cut_off_are_named_all_the_same() -> None:
     made = envelope("out", 1, "pick", [span("given", 1, 9)])
     assert pedigree(lineage(Ancestor(made, 0), cut=True))[1] == "  given@1..9  (not told)"
     some = pedigree(lineage(Ancestor(made, 0), Ancestor(envelope("given", 3), 1), cut=True))
-    assert some[1] == "  given@1..9  10 rows in 1 value (8 more not told), by somebody outside the pipeline"
+    assert some[1] == f"  given@1..9  10 rows in 1 value (8 more not told), by somebody outside the pipeline, {MADE}"
 
 
 def test_an_empty_input_is_named_too() -> None:
@@ -113,6 +116,7 @@ def test_the_passport_says_who_made_it_of_what_and_when() -> None:
         "  version     4be20a71cafe",
         "  made at     2026-11-23T05:31:45.123Z",
         "  holds       10 rows, 100 bytes",
+        "  payload     xxh3 0000000000000000",
         "  generation  1",
         "  made of     flown@1..2, airlines@1",
     ]

@@ -46,9 +46,9 @@ def test_ls_lists_links_with_what_they_hold(endpoint: str) -> None:
     result = linkd("ls", "-p", endpoint)
     assert result.exit_code == 0
     header, odd, trips = result.stdout.splitlines()[:3]
-    assert header.split() == ["link", "values", "rows", "size", "state", "gen", "writer", "readers", "lag"]
-    assert odd.split()[:3] == ["odd", "1", "2"]
-    assert trips.split()[:3] == ["trips", "3", "30,000"]
+    assert header.split() == ["link", "rows", "values", "size", "gen", "state", "rows/s", "last", "lag", "written", "by", "read", "by"]
+    assert odd.split()[:3] == ["odd", "2", "1"]
+    assert trips.split()[:3] == ["trips", "30,000", "3"]
     assert "growing" in trips
 
 
@@ -118,7 +118,7 @@ def test_trace_prints_the_passport(endpoint: str) -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "trips@2"
     assert "  made by     somebody outside the pipeline" in lines
-    assert lines[-1] == "trips@2  10,000 rows, by somebody outside the pipeline"
+    assert lines[-1].startswith("trips@2  10,000 rows, by somebody outside the pipeline, 20")
 
 
 def test_trace_takes_the_beginning_of_an_id(endpoint: str) -> None:

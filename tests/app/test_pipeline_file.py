@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkd.app.pipeline_file import find_pipeline, load_pipeline
+from linkd.app.pipeline_file import Settings, find_pipeline, load_pipeline
 from linkd.app.yaml_document import read_yaml
 from linkd.core.assembly import check
 from linkd.core.declaration import read_declaration
+from linkd.core.declared import Knowledge
 from linkd.core.wiring import parse_wiring
 from linkd.errors import EXIT_USAGE, PipelineFileInvalid, UsageFault
 
@@ -73,10 +74,10 @@ def test_the_flights_example_is_the_pipeline_of_the_readme() -> None:
             "(flown, airlines)",
             "(flown, airlines latest)",
             """
-            flights.yaml:4:20: `airlines latest`: the policy `latest` comes with a later version of linkd
+            flights.yaml:4:20: `airlines latest`: a SQL task sees its inputs whole; `latest` for it comes with a later version of linkd
                 (flown, airlines latest)  sum_up  (totals)
                                  ^^^^^^
-              now there are: each value in turn (nothing behind the name), and `whole`
+              remove `latest`, or make `sum_up` a program (`run:`)
             """,
         ),
         (
@@ -86,7 +87,7 @@ def test_the_flights_example_is_the_pipeline_of_the_readme() -> None:
             flights.yaml:4:4: task `sum_up` has 2 inputs and does not say how they are put together
                 (flown, airlines)  sum_up  (totals)
                  ^^^^^
-              write `(flown whole, airlines whole)`: the task then sees all of each, once
+              write `(flown whole, airlines whole)`: all of each, once; `(flown[1], airlines[1])`: one value of each at a time; or `latest` behind an input that is only looked up
             """,
         ),
         (
@@ -106,7 +107,7 @@ def test_the_flights_example_is_the_pipeline_of_the_readme() -> None:
             flights.yaml:3:4: task `clean` has 2 inputs and does not say how they are put together
                 (flights, totals)  clean   (flown, cancelled)
                  ^^^^^^^
-              write `(flights whole, totals whole)`: the task then sees all of each, once
+              write `(flights whole, totals whole)`: all of each, once; `(flights[1], totals[1])`: one value of each at a time; or `latest` behind an input that is only looked up
             flights.yaml:3:13: the tasks clean -> sum_up -> clean go in a circle
                 (flights, totals)  clean   (flown, cancelled)
                           ^^^^^^
@@ -140,7 +141,7 @@ def test_the_flights_example_is_the_pipeline_of_the_readme() -> None:
             flights.yaml:6:42: link `flights` has no key `null`; did you mean `nulls`?
                 flights:  {from: data/flights.csv.zip, null: [NA]}
                                                        ^^^^
-              keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema` and `on_bad_row`
+              keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema`, `on_bad_row`, `header`, `separator`, `quote`, `encoding`, `decimal`, `mode`, `overwrite` and `every`
             """,
         ),
         (
@@ -150,7 +151,7 @@ def test_the_flights_example_is_the_pipeline_of_the_readme() -> None:
             flights.yaml:6:42: `retain` has no meaning yet in this version of linkd
                 flights:  {from: data/flights.csv.zip, retain: 30d}
                                                        ^^^^^^
-              take it out; keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema` and `on_bad_row`
+              take it out; keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema`, `on_bad_row`, `header`, `separator`, `quote`, `encoding`, `decimal`, `mode`, `overwrite` and `every`
             """,
         ),
         (
@@ -333,6 +334,186 @@ def test_yaml_beyond_texts_lists_and_mappings_is_refused(tmp_path: Path, line: s
     assert what in message(tmp_path, GOOD.replace("pipeline: flights", line))
 
 
+PLACES = """\
+pipeline: flights
+params: {year: 2013, rate: 1.5, deep: true, mode: fast, code: "007", dir: data}
+wiring: |
+  (flights)          clean   (flown, cancelled)
+  (flown, airlines)  sum_up  (totals)
+links:
+  flights:  {from: "${params.dir}/${params.year}.csv"}
+  airlines: {from: "postgresql://${env.PG_USER}:${secret.PG_PASSWORD}@db/x?year=${params.year}"}
+  totals:   {to: "out/$${params.year}.csv"}
+tasks:
+  clean:
+    run: |
+      cd $HOME && echo $$ '$x' ${HOME}
+      python clean.py --year ${params.year} --rate ${params.rate} ${params.deep} ${params.mode} ${params.code}
+    env: {KEY: "${secret.KEY}", WHO: "${env.PG_USER}-$${env.PG_USER}", NOTE: "$${secret.KEY}"}
+  sum_up: {sql: "SELECT $year AS year, '$$' AS note FROM flown"}
+"""
+ENVIRON = {"PG_USER": "ro", "PG_PASSWORD": "s3cret", "KEY": "k"}
+
+
+def test_parameters_and_variables_are_put_in_and_secrets_stay_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "flights.yaml"
+    path.write_text(PLACES)
+    pipeline = load_pipeline(path, Settings({"year": "2014", "mode": "slow and ${secret.KEY}"}, ENVIRON))
+    assert pipeline.params == {"year": 2014, "rate": 1.5, "deep": True, "mode": "slow and ${secret.KEY}", "code": "007", "dir": "data"}
+    assert pipeline.links["flights"].source == "data/2014.csv"
+    assert pipeline.links["airlines"].source == "postgresql://ro:${secret.PG_PASSWORD}@db/x?year=2014"
+    assert pipeline.links["totals"].sink == "out/${params.year}.csv"
+    clean = pipeline.tasks["clean"]
+    assert str(clean.command).splitlines() == [
+        "cd $HOME && echo $$ '$x' ${HOME}",
+        "python clean.py --year 2014 --rate 1.5 true slow and ${secret.KEY} 007",
+    ]
+    assert clean.env == {"KEY": "${secret.KEY}", "WHO": "ro-${env.PG_USER}", "NOTE": "$${secret.KEY}"}
+    assert pipeline.tasks["sum_up"].sql == "SELECT $year AS year, '$$' AS note FROM flown"
+    assert pipeline.secrets == ("PG_PASSWORD", "KEY")
+
+
+def test_who_only_reads_a_pipeline_needs_nothing_set(tmp_path: Path) -> None:
+    path = tmp_path / "flights.yaml"
+    path.write_text(PLACES)
+    pipeline = load_pipeline(path)
+    assert pipeline.links["airlines"].source == "postgresql://${env.PG_USER}:${secret.PG_PASSWORD}@db/x?year=2013"
+    assert pipeline.tasks["clean"].env["WHO"] == "${env.PG_USER}-$${env.PG_USER}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (
+            "--year ${params.year}",
+            "--year ${params.yaer}",
+            """
+            flights.yaml:14:30: there is no parameter `yaer`; did you mean `year`?
+                python clean.py --year ${params.yaer} --rate ${params.rate} ${params.deep} ${params.mode} ${params.code}
+                                       ^^^^^^^^^^^^^^
+              parameters are `year`, `rate`, `deep`, `mode`, `code` and `dir`
+            """,
+        ),
+        (
+            "${env.PG_USER}:",
+            "${env.PG_USR}:",
+            """
+            flights.yaml:8:34: the environment has no variable `PG_USR`; did you mean `PG_USER`?
+                airlines: {from: "postgresql://${env.PG_USR}:${secret.PG_PASSWORD}@db/x?year=${params.year}"}
+                                               ^^^^^^^^^^^^^
+              set it before the run: export PG_USR=...
+            """,
+        ),
+        (
+            "${secret.PG_PASSWORD}",
+            "${secret.PGPASS}",
+            """
+            flights.yaml:8:49: the secret `PGPASS` is not set
+                airlines: {from: "postgresql://${env.PG_USER}:${secret.PGPASS}@db/x?year=${params.year}"}
+                                                              ^^^^^^^^^^^^^^^^
+              set the variable PGPASS, or name a file that holds it in PGPASS_FILE
+            """,
+        ),
+        (
+            "echo $$",
+            "echo ${secret.KEY}",
+            """
+            flights.yaml:13:24: `${secret.KEY}`: it stands only in addresses (`from:` and `to:` with `://`) and in the values of `env:`
+                cd $HOME && echo ${secret.KEY} '$x' ${HOME}
+                                 ^^^^^^^^^^^^^
+              give it to the program: `env: {KEY: "${secret.KEY}"}`, and read it there
+            """,
+        ),
+        (
+            "$year AS year",
+            "${params.year} AS year",
+            """
+            flights.yaml:16:25: `${params.year}`: it does not stand in SQL: nothing is pasted into a statement
+                sum_up: {sql: "SELECT ${params.year} AS year, '$$' AS note FROM flown"}
+                                      ^^^^^^^^^^^^^^
+              write `$year`: a prepared parameter, which may stand wherever a value may
+            """,
+        ),
+        (
+            "$year AS year",
+            "$yaer AS year",
+            """
+            flights.yaml:16:25: there is no parameter `yaer`; did you mean `year`?
+                sum_up: {sql: "SELECT $yaer AS year, '$$' AS note FROM flown"}
+                                      ^^^^^
+              parameters are `code`, `deep`, `dir`, `mode`, `rate` and `year`: declare it with `params: {yaer: ...}`, or correct the name
+            """,
+        ),
+        (
+            "${params.dir}/",
+            "${params.dir/",
+            """
+            flights.yaml:7:21: `${params.dir/` has no `}` behind it
+                flights:  {from: "${params.dir/${params.year}.csv"}
+                                  ^^^^^^^^^^^^^
+              write `${params.NAME}`, or `$${` for a `${` itself
+            """,
+        ),
+        (
+            "mode: fast",
+            "mode: '${env.PG_USER}'",
+            """
+            flights.yaml:2:52: `${env.PG_USER}`: nothing is put into `params`: write it out
+                params: {year: 2013, rate: 1.5, deep: true, mode: '${env.PG_USER}', code: "007", dir: data}
+                                                                   ^^^^^^^^^^^^^^
+              write the value itself
+            """,
+        ),
+    ],
+)
+def test_what_cannot_be_put_in_is_shown_so(tmp_path: Path, before: str, after: str, expected: str) -> None:
+    path = tmp_path / "flights.yaml"
+    path.write_text(PLACES.replace(before, after, 1))
+    with pytest.raises(PipelineFileInvalid) as caught:
+        load_pipeline(path, Settings({}, ENVIRON))
+    assert str(caught.value).replace(f"{tmp_path}/", "") == shown(expected)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"yaer": "2014"}, "flights.yaml: `-s yaer=...`: the file declares no parameter `yaer`; did you mean `year`?"),
+        ({"year": "soon"}, "flights.yaml:2:16: `-s year=soon`: `year` is a whole number here, and that is none"),
+        ({"rate": "high"}, "flights.yaml:2:28: `-s rate=high`: `rate` is a number here, and that is none"),
+        ({"deep": "1"}, "flights.yaml:2:39: `-s deep=1`: `deep` is `true` or `false` here, and that is none"),
+    ],
+)
+def test_a_parameter_on_the_command_line_has_the_type_of_the_file(tmp_path: Path, said: dict[str, str], expected: str) -> None:
+    path = tmp_path / "flights.yaml"
+    path.write_text(PLACES)
+    with pytest.raises(PipelineFileInvalid) as caught:
+        load_pipeline(path, Settings(said, ENVIRON))
+    assert str(caught.value).replace(f"{tmp_path}/", "").splitlines()[0] == expected
+
+
+def test_sql_in_a_file_has_the_parameters_of_the_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "totals.sql").write_text("SELECT $year AS year\nFROM flown WHERE x = $yaer")
+    sql = "{sql: \"SELECT $year AS year, '$$' AS note FROM flown\"}"
+    assert sql in PLACES
+    path = tmp_path / "flights.yaml"
+    path.write_text(PLACES.replace(sql, "{sql: totals.sql}"))
+    with pytest.raises(PipelineFileInvalid, match=r"16:17: line 2 of `totals.sql`: there is no parameter `yaer`; did you mean `year`\?"):
+        load_pipeline(path)
+    (tmp_path / "totals.sql").write_text("SELECT\n${params.year} AS year")
+    with pytest.raises(PipelineFileInvalid, match=r"`\$\{params.year\}` in line 2 of `totals.sql`: nothing is pasted into a statement"):
+        load_pipeline(path)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "UTF8", "utf-16", "cp1252"])
+def test_an_encoding_is_a_codec_of_text(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "flights.yaml"
+    path.write_text(GOOD.replace("nulls: [NA]", f"encoding: {encoding}"))
+    assert load_pipeline(path).links["flights"].dialect.encoding == encoding
+    path.write_text(GOOD.replace("nulls: [NA]", "encoding: base64"))
+    with pytest.raises(PipelineFileInvalid, match="`base64` is not an encoding of text"):
+        load_pipeline(path)
+
+
 def test_all_problems_are_shown_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     broken = GOOD.replace("(flown, airlines)", "(flwn, airlines)").replace("pipeline: f", "pipeline: F").replace("run:", "rn:")
     places = [line.split(": ")[0] for line in message(tmp_path, broken).splitlines() if line.startswith("flights.yaml")]
@@ -472,7 +653,7 @@ def test_any_text_is_a_pipeline_or_a_list_of_problems(text: str) -> None:
     if document.root is None:
         assert document.problems
         return
-    declaration = read_declaration(document.root)
+    declaration = read_declaration(document.root, Knowledge())
     parsed = parse_wiring(declaration.wiring.value if declaration.wiring else "")
     for problem in check(declaration, parsed):
         assert problem.what

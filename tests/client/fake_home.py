@@ -37,10 +37,14 @@ class Stored:
 
 @dataclass(slots=True)
 class Offer:
-    """A snapshot to be handed out: values of each input, or schemas where there are none."""
+    """A snapshot to be handed out: values of each input, or schemas where there are none.
+
+    With `cut` the payloads are those of so many rows, from the first on, of larger values; the snapshot is then partial.
+    """
 
     inputs: dict[str, list[Stored]]
     schemas: dict[str, bytes] = field(default_factory=dict)
+    cut: tuple[int, int] | None = None
     snapshot_id: bytes = b""
     token: int = 0
     attempt: int = 0
@@ -298,11 +302,16 @@ class FakeHome:
         offer.attempt += 1
         place = {"snapshot_id": offer.snapshot_id, "token": offer.token, "attempt": offer.attempt}
         messages = [pb.SnapshotsResponse(begin=pb.SnapshotBegin(**place))]
+        first, end = offer.cut or (0, 0)
+        portions = []
         for link, values in offer.inputs.items():
             for stored in values:
-                messages += _value_messages(pb.SnapshotsResponse, stored, input=link)
+                messages += _value_messages(pb.SnapshotsResponse, stored, input=link, first_row=first, end_row=end)
+                number = stored.envelope.position.sequence
+                portions.append(value_pb.Portion(link=link, first_sequence=number, last_sequence=number, first_row=first, end_row=end))
         schemas = [pb.LinkSchema(link=link, schema=schema) for link, schema in offer.schemas.items()]
-        messages.append(pb.SnapshotsResponse(ready=pb.SnapshotReady(**place, inputs=schemas)))
+        ready = pb.SnapshotReady(**place, inputs=schemas, portions=portions, partial=offer.cut is not None)
+        messages.append(pb.SnapshotsResponse(ready=ready))
         return messages
 
     async def _take_releases(self, requests: AsyncIterator[Any], changed: asyncio.Event) -> None:

@@ -14,7 +14,7 @@ import pytest
 from linkd import errors
 from linkd.client import launch
 from linkd.client.calls import Endpoint
-from linkd.client.discovery import dial_for, find_pipeline, live_endpoint, pipeline_place
+from linkd.client.discovery import FOR_READERS, dial_for, find_pipeline, live_endpoint, pipeline_place, run_endpoint
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -39,7 +39,9 @@ def _home_json(pipeline: Path, address: str) -> Path:
     state = pipeline.parent / ".linkd" / "flights"
     (state / "tokens").mkdir(parents=True)
     (state / "home.json").write_text(json.dumps({"endpoint": address, "pid": 1}))
-    (state / "tokens" / "clean").write_text("t0ken\n")
+    (state / "lock").write_text(json.dumps({"kind": "linkd run", "pid": 1}))
+    for name in ("clean", "adapters"):
+        (state / "tokens" / name).write_text("t0ken\n")
     return state
 
 
@@ -79,6 +81,19 @@ async def test_a_task_without_a_token_is_refused_with_those_there_are(pipeline: 
     _home_json(pipeline, listening)
     with pytest.raises(errors.InvalidArgument, match=r"there is no token of a task claen .*\(tasks: clean\); did you mean `clean`\?"):
         await dial_for(pipeline, "claen", None, {}, Path("/"))()
+
+
+async def test_a_place_is_taken_in_a_run_and_not_in_a_home_that_is_there_for_readers(pipeline: Path, listening: str) -> None:
+    refusal = "flights.yaml is not being run, so there is no place of clean to take: start `linkd run flights.yaml --without clean`"
+    with pytest.raises(errors.ConnectionFailed, match=refusal):
+        await dial_for(pipeline, "clean", None, {}, Path("/"))()
+    state = _home_json(pipeline, listening)
+    assert run_endpoint(state) == listening
+    (state / "lock").write_text(json.dumps({"kind": FOR_READERS, "pid": 1}))
+    assert run_endpoint(state) is None
+    with pytest.raises(errors.ConnectionFailed, match=refusal):
+        await dial_for(pipeline, "clean", None, {}, Path("/"))()
+    assert await dial_for(pipeline, None, None, {}, Path("/"))() == Endpoint(listening)
 
 
 async def test_a_state_directory_or_a_socket_is_a_target_too(pipeline: Path, listening: str) -> None:

@@ -46,6 +46,20 @@ async def test_an_exception_takes_nothing_and_gives_the_snapshot_back(home: Fake
     assert home.commits == []
 
 
+async def test_a_window_of_rows_holds_its_rows_and_says_whether_it_is_partial(home: FakeHome, client: linkd.aio.Client) -> None:
+    offer = home.offer(flights=[put(home, "flights", _flights(3, 4))])
+    offer.cut = (2, 4)
+    offer.inputs["flights"][0].envelope.rows = 10
+    snap = await anext(client.snapshots())
+    async with snap:
+        [value] = snap["flights"].values
+        assert (len(snap["flights"]), len(value), value.envelope.rows) == (2, 2, 10)
+        assert [row["miles"] for row in snap["flights"].rows()] == [3, 4]
+    assert snap.partial
+    assert [(portion.link, portion.first_row, portion.end_row) for portion in snap.portions] == [("flights", 2, 4)]
+    assert repr(value).startswith("<Value flights@1: 2 of 10 rows")
+
+
 async def test_going_on_without_the_block_is_refused(home: FakeHome, client: linkd.aio.Client) -> None:
     for _ in range(2):
         home.offer(flights=[put(home, "flights", _flights(1))])

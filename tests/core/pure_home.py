@@ -9,8 +9,9 @@ from linkd.core import commits, publishing, runs
 from linkd.core.commits import CommitRequest
 from linkd.core.ids import request_fingerprint
 from linkd.core.ledger import Ledger
+from linkd.core.links import LinkShape
 from linkd.core.publishing import Draft, Maker
-from linkd.core.runs import LinkShape, RunPlan
+from linkd.core.runs import RunPlan
 from linkd.core.tasks import Offer, Task, TaskShape
 from linkd.model.records import Record, SnapshotLeased, SourceMoved, TaskKind
 from linkd.model.values import Envelope

@@ -16,14 +16,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from linkd.core import commits, publishing, runs
+from linkd.core import commits, publishing, retention, runs
+from linkd.core.checkpoint import keep, restored
 from linkd.core.commits import CommitRequest
 from linkd.core.cursor import Cursor
 from linkd.core.groups import GroupOffer
 from linkd.core.ids import request_fingerprint
 from linkd.core.ledger import Ledger
+from linkd.core.links import LinkShape
 from linkd.core.publishing import Draft, Maker
-from linkd.core.runs import LinkShape, RunPlan
+from linkd.core.runs import RunPlan
 from linkd.core.tasks import End, Offer, Task, TaskShape
 from linkd.errors import Conflict, DeliveryFault, InvalidArgument, LeaseLost, NotAllowed
 from linkd.model.records import (
@@ -38,6 +40,7 @@ from linkd.model.records import (
     ValueStored,
 )
 from linkd.model.values import Position
+from linkd.wire.checkpoints import decode_piece, encode_piece
 
 LINKS = (LinkShape("numbers", ""), LinkShape("names", "from:names"), LinkShape("doubled", "double"), LinkShape("total", "sum_up"))
 TASKS = {
@@ -93,6 +96,7 @@ def told(ledger: Ledger) -> Any:
                 number: (g.first_sequence, g.last_sequence, g.state, g.sealed_sequence, g.values, g.rows, g.schema_id, g.inputs, g.source)
                 for number, g in link.generations.items()
             },
+            dict(link.remembered),
         )
         for name, link in ledger.links.items()
     }
@@ -104,7 +108,8 @@ def told(ledger: Ledger) -> Any:
             task.ended,
             task.commits,
             {link: cursor.copy() for link, cursor in task.cursors.items()},
-            {key: (lease.token, lease.attempt, lease.portions) for key, lease in task.leases.items()},
+            {link: (mark.next_sequence, mark.next_row, mark.seen_sequence) for link, mark in task.marks.items()},
+            {key: (lease.token, lease.attempt, lease.portions) for key, lease in (*task.leases.items(), *task.shelved.items())},
             dict(task.committed),
         )
         for name, task in ledger.tasks.items()
@@ -119,6 +124,11 @@ def told(ledger: Ledger) -> Any:
         for key, group in ledger.groups.items()
     }
     return links, tasks, groups, dict(ledger.executions), ledger.run, ledger.run_outcome
+
+
+def through_bytes(ledger: Ledger) -> Ledger:
+    """The ledger that a start makes of a checkpoint of this one."""
+    return restored(decode_piece(encode_piece(keep(ledger))), TASKS)
 
 
 class HomeLife(RuleBasedStateMachine):
@@ -156,13 +166,33 @@ class HomeLife(RuleBasedStateMachine):
             self.disk.durable += 1
 
     @rule()
-    def crash(self) -> None:
-        """Frames behind the last sync are gone. The next run goes on, under a new epoch."""
+    def drop(self) -> None:
+        """What may go goes, at once and in one step."""
+        if records := retention.drops(self.ledger, list(self.ledger.links)):
+            self.admit(records)
+        assert retention.drops(self.ledger, list(self.ledger.links)) == []
+
+    @rule()
+    def restate(self) -> None:
+        """A checkpoint that is made now says all that the ledger knows."""
+        assert told(through_bytes(self.ledger)) == told(self.ledger)
+
+    @rule(data=st.data())
+    def crash(self, data: st.DataObject) -> None:
+        """Frames behind the last sync are gone. The next run goes on, under a new epoch.
+
+        Whether all frames are read again or those behind a checkpoint is the same.
+        """
         del self.disk.frames[self.disk.durable :]
         del self.disk.states[self.disk.durable + 1 :]
-        self.ledger = Ledger(shapes=TASKS)
-        for frame in self.disk.frames:
+        covered = data.draw(st.integers(0, len(self.disk.frames)))
+        self.ledger, again = Ledger(shapes=TASKS), Ledger(shapes=TASKS)
+        for index, frame in enumerate(self.disk.frames):
+            if index == covered:
+                again = through_bytes(again)
             self.ledger.restore(frame)
+            again.restore(frame)
+        assert again == self.ledger
         assert told(self.ledger) == self.disk.states[-1]
         self.ledger.last_token += 1000
         kept = {(task.name, key) for task in self.ledger.tasks.values() for key in task.committed}

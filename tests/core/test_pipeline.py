@@ -4,8 +4,10 @@ import pytest
 
 from linkd.app.yaml_document import read_yaml
 from linkd.core.assembly import assemble, check
-from linkd.core.declaration import is_sql_path, read_declaration
-from linkd.core.pipeline import InputSpec, LinkSpec, Pipeline, TaskSpec
+from linkd.core.declaration import read_declaration
+from linkd.core.declared import Knowledge
+from linkd.core.pipeline import CsvDialect, InputSpec, LinkSpec, Pipeline, TaskSpec
+from linkd.core.substitution import is_sql_path
 from linkd.core.wiring import parse_wiring
 from linkd.model.records import TaskKind
 
@@ -13,7 +15,9 @@ from linkd.model.records import TaskKind
 def whats(text: str) -> list[str]:
     document = read_yaml(text)
     assert document.root is not None, document.problems
-    declaration = read_declaration(document.root, lambda zone: zone in ("UTC", "Europe/Oslo"))
+    declaration = read_declaration(
+        document.root, Knowledge(is_zone=lambda zone: zone in ("UTC", "Europe/Oslo"), is_codec=lambda codec: codec != "klingon")
+    )
     parsed = parse_wiring(declaration.wiring.value if declaration.wiring else "")
     return [problem.what for problem in check(declaration, parsed)]
 
@@ -22,7 +26,7 @@ def build(text: str) -> Pipeline:
     assert whats(text) == []
     document = read_yaml(text)
     assert document.root is not None
-    declaration = read_declaration(document.root)
+    declaration = read_declaration(document.root, Knowledge())
     parsed = parse_wiring(declaration.wiring.value if declaration.wiring else "")
     return assemble(declaration, parsed.wiring, {}, path="/work/p.yaml", directory="/work")
 
@@ -46,6 +50,21 @@ def test_a_program_takes_the_whole_of_what_it_asks_for_whole() -> None:
     pipeline = build(file("(a whole, c* whole) t (b)"))
     assert [given.policy for given in pipeline.tasks["t"].inputs] == ["whole", "whole"]
     assert pipeline.links["c"] == LinkSpec("c", is_open=True, readers=("t",))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "policies"),
+    [
+        ("a, c* latest", ["each", "latest"]),
+        ("a whole, c* implicit", ["whole", "latest"]),
+        ("a swap, c* swap", ["swap", "swap"]),
+        ("a[1], c*[ 4 / 2 ]", ["[1]", "[4/2]"]),
+        ("a[2-4], c*[100 rows]", ["[2-4]", "[100 rows]"]),
+    ],
+)
+def test_a_program_takes_several_inputs_as_it_says(inputs: str, policies: list[str]) -> None:
+    pipeline = build(file(f"({inputs}) t (b)"))
+    assert [given.policy for given in pipeline.tasks["t"].inputs] == policies
 
 
 def test_a_select_takes_its_inputs_whole_without_being_told() -> None:
@@ -97,14 +116,44 @@ def test_a_task_may_write_nothing_or_read_nothing() -> None:
     assert (pipeline.tasks["t"].outputs, pipeline.tasks["u"].inputs) == ((), ())
 
 
+def test_a_task_has_its_environment_its_attempts_and_its_time() -> None:
+    tasks = "{t: {run: x, env: {TZ: UTC, EMPTY: ''}, retries: 2, timeout: 10m, every: 500ms, on_change: continue}, u: {sql: SELECT 1}}"
+    pipeline = build(file("(a) t (b)\n(b) u (c)", tasks=tasks, more="on_change: rerun"))
+    task = pipeline.tasks["t"]
+    assert (task.env, task.retries, task.timeout_s, task.every_s) == ({"TZ": "UTC", "EMPTY": ""}, 2, 600.0, 0.5)
+    assert (task.on_change, pipeline.tasks["u"].on_change) == ("continue", "rerun")
+
+
+def test_a_link_says_how_its_files_are_written() -> None:
+    text = (
+        r"""{from: a.txt, format: csv, header: false, separator: '\t', quote: '', encoding: latin-1, decimal: ',', schema: {x: float64}}"""
+    )
+    pipeline = build(file(links=f"{{a: {text}, b: {{to: out/, mode: parts, overwrite: true, every: 1m}}}}"))
+    assert pipeline.links["a"].dialect == CsvDialect(header=False, separator="\t", quote="", encoding="latin-1", decimal=",")
+    sink = pipeline.links["b"]
+    assert (sink.mode, sink.overwrite, sink.every_s, sink.dialect) == ("parts", True, 60.0, CsvDialect())
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         (file("(a, c*) t (b)"), ["task `t` has 2 inputs and does not say how they are put together"]),
         (
             file("(a, c* whole) t (b)"),
-            ["task `t` takes `c` whole and `a` value by value, and this version cannot put these together"],
+            ["task `t` takes `c` whole and `a` value by value, and these cannot be put together"],
         ),
+        (file("(a swap, c* whole) t (b)"), ["task `t` takes `c` whole and `a` by `swap`, and these cannot be put together"]),
+        (file("(a[2], c* whole) t (b)"), ["task `t` takes `c` whole and `a` batch by batch, and these cannot be put together"]),
+        (file("(a[2], c*) t (b)"), ["task `t` does not say how many values of `c` go with `a[2]`"]),
+        (
+            file("(a latest) t (b)"),
+            ["task `t` would never run: `latest` is read when the task runs, and never makes it run"],
+        ),
+        (
+            file("(a[4/2]) t (b)", tasks="{t: {sql: SELECT 1}}"),
+            ["`a[4/2]`: a SQL task sees its inputs whole; `[4/2]` for it comes with a later version of linkd"],
+        ),
+        (file("(a[100001]) t (b)"), ["`a[100001]`: a window of 100,001 values; a window holds at most 100,000"]),
         (file("(a) t (b, c)", tasks="{t: {sql: SELECT 1}}"), ["the SQL task `t` has 2 outputs; a SELECT has one result"]),
         (file("(a) t ()", tasks="{t: {sql: SELECT 1}}"), ["the SQL task `t` has no output; a SELECT has one result"]),
         (file(tasks="{}"), ["task `t` has no code: `tasks:` does not name it"]),
@@ -119,16 +168,28 @@ def test_a_task_may_write_nothing_or_read_nothing() -> None:
         (file(tasks="{t: {run: ['', x]}}"), ["`tasks.t.run` names no program"]),
         (file(tasks="{t: {run: {a: b}}}"), ["`tasks.t.run` is a mapping where a list belongs", "`tasks.t.run` names no program"]),
         (file(tasks="{t: {sql: [SELECT 1]}}"), ["`tasks.t.sql` is a list where a text belongs"]),
-        (file(tasks='{t: {run: "x ${params.year}"}}'), ["`${params.year}` has no meaning yet in this version of linkd"]),
+        (file(tasks='{t: {run: "x ${params.year}"}}'), ["there is no parameter `year`"]),
         (file(tasks=f"{{t: {{run: x, version: {'1' * 129}}}}}"), ["`tasks.t.version` has 129 characters"]),
-        (file(tasks="{t: {run: x, retries: 2}}"), ["`retries` has no meaning yet in this version of linkd"]),
+        (file(tasks="{t: {run: x, parallel: 2}}"), ["`parallel` has no meaning yet in this version of linkd"]),
+        (file(tasks="{t: {run: x, retries: -1}}"), ["`tasks.t.retries` is no whole number from 0 to 100: `-1`"]),
+        (file(tasks="{t: {run: x, retries: 101}}"), ["`tasks.t.retries` is no whole number from 0 to 100: `101`"]),
+        (file(tasks="{t: {run: x, timeout: 10}}"), ["`tasks.t.timeout` is no span of time: `10`"]),
+        (file(tasks="{t: {run: x, timeout: 0s}}"), ["`tasks.t.timeout` of 0s is out of bounds"]),
+        (file(tasks="{t: {run: x, every: 50d}}"), ["`tasks.t.every` of 50d is out of bounds"]),
+        (file(tasks="{t: {run: x, on_change: again}}"), ["`tasks.t.on_change` cannot be `again`"]),
+        (file(tasks="{t: {run: x, env: [A]}}"), ["`tasks.t.env` is a list where a mapping belongs"]),
+        (file(tasks="{t: {run: x, env: {A: [b]}}}"), ["`tasks.t.env.A` is a list where a text belongs"]),
+        (file(tasks="{t: {run: x, env: {1A: b}}}"), ["`1A` cannot be the name of a variable"]),
+        (file(tasks="{t: {run: x, env: {LINKD_TASK: b}}}"), ["`LINKD_TASK`: variables that begin with LINKD_ are linkd's own"]),
+        (file(tasks="{t: {sql: SELECT 1, env: {A: b}}}"), ["`env` is for programs, and `t` is a SELECT"]),
+        (file(tasks="{t: {sql: SELECT $yaer}}", more="params: {year: 1}"), ["there is no parameter `yaer`; did you mean `year`?"]),
         (file(tasks="{t: {rum: x}}"), ["task `t` has no key `rum`; did you mean `run`?"]),
         (file(tasks="{t: {sql: SELECT a, b FROM a}}"), ["task `t` has no key `b FROM a`"]),
         (file(links="{a: a.csv}"), ["`links.a` is a text where a mapping belongs"]),
         (file(links="[a]"), ["`links` is a list where a mapping belongs", "nothing writes `a`"]),
         (file(links="{a: {from: [a.csv]}}"), ["`links.a.from` is a list where a text belongs"]),
         (file(links="{a: {from: ''}}"), ["`links.a.from` is empty"]),
-        (file(links='{a: {from: "${env.HOME}/a.csv"}}'), ["`${env.HOME}` has no meaning yet in this version of linkd"]),
+        (file(links='{a: {from: "${env.HOME}/a.csv"}}'), ["`${env.HOME}`: it stands only in addresses"]),
         (file(links="{a: {from: a.csv, nulls: NA}}"), ["`links.a.nulls` is a text where a list belongs"]),
         (file(links="{a: {from: a.csv, nulls: [[NA]]}}"), ["`links.a.nulls` holds a list where a text belongs"]),
         (file(links="{a: {from: a.csv, null: [NA]}}"), ["link `a` has no key `null`; did you mean `nulls`?"]),
@@ -143,12 +204,29 @@ def test_a_task_may_write_nothing_or_read_nothing() -> None:
         (file(links="{a: {from: a.csv}, b: {nulls: [x]}}"), ["`nulls` says how a file is read, and `b` has no `from:`"]),
         (file(links="{a: {from: a.csv}, b: {on_bad_row: reject}}"), ["`on_bad_row` says how a file is read, and `b` has no `from:`"]),
         (file(links="{a: {from: a.csv}, b: {format: csv}}"), ["`format` says what a file holds, and `b` has neither `from:` nor `to:`"]),
+        (file(links="{a: {from: a.csv, mode: append}}"), ["`mode` says how a file is written, and `a` has no `to:`"]),
+        (file(links="{a: {from: a.csv, overwrite: true}}"), ["`overwrite` says how a file is written, and `a` has no `to:`"]),
+        (file(links="{a: {from: a.csv}, b: {to: b.csv, mode: add}}"), ["`links.b.mode` cannot be `add`"]),
+        (file(links="{a: {from: a.csv}, b: {to: b.csv, overwrite: yes}}"), ["`links.b.overwrite` cannot be `yes`"]),
+        (file(links="{a: {from: a.csv}, b: {header: true}}"), ["`header` says what a file holds, and `b` has neither `from:` nor `to:`"]),
+        (file(links="{a: {from: a.csv}, b: {every: 1s}}"), ["`every` says when files are looked at, and `b` has neither"]),
+        (file(links="{a: {from: a.csv, header: false}}"), ["`links.a.header` is false, and nothing says what the columns are called"]),
+        (file(links="{a: {from: a.csv, separator: ab}}"), ["`links.a.separator` is one character, and `ab` is none"]),
+        (file(links="{a: {from: a.csv, separator: ''}}"), ["`links.a.separator` is empty"]),
+        (file(links="{a: {from: a.csv, separator: [x]}}"), ["`links.a.separator` is a list where a text belongs"]),
+        (file(links='{a: {from: a.csv, quote: "\\n"}}'), ["`links.a.quote` is one character"]),
+        (file(links="{a: {from: a.csv, decimal: ','}}"), ["`links.a` has `,` both between fields and in numbers"]),
+        (file(links="{a: {from: a.csv, quote: ','}}"), ["`links.a` has `,` both between fields and around them"]),
+        (file(links="{a: {from: a.csv, encoding: latin}}"), []),
+        (file(links="{a: {from: a.csv, encoding: klingon}}"), ["`klingon` is not an encoding of text"]),
+        (file(links="{a: {from: a.csv, format: parquet, header: true}}"), ["`header` concerns files in csv, and the format of `a` is"]),
+        (file(links="{a: {from: a.csv, format: jsonl, encoding: latin-1}}"), []),
         (file(links="{a: {from: a.csv}, flown: {to: x.csv}}"), ["no wire is called `flown`"]),
         (file(links="{a: {from: a.csv}, order: {from: x.csv, to: y.csv}}"), ["`order` cannot be the name of a link: it is a word of SQL"]),
         (file("(flihgts) t (b)", links="{flights: {from: a.csv}}"), ["nothing writes `flihgts`; did you mean `flights`?"]),
         (file(links="{a: {from: a.csv, to: o.csv}, b: {to: ./o.csv}}"), ["`b` and `a` both write `./o.csv`"]),
         (file(links="{a: {from: a.csv}, b: {to: x/../a.csv}}"), ["`b` would overwrite `x/../a.csv`, which `a` reads"]),
-        (file(more="params: {year: 2013}"), ["`params` has no meaning yet in this version of linkd"]),
+        (file(more="on_change: never"), ["`on_change` cannot be `never`"]),
         (file(more="on: {kubernetes: {}}"), ["`on` has no meaning yet in this version of linkd"]),
         (file(more="task: {}"), ["a pipeline file has no key `task`; did you mean `tasks`?"]),
         ("pipeline: p\n", ["the file wires nothing"]),

@@ -29,7 +29,7 @@ def test_the_first_value_gives_the_schema_and_a_value_of_another_is_refused() ->
     with pytest.raises(SchemaMismatch, match="a: another value gave the link its schema"):
         home.publish(draft("a", schema=OTHER))
     assert home.ledger.links["a"].generations[1].schema_id == SCHEMA[0]
-    assert home.ledger.schemas == {SCHEMA[0]: SCHEMA[1]}
+    assert home.ledger.links["a"].generations[1].schemas == {SCHEMA[0]: SCHEMA[1]}
 
 
 def test_a_schema_may_widen_from_value_to_value_of_one_publish() -> None:

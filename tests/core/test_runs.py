@@ -7,8 +7,8 @@ from pure_home import LINKS, SCHEMA, TASKS, PureHome, draft, step
 
 from linkd.core import runs
 from linkd.core.ledger import Ledger
-from linkd.core.links import GenerationState
-from linkd.core.runs import LinkShape, RunPlan
+from linkd.core.links import GenerationState, LinkShape
+from linkd.core.runs import RunPlan
 from linkd.core.tasks import End
 from linkd.errors import NotAllowed
 from linkd.model.records import GenerationBegan, GenerationEnd, GenerationEnded, RunBegan, TaskBegan

@@ -6,7 +6,7 @@ from pure_home import PureHome, draft, step
 
 from linkd.core import runs
 from linkd.core.ledger import Ledger
-from linkd.core.runs import LinkShape
+from linkd.core.links import LinkShape
 from linkd.core.tasks import End, Task, TaskShape, Wait
 from linkd.model.records import TaskKind
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkd.core import graph
+from linkd.core import graph, policy_checks
 from linkd.core.diagnostics import Span
 from linkd.core.policies import WirePolicy, WirePolicyKind, render_policy
 from linkd.core.wiring import Origin, Wire, WiredTask, Wiring, parse_wiring, render_wiring
@@ -24,7 +24,7 @@ def graph_problems(text: str, sources: tuple[str, ...] = ()) -> list[str]:
     assert not parsed.problems
     found = [
         *graph.name_problems(parsed.wiring),
-        *graph.policy_problems(parsed.wiring),
+        *policy_checks.policy_problems(parsed.wiring),
         *graph.writer_problems(parsed.wiring, sources),
         *graph.unwritten_problems(parsed.wiring, sources),
         *graph.cycle_problems(parsed.wiring),
@@ -87,27 +87,34 @@ def test_every_policy_of_the_design_is_read(written: str, policy: WirePolicy) ->
     assert parsed.wiring.tasks[0].inputs[0].policy == policy
 
 
+@pytest.mark.parametrize("written", ["w[10s]", "w[1h/5m]", "w merge", "w align"])
+def test_a_policy_of_a_later_version_is_refused_by_name(written: str) -> None:
+    found = policy_checks.policy_problems(parse_wiring(f"({written}) t (out)").wiring)
+    policy = written[1:].strip()
+    assert [problem.what for problem in found] == [f"`{written}`: the policy `{policy}` comes with a later version of linkd"]
+    assert found[0].span == Span(1, 3 if policy.startswith("[") else 4, len(policy))
+    assert "`[N rows]`" in found[0].remedy
+
+
 @pytest.mark.parametrize(
-    ("written", "shown"),
+    ("written", "what"),
     [
-        ("w latest", "`w latest`: the policy `latest`"),
-        ("w implicit", "`w implicit`: the policy `implicit` (now called `latest`)"),
-        ("w swap", "`w swap`: the policy `swap`"),
-        ("w[10/5]", "`w[10/5]`: the policy `[10/5]`"),
-        ("w[1h/5m]", "`w[1h/5m]`: the policy `[1h/5m]`"),
-        ("w[5 rows]", "`w[5 rows]`: the policy `[5 rows]`"),
-        ("w merge", "`w merge`: the policy `merge`"),
-        ("w align", "`w align`: the policy `align`"),
+        ("w[100001]", "a window of 100,001 values; a window holds at most 100,000"),
+        ("w[1-100001]", "a window of 100,001 values; a window holds at most 100,000"),
+        ("w[100001/1]", "a window of 100,001 values; a window holds at most 100,000"),
+        ("w[10000001 rows]", "a window of 10,000,001 rows; a window holds at most 10,000,000"),
     ],
 )
-def test_a_policy_of_a_later_version_is_refused_by_name(written: str, shown: str) -> None:
-    found = graph.policy_problems(parse_wiring(f"({written}) t (out)").wiring)
-    assert [problem.what for problem in found] == [f"{shown} comes with a later version of linkd"]
-    assert found[0].remedy == "now there are: each value in turn (nothing behind the name), and `whole`"
+def test_a_window_that_no_program_could_hold_is_refused_with_its_bound(written: str, what: str) -> None:
+    found = policy_checks.policy_problems(parse_wiring(f"({written}) t (out)").wiring)
+    assert [(problem.span, problem.what) for problem in found] == [(Span(1, 3, len(written) - 1), f"`{written}`: {what}")]
 
 
-def test_each_value_whole_and_open_wires_have_a_meaning_now() -> None:
-    assert graph.policy_problems(parse_wiring("(a*) t (b)\n(b whole) u (c*)").wiring) == []
+@pytest.mark.parametrize(
+    "written", ["a*", "b whole", "c latest", "c implicit", "d swap", "e[10]", "e[100000]", "f[2-4]", "g[4/2]", "h[10000000 rows]"]
+)
+def test_what_has_a_meaning_is_not_refused(written: str) -> None:
+    assert policy_checks.policy_problems(parse_wiring(f"({written}) t (out)").wiring) == []
 
 
 def test_a_star_opens_an_input_and_means_nothing_at_an_output() -> None:

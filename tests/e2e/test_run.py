@@ -60,11 +60,11 @@ def test_a_first_run_makes_every_output_and_a_second_has_nothing_to_do(moved: Pi
     assert second.stdout.startswith("Nothing to do (")
 
 
-def test_a_changed_program_starts_everything_again_and_the_first_line_says_so(moved: PipelineDirectory) -> None:
+def test_a_changed_program_runs_again_and_the_first_line_says_so(moved: PipelineDirectory) -> None:
     moved.write("double.py", DOUBLE.replace("2 * row", "20 * row"))
     again = moved.run()
     assert again.exit_code == 0, again.stderr
-    assert again.stdout.splitlines()[0] == "copy: double.py changed: everything starts again"
+    assert again.stdout.splitlines()[0] == "double: double.py changed -> run again; numbers: unchanged"
     assert [row["twice"] for row in moved.rows("out/doubled.csv")] == ["20", "40", "60"]
     assert moved.links()["doubled"]["read"]["generation"] == 2
 
@@ -74,22 +74,25 @@ def test_a_changed_source_starts_again_and_a_touched_one_does_not(moved: Pipelin
     assert moved.run().stdout.startswith("Nothing to do")
     moved.write("numbers.csv", "n\n7\n")
     again = moved.run()
-    assert again.stdout.splitlines()[0] == "copy: numbers.csv changed: everything starts again"
+    assert again.stdout.splitlines()[0] == "numbers: numbers.csv changed -> read again; double: its input numbers changes"
     assert moved.rows("out/doubled.csv") == [{"n": "7", "twice": "14"}]
 
 
-def test_changed_wiring_starts_everything_again(moved: PipelineDirectory) -> None:
+def test_a_task_with_other_wires_runs_again(moved: PipelineDirectory) -> None:
     moved.write("copy.yaml", COPY.replace("double (doubled)", "double (doubled, spare)"))
     again = moved.run()
     assert again.exit_code == 0, again.stderr
-    assert again.stdout.splitlines()[0] == "copy: the wiring changed: everything starts again"
+    assert again.stdout.splitlines()[0] == "double: its wiring changed -> run again; numbers: unchanged"
 
 
 def test_an_output_file_that_is_gone_is_written_again_and_nothing_else_runs(moved: PipelineDirectory) -> None:
     (moved.path / "out/doubled.csv").unlink()
     again = moved.run()
     assert again.exit_code == 0, again.stderr
-    assert again.stdout.splitlines()[0] == "copy: out/doubled.csv is not there any more: written again"
+    assert (
+        again.stdout.splitlines()[0]
+        == "doubled: out/doubled.csv is not there any more -> written again; numbers: unchanged; double: unchanged"
+    )
     assert len(moved.rows("out/doubled.csv")) == 3
     assert moved.links()["doubled"]["read"]["generation"] == 1
 
@@ -124,14 +127,15 @@ def test_a_failed_task_says_what_happened_and_the_next_run_goes_on(tmp_path: Pat
 
 
 def test_a_run_that_failed_without_a_change_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    program = "import os, sys\nif not os.path.exists('mended'):\n    sys.exit(1)\n" + DOUBLE
+    give_up = "    if not os.path.exists('mended'):\n        sys.exit(1)\n"  # with a value in hand, and so behind the end of the source
+    program = "import os, sys\n" + DOUBLE.replace("    with snap:\n", f"{give_up}    with snap:\n")
     with _copy(tmp_path) as pipeline:
         pipeline.write("double.py", program)
         assert pipeline.run().exit_code == 1
         pipeline.write("mended", "")
         again = pipeline.run()
         assert again.exit_code == 0, again.stderr
-        assert again.stdout.splitlines()[0] == "copy: going on where the last run stopped"
+        assert "double: not complete -> goes on" in again.stdout.splitlines()[0]
         assert pipeline.links()["numbers"]["read"]["generation"] == 1
 
 
@@ -234,7 +238,7 @@ tasks:
         with linkd.connect(str(pipeline.file)) as client:
             client.publish("events", [{"at": 3}])
         again = pipeline.run()
-        assert again.stdout.splitlines()[0] == "appended: events grew: everything starts again"
+        assert again.stdout.splitlines()[0] == "count: its input events grew"
         assert (tmp_path / "counted.csv").read_text() == "n\n3\n"
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from raw_client import RawClient
 
 from linkd.core.layout import Layout
-from linkd.core.runs import LinkShape
+from linkd.core.links import LinkShape
 from linkd.core.tasks import TaskShape
 from linkd.model.records import TaskKind
 from linkd.testing.home import InProcessHome

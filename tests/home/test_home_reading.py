@@ -13,7 +13,7 @@ from raw_client import RawClient, ack, next_snapshot, next_value, rows_value, un
 from small_pipeline import PIPELINE, Connect
 
 from linkd.core.layout import Layout
-from linkd.core.runs import LinkShape
+from linkd.core.links import LinkShape
 from linkd.errors import Error, InvalidArgument, LinkNotFound, NotAllowed, SchemaMismatch, SessionFenced
 from linkd.home.tokens import Tokens
 from linkd.telemetry.events import CallRefused

@@ -10,7 +10,7 @@ from raw_client import RawClient, Stream, next_snapshot, until, whole_value
 from small_pipeline import PIPELINE, Connect
 
 from linkd.core.layout import Layout
-from linkd.core.runs import LinkShape
+from linkd.core.links import LinkShape
 from linkd.errors import Conflict, Draining, InvalidArgument, LeaseLost, LinkNotFound, SchemaMismatch
 from linkd.limits import PREFETCH_SNAPSHOTS
 from linkd.testing.home import InProcessHome

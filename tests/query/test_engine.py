@@ -32,6 +32,36 @@ def _rows(sql: str, spill_dir: Path, tables: Mapping[str, pa.Table] = TABLES, *,
         return pa.Table.from_batches(result.batches, result.schema)
 
 
+class TestParameters:
+    SQL = "SELECT carrier, $year AS year, $rate AS rate, $deep AS deep, $who AS who FROM flown WHERE distance > $year - 600"
+    VALUES = {"year": 2013, "rate": 1.5, "deep": True, "who": "x'; DROP TABLE flown --"}
+
+    @pytest.mark.parametrize("task", [True, False])
+    def test_values_are_bound_and_typed_whatever_their_size(self, task: bool, spill_dir: Path) -> None:
+        statement = check_select(self.SQL, self.VALUES)
+        with run_select(statement, TABLES, spill_dir=spill_dir, deterministic=task, parameters=self.VALUES) as result:
+            table = pa.Table.from_batches(result.batches, result.schema)
+        types = [pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.string()]
+        assert table.schema.types == types
+        assert table.to_pylist() == [{"carrier": "AA", **self.VALUES}]
+
+    def test_rows_are_in_the_order_of_all_columns_unless_they_have_one(self, spill_dir: Path) -> None:
+        for order, carriers in (("", ["AA", "UA", None]), ("ORDER BY distance LIMIT $most", [None, "UA", "AA"])):
+            sql = f"SELECT carrier FROM flown WHERE distance < $most * 10000 {order} -- $no"
+            with run_select(
+                check_select(sql, {"most": 3}), TABLES, spill_dir=spill_dir, deterministic=True, parameters={"most": 3}
+            ) as result:
+                assert pa.Table.from_batches(result.batches, result.schema).column(0).to_pylist() == carriers
+
+    def test_two_columns_of_one_name_are_refused_as_ever(self, spill_dir: Path) -> None:
+        statement = check_select("SELECT carrier AS a, $x AS a FROM flown", {"x": 1})
+        with (
+            pytest.raises(QueryInvalid, match="2 columns named `a`"),
+            run_select(statement, TABLES, spill_dir=spill_dir, deterministic=True, parameters={"x": 1}),
+        ):
+            pass
+
+
 class TestResults:
     def test_a_join_with_using_gives_typed_rows_in_the_order_of_all_columns(self, spill_dir: Path) -> None:
         table = _rows(

@@ -103,7 +103,7 @@ def test_everyday_sql_is_understood() -> None:
         ("SELECT * FROM flights.rejects", 'write "flights.rejects" in double quotes'),
         ("SELECT * FROM information_schema.tables", "names a table of a database"),
         ("SELECT * FROM flown AT (VERSION => 1)", "AT is not for queries"),
-        ("SELECT $year", "parameters (`$name`, `?`) are not for queries yet"),
+        ("SELECT $year", "this query has no parameters"),
         ("SHOW TABLES", "SHOW is not for queries"),
         ("FROM (SHOW ALL TABLES)", "SHOW is not for queries"),
         ("PIVOT flown ON month USING sum(distance)", "a PIVOT must name its columns"),
@@ -133,6 +133,14 @@ def test_what_is_no_plain_select_is_refused_with_a_remedy(sql: str, message: str
     with pytest.raises(QueryInvalid) as caught:
         check_select(sql)
     assert message in str(caught.value)
+
+
+def test_parameters_are_those_that_are_declared() -> None:
+    assert check_select("SELECT $year, '$no', $$ $no $$ AS x", {"year": 1, "who": 2}).parameters == {"year"}
+    with pytest.raises(QueryInvalid, match=r"there is no parameter `\$yaer`; did you mean `year`\?\n  there are: \$who, \$year"):
+        check_select("SELECT $yaer", {"year": 1, "who": 2})
+    with pytest.raises(QueryInvalid, match=r"parameters have names here: write \$year rather than \? or \$1"):
+        check_select("SELECT ?", {"year": 1})
 
 
 def test_a_refusal_points_at_its_place_also_behind_other_alphabets() -> None:

@@ -1,5 +1,7 @@
 """The store against power cuts: seeded runs with a crash at any call, held against a list of what was submitted and what was acked.
 
+Generations are dropped and forgotten on the way, checkpoints are made, the journal is recycled, the index is lost.
+
 Rerun one seed: pytest tests/simulation/test_store_crashes.py -k "seeds-17" (a test runs ten seeds from its number on).
 """
 
@@ -8,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from linkd.errors import StateDamaged, StorageFailed
-from linkd.model.records import Record, RunEnded, ValueStored
+from linkd.errors import LinkNotFound, StateDamaged, StorageFailed
+from linkd.model.kept import HomeKept, Kept, SchemaMessage
+from linkd.model.records import Dropped, Record, RunEnded, ValueStored
 from linkd.model.values import Envelope, PlaceKind
 from linkd.store.committer import Committed
 from linkd.store.journal_reader import recover
@@ -29,16 +33,22 @@ LIMITS = StoreLimits(
     inline_payload_max_bytes=300,
     frame_inline_max_bytes=600,
     group_max_bytes=10_000,
-    journal_file_max_bytes=64 * 1024,
+    journal_file_max_bytes=24 * 1024,
     preallocate_bytes=8 * 1024,
+    journal_files_kept=1,
+    checkpoint_frames=9,
+    checkpoint_at_close_frames=4,
     segment_file_max_bytes=8 * 1024,
     catalog_batch_values=5,
     catalog_tail_max_values=7,
+    open_files_max=2,
 )
 LINKS = ("a", "b", "c.rejects")
 SEEDS_PER_TEST = 10
 
 made = functools.lru_cache(maxsize=None)(sample_value)
+
+Key = tuple[str, int]
 
 
 @dataclass
@@ -46,6 +56,7 @@ class Frame:
     """A frame as submitted: its records without places, its payloads, and what became of it."""
 
     values: list[SampleValue]
+    drops: list[Dropped]
     mark: int
     acked: bool = False
     surely_failed: bool = False
@@ -57,41 +68,68 @@ class Frame:
 
 @dataclass
 class Model:
-    """What the store ought to hold: frames in order. The first `acked` of them must be there after any crash."""
+    """What the store ought to hold: frames in order. The first `acked` of them must be there after any crash.
+
+    `gone` are the generations that were dropped, with whether their envelopes are forgotten.
+    """
 
     frames: list[Frame] = field(default_factory=list)
     sequences: dict[str, int] = field(default_factory=dict)
     generations: dict[str, int] = field(default_factory=dict)
+    gone: dict[Key, bool] = field(default_factory=dict)
 
     def next_frame(self, chance: random.Random) -> Frame:
         values = []
         for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):
             link = chance.choice(LINKS)
             sequence = self.sequences[link] = self.sequences.get(link, 0) + 1
-            if chance.random() < 0.1:
+            if chance.random() < 0.15:
                 self.generations[link] = self.generations.get(link, 1) + 1
             rows = chance.choice((1, 4, 40, 200))
             column = "m" if chance.random() < 0.1 else "n"
             values.append(made(link, sequence, rows, generation=self.generations.get(link, 1), column=column))
-        frame = Frame(values, mark=len(self.frames) + 1)
+        frame = Frame(values, self._drops(chance), mark=len(self.frames) + 1)
         self.frames.append(frame)
         return frame
+
+    def _drops(self, chance: random.Random) -> list[Dropped]:
+        """At times an older generation goes, and at times one that was dropped is forgotten."""
+        link = chance.choice(LINKS)
+        older = [one for one in range(1, self.generations.get(link, 1)) if not self.gone.get((link, one), False)]
+        if not older or chance.random() < 0.6:
+            return []
+        generation = chance.choice(older)
+        forgotten = (link, generation) in self.gone or chance.random() < 0.5
+        self.gone[link, generation] = forgotten
+        sequences = [one.position.sequence for one in self.envelopes(link) if one.generation == generation] or [1, 0]
+        return [Dropped(link, 1, sequences[0], sequences[-1], "because", generation, forgotten)]
+
+    def envelopes(self, link: str) -> list[Envelope]:
+        return [envelope for frame in self.frames for envelope in frame.envelopes if envelope.link == link]
 
     def survived(self, count: int) -> None:
         """After a crash the first `count` frames are there: they are what there is."""
         self.frames = self.frames[:count]
         self.sequences.clear()
         self.generations.clear()
+        self.gone.clear()
         for frame in self.frames:
             frame.acked = True
             for envelope in frame.envelopes:
                 self.sequences[envelope.link] = envelope.position.sequence
                 self.generations[envelope.link] = envelope.generation
+            for drop in frame.drops:
+                self.gone[drop.link, drop.generation] = drop.forgotten
+
+    def keep(self) -> Sequence[Kept]:
+        """What a checkpoint has of the home: how many frames there were, and the schemas."""
+        schemas = [made("a", 1, 1, column=column) for column in ("n", "m")]
+        return [HomeKept(len(self.frames), 0), *(SchemaMessage(one.envelope.schema_id, one.schema) for one in schemas)]
 
 
 def submit(store: Store, frame: Frame) -> None:
     records: list[Record] = [value.schema_kept for value in frame.values]
-    records += [RunEnded(frame.mark, "done", 1), *(value.stored for value in frame.values)]
+    records += [RunEnded(frame.mark, "done", 1), *(value.stored for value in frame.values), *frame.drops]
     future = store.append(records, [value.payload for value in frame.values])
 
     def settled(done: asyncio.Future[Committed]) -> None:
@@ -123,80 +161,132 @@ def visible(files: FaultyFiles) -> dict[str, list[tuple[str, int]]]:
     return found
 
 
-def bulk_of(replayed: list[tuple[Record, ...]]) -> dict[str, list[tuple[str, int]]]:
-    """The values that the journal says lie in each segment file."""
+def placed(store: Store) -> dict[str, list[tuple[str, int]]]:
+    """The values that the index says lie in each segment file."""
     found: dict[str, list[tuple[str, int]]] = {}
-    for records in replayed:
-        for record in records:
-            if isinstance(record, ValueStored) and record.place.kind is PlaceKind.SEGMENT:
-                link = record.envelope.link
-                found.setdefault(f"{link}/{record.place.file:08d}.arrow", []).append((link, record.envelope.position.sequence))
+    for link in LINKS:
+        for envelope, place in store.values(link):
+            if place.kind is PlaceKind.SEGMENT:
+                found.setdefault(f"{link}/{place.file:08d}.arrow", []).append((link, envelope.position.sequence))
     return found
 
 
-async def check_everything(store: Store, files: FaultyFiles, model: Model, replayed: list[tuple[Record, ...]]) -> None:
-    """The recovered store holds exactly the model's frames, payloads and all, and Arrow readers see exactly its bulk values.
+async def check_everything(store: Store, files: FaultyFiles, model: Model, *, tidied: bool) -> None:
+    """The store holds exactly the model's frames, payloads and all, and Arrow readers see exactly its values in segments.
 
-    What was cut is gone: neither journal nor segments have anything behind their ends.
+    What was cut is gone: neither journal nor segments have anything behind their ends. What was dropped is gone when the store was `tidied`.
     """
-    assert visible(files) == bulk_of(replayed)
-    assert recover(files, DIRECTORY / "journal").cut_bytes == 0
-    for name, head in store._placement._heads.items():
-        assert files.size(DIRECTORY / "segments" / name / f"{head.file:08d}.arrow") == head.end + 8
+    held = {f"{link}/{file.file:08d}.arrow": (file, link) for link, file in store._holdings.files()}
+    seen, expected = visible(files), placed(store)
+    for name, (file, _) in held.items():
+        assert seen[name] == expected.get(name, [])
+        assert files.size(DIRECTORY / "segments" / name) == file.end + 8
+    if tidied:
+        assert seen.keys() == held.keys()
     for link in LINKS:
-        expected = [value for frame in model.frames for value in frame.values if value.envelope.link == link]
-        found = list(store.values(link))
-        assert [envelope for envelope, _ in found] == [value.envelope for value in expected]
-        for value, (envelope, place) in zip(expected, found, strict=True):
-            metadata, body = await store.read_payload(envelope, place)
-            assert value.payload[8:] == metadata + bytes(body)
+        found = {envelope.position.sequence: (envelope, place) for envelope, place in store.values(link)}
+        assert list(found) == sorted(found)
+        for value in (value for frame in model.frames for value in frame.values if value.envelope.link == link):
+            forgotten = model.gone.get((link, value.envelope.generation))
+            envelope, place = found.pop(value.envelope.position.sequence, (None, None))
+            if forgotten and (tidied or envelope is None):
+                assert envelope is None
+                continue
+            assert envelope == value.envelope
+            if forgotten is None:
+                metadata, body = await store.read_payload(envelope, place)
+                assert value.payload[8:] == metadata + bytes(body)
+            elif tidied:
+                assert place.kind is PlaceKind.DROPPED
+                with pytest.raises(LinkNotFound, match="was dropped"):
+                    await store.read_payload(envelope, place)
+        assert found == {}
 
 
-def check_survivors(model: Model, replayed: list[tuple[Record, ...]]) -> None:
-    """What came back is a beginning of what was submitted, whole frame by whole frame, and holds all that was acked."""
-    for frame, records in zip(model.frames, replayed, strict=False):
+def check_survivors(model: Model, count: int, replayed: list[tuple[Record, ...]]) -> None:
+    """What came back is a beginning of what was submitted, whole frame by whole frame, and holds all that was acked.
+
+    The first `count` frames are those of the checkpoint.
+    """
+    for frame, records in zip(model.frames[count:], replayed, strict=False):
         assert [record.epoch for record in records if isinstance(record, RunEnded)] == [frame.mark]
         assert [record.envelope for record in records if isinstance(record, ValueStored)] == frame.envelopes
-    assert len(replayed) <= len(model.frames)
-    lost = [frame.mark for frame in model.frames[len(replayed) :] if frame.acked]
+        assert [record for record in records if isinstance(record, Dropped)] == frame.drops
+    there = count + len(replayed)
+    assert there <= len(model.frames)
+    lost = [frame.mark for frame in model.frames[there:] if frame.acked]
     assert lost == []
-    resurrected = [frame.mark for frame in model.frames[: len(replayed)] if frame.surely_failed]
+    resurrected = [frame.mark for frame in model.frames[:there] if frame.surely_failed]
     assert resurrected == []
+
+
+def frames_kept(store: Store) -> int:
+    return store.kept[0].epoch if store.kept and isinstance(store.kept[0], HomeKept) else 0
+
+
+def check_seen_before(store: Store, model: Model, before: dict[str, list[tuple[str, int]]]) -> None:
+    """What an Arrow reader saw before a crash it sees afterwards, unless it was dropped."""
+    after = placed(store)
+    generation_of = {
+        (envelope.link, envelope.position.sequence): envelope.generation for link in LINKS for envelope in model.envelopes(link)
+    }
+    for name, seen in before.items():
+        if any((link, generation_of[link, sequence]) not in model.gone for link, sequence in seen):
+            assert seen == after[name][: len(seen)]
 
 
 async def run(seed: int, catalog: Path) -> None:
     chance = random.Random(seed)
     files, model = FaultyFiles(), Model()
-    for _ in range(4):
+    for _ in range(5):
         if chance.random() < 0.2:
             files.cut_power_after(chance.randrange(8))  # in the middle of opening, which is repeated then
+        if chance.random() < 0.2:
+            catalog.unlink(missing_ok=True)
         before = {place: seen for place, seen in visible(files).items() if seen}
         try:
             store = Store.open(DIRECTORY, files, limits=LIMITS, catalog_path=catalog)
+            count = frames_kept(store)
             replayed = [records for _, records in store.replay()]
         except StorageFailed:
             files = files.crash(chance.randrange(2**32))
             continue
-        check_survivors(model, replayed)
-        committed = bulk_of(replayed)
-        for place, seen in before.items():
-            assert seen == committed[place][: len(seen)]
-        model.survived(len(replayed))
-        await check_everything(store, files, model, replayed)
-        store.start(asyncio.get_running_loop(), thread=False)
-        clean = chance.random() < 0.2
-        if not clean:
-            files.cut_power_after(chance.randrange(60))
+        check_survivors(model, count, replayed)
+        model.survived(count + len(replayed))
+        check_seen_before(store, model, before)
+        assert recover(files, DIRECTORY / "journal").cut_bytes == 0
+        await check_everything(store, files, model, tidied=False)
+        store.start(asyncio.get_running_loop(), thread=False, keep=model.keep)
         try:
-            for _ in range(chance.randrange(1, 12)):
-                for _ in range(chance.choice((1, 1, 2, 5))):
-                    submit(store, model.next_frame(chance))
-                await settle(store)
+            await work(store, files, model, chance)
         except StorageFailed:
-            model.frames.pop()  # refused at once, never in line
+            pass
         await store.close()
         await asyncio.sleep(0)
         files = files.crash(chance.randrange(2**32))
+
+
+async def work(store: Store, files: FaultyFiles, model: Model, chance: random.Random) -> None:
+    """Commits, and tidies up now and then, until power fails or it is enough."""
+    if chance.random() < 0.5:
+        store.tidy()
+        await check_everything(store, files, model, tidied=True)
+    if chance.random() < 0.8:
+        files.cut_power_after(chance.randrange(120))
+    for _ in range(chance.randrange(1, 14)):
+        for _ in range(chance.choice((1, 1, 2, 5))):
+            frame = model.next_frame(chance)
+            try:
+                submit(store, frame)
+            except StorageFailed:
+                model.frames.remove(frame)  # refused at once, never in line
+                raise
+        await settle(store)
+        if chance.random() < 0.4:
+            store.tidy()
+            await store.room()  # raises if power failed behind the last ack
+            if all(one.acked for one in model.frames):
+                await check_everything(store, files, model, tidied=True)
 
 
 @pytest.mark.parametrize("first", range(0, 250, SEEDS_PER_TEST), ids=lambda first: f"seeds-{first}")
@@ -214,27 +304,28 @@ def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path, seed: int) -> None:
         files, model = FaultyFiles(), Model()
         store = Store.open(DIRECTORY, files, limits=LIMITS, catalog_path=tmp_path / "one.db")
         list(store.replay())
-        store.start(asyncio.get_running_loop(), thread=False)
+        store.start(asyncio.get_running_loop(), thread=False, keep=model.keep if seed % 2 else None)
         for _ in range(12):
             submit(store, model.next_frame(chance))
             await settle(store)
+        store.tidy()
         await store.close()
-        name = chance.choice(files.list(DIRECTORY / "journal"))
-        path = DIRECTORY / "journal" / name
-        content = files.open(path).pread(files.size(path), 0)
-        files.flip(path, chance.choice([at for at, byte in enumerate(content) if byte]), chance.randrange(8))
+        folder = DIRECTORY / chance.choice(("journal", "checkpoints") if seed % 2 else ("journal",))
+        name = chance.choice(files.list(folder))
+        content = files.open(folder / name).pread(files.size(folder / name), 0)
+        files.flip(folder / name, chance.choice([at for at, byte in enumerate(content) if byte]), chance.randrange(8))
         damage = ""
         try:
             again = Store.open(DIRECTORY, files, limits=LIMITS, catalog_path=tmp_path / "two.db")
+            count = frames_kept(again)
             replayed = [records for _, records in again.replay()]
+            assert count + len(replayed) == len(model.frames)
+            check_survivors(model, count, replayed)
+            await check_everything(again, files, model, tidied=False)
+            await again.close()
         except StateDamaged as found:
             damage = str(found)
         if damage:
-            assert f"{name}, offset" in damage
-            return
-        assert len(replayed) == len(model.frames)
-        check_survivors(model, replayed)
-        await check_everything(again, files, model, replayed)
-        await again.close()
+            assert name in damage
 
     asyncio.run(flipped())

@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 
 from linkd.errors import StateDamaged
+from linkd.model.kept import Held
 from linkd.model.values import Place
 from linkd.store.files import LocalFiles
+from linkd.store.holdings import Holdings
 from linkd.store.segment_format import place_value, stamped_metadata
 from linkd.store.segments import SegmentRecovery, SegmentWrite, SegmentWriter
 from linkd.store.store import Store
@@ -40,15 +42,15 @@ class Link:
         self.path = directory / "flown" / "00000001.arrow"
         self.writer = SegmentWriter(LocalFiles(), directory, open_max=4)
         self.recovery = SegmentRecovery(LocalFiles(), directory)
-        self._head = None
-        self._directory = directory
+        self.holdings = Holdings(Held())
 
     def write(self, value: SampleValue) -> Place:
         message = arrow_ipc.read_message(value.payload)
         stamped = stamped_metadata(value.envelope, message.metadata)
         schemas = {value.envelope.schema_id: value.schema}
-        placed = place_value(self._head, value.envelope, len(stamped), len(message.body), schemas, 2**20)
-        self._head = placed.head
+        head = self.holdings.head("flown")
+        placed = place_value(head, value.envelope, len(stamped), len(message.body), schemas, 2**20, lambda: self.holdings.new_file("flown"))
+        self.holdings.stored(value.envelope, placed.place)
         half = len(message.body) // 2
         body = (message.body[:half], message.body[half:])
         self.writer.write(SegmentWrite("flown", placed.place, placed.schema, stamped, body))
@@ -94,17 +96,18 @@ def test_recovery_publishes_what_is_committed_and_cuts_the_rest(tmp_path: Path) 
     values = [sample_value("flown", number) for number in range(1, 6)]
     for value in values[:4]:
         link.recovery.saw(value.envelope, link.write(value), group_lsn=1)
+    held = link.holdings.files()
     link.write(values[4])  # written and synced, but its frame never became durable
     link.writer.sync()
     link.writer.close()
     (tmp_path / "flown" / "00000002.arrow").write_bytes(b"never committed")
     assert seen(link.path) == []
-    heads, notes = link.recovery.repair()
+    notes = link.recovery.repair(held)
     assert seen(link.path) == [1, 2, 3, 4]
-    assert link.path.stat().st_size == heads["flown"].end + 8
+    assert link.path.stat().st_size == held[0][1].end + 8
     assert any("cut" in note for note in notes)
     assert any("00000002.arrow: deleted" in note for note in notes)
-    assert link.recovery.repair()[1] == ()
+    assert link.recovery.repair(held) == ()
 
 
 def test_a_segment_that_is_too_short_or_missing_is_damage(tmp_path: Path) -> None:
@@ -116,10 +119,10 @@ def test_a_segment_that_is_too_short_or_missing_is_damage(tmp_path: Path) -> Non
     content = link.path.read_bytes()
     link.path.write_bytes(content[:-20])
     with pytest.raises(StateDamaged, match=r"00000001\.arrow has .* bytes, but"):
-        link.recovery.repair()
+        link.recovery.repair(link.holdings.files())
     link.path.unlink()
     with pytest.raises(StateDamaged, match=r"00000001\.arrow: it is not there"):
-        link.recovery.repair()
+        link.recovery.repair(link.holdings.files())
 
 
 async def test_a_new_file_begins_with_another_schema_generation_or_when_one_is_full(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files of the machine linkd runs on: CSV (also .gz and, to read, .zip) and Parquet, as sources and sinks."""
+"""Files of the machine linkd runs on: CSV and JSON lines (also .gz and, to read, .zip), Parquet and Arrow IPC, as sources and sinks."""
 
 from linkd_adapters.file.adapter import FileAdapter
 

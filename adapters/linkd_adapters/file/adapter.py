@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from linkd.errors import InvalidArgument
-from linkd.plugin.contract import REJECT, STOP, Adapter, LinkOptions, Role, Sink, Source
-from linkd_adapters.file.location import (
-    FORMATS,
-    FileFormat,
-    FileLocation,
-    locate,
-    reading_problem,
-    role_problem,
-    writing_problem,
-)
+from linkd.plugin.contract import REJECT, STOP, Adapter, LinkOptions, Role, Sink, Source, ValueSink
+from linkd.plugin.type_words import schema_problem
+from linkd_adapters.file.dialect import dialect_problems, foreign_key
+from linkd_adapters.file.growth import may_come
+from linkd_adapters.file.listing import files_of, place_problem
+from linkd_adapters.file.location import FORMATS, TITLES, FileFormat, FileLocation, locate, role_problem, writing_problem
+from linkd_adapters.file.modes import PARTS, mode_problem, value_sink
 
 
 class FileAdapter(Adapter):
@@ -27,48 +26,47 @@ class FileAdapter(Adapter):
             location = locate(options)
         except InvalidArgument as error:
             return [str(error)]
-        found = [role_problem(options, location, role), _row_policy_problem(options), _schema_problem(options)]
-        found.append(reading_problem(location) if role is Role.SOURCE else writing_problem(location))
-        return [problem for problem in found if problem is not None]
+        if role is Role.SOURCE and may_come(options, location):
+            return list(_option_problems(options, location, location.format, role))
+        place = place_problem(location) if role is Role.SOURCE else None if options.mode == PARTS else writing_problem(location)
+        kind = files_of(location)[0].format if role is Role.SOURCE and place is None else location.format
+        problems = list(_option_problems(options, location, kind, role))
+        return problems if place is None else [*problems, place]
 
     def source(self, options: LinkOptions) -> Source:
         location = _usable(options, Role.SOURCE)
-        if location.format is FileFormat.PARQUET:
-            from linkd_adapters.file.parquet_source import ParquetSource
+        from linkd_adapters.file.source import FileSource
 
-            return ParquetSource(options, location)
-        from linkd_adapters.file.csv_source import CsvSource
-
-        return CsvSource(options, location)
+        return FileSource(options, location)
 
     def sink(self, options: LinkOptions) -> Sink:
         location = _usable(options, Role.SINK)
         from linkd_adapters.file.sink import FileSink
 
-        return FileSink(location)
+        return FileSink(options, location)
+
+    def value_sink(self, options: LinkOptions) -> ValueSink:
+        return value_sink(options, _usable(options, Role.SINK))
 
 
 def _usable(options: LinkOptions, role: Role) -> FileLocation:
     location = locate(options)
-    for problem in (role_problem(options, location, role), _row_policy_problem(options), _schema_problem(options)):
-        if problem is not None:
-            raise InvalidArgument(problem)
+    for problem in _option_problems(options, location, location.format, role):
+        raise InvalidArgument(problem)
     return location
 
 
-def _row_policy_problem(options: LinkOptions) -> str | None:
-    if options.on_bad_row in (STOP, REJECT):
-        return None
-    return f"links.{options.link}.on_bad_row: `{options.on_bad_row}` is neither `{STOP}` nor `{REJECT}`"
-
-
-def _schema_problem(options: LinkOptions) -> str | None:
-    if options.schema is None:
-        return None
-    from linkd.plugin.column_types import declared_types
-
-    try:
-        declared_types(options)
-    except InvalidArgument as error:
-        return str(error)
-    return None
+def _option_problems(options: LinkOptions, location: FileLocation, kind: FileFormat | None, role: Role) -> Iterator[str]:
+    """What the options say that cannot be, without a look at the place. `kind` is `None` where only the files in it tell their format."""
+    if (problem := role_problem(options, location, kind, role)) is not None:
+        yield problem
+    if role is Role.SINK and (problem := mode_problem(options, location)) is not None:
+        yield problem
+    if options.on_bad_row not in (STOP, REJECT):
+        yield f"links.{options.link}.on_bad_row: `{options.on_bad_row}` is neither `{STOP}` nor `{REJECT}`"
+    if (problem := schema_problem(options)) is not None:
+        yield problem
+    if kind in (FileFormat.CSV, None):
+        yield from dialect_problems(options, role)
+    elif (key := foreign_key(options.dialect)) is not None:
+        yield f"links.{options.link}.{key}: this is for CSV, and {location.shown} is {TITLES[kind]}; remove it"

@@ -19,18 +19,25 @@ _INFINITY = r"^[+-]?[iI][nN][fF]([iI][nN][iI][tT][yY])?$"
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?")
 
 
-def converted(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The column as `kind`. Raises `pa.ArrowInvalid` if a value does not fit."""
+def converted(column: pa.Array, kind: pa.DataType, decimal: str = ".") -> pa.Array:
+    """The column as `kind`; `decimal` stands in texts before the fraction. Raises `pa.ArrowInvalid` if a value does not fit."""
     if column.type == kind:
         return column
     if not pa.types.is_string(column.type):
         return _cast(column, kind)
+    if decimal != "." and (pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        column = with_points(column)
     try:
         return _from_text(column, kind)
     except pa.ArrowInvalid:
         if pa.types.is_binary(kind):
             raise
         return _from_text(pc.utf8_trim_whitespace(column), kind)
+
+
+def with_points(texts: pa.Array) -> pa.Array:
+    """Texts with `,` and `.` exchanged: `1,5` is read as a number, and `1.5` is not."""
+    return pc.replace_substring(pc.replace_substring(pc.replace_substring(texts, ".", "\0"), ",", "."), "\0", ",")
 
 
 def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -64,14 +71,14 @@ def _times(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     return moments.cast(pa.time64("us")).cast(kind)
 
 
-def misfits(column: pa.Array, kind: pa.DataType) -> list[int]:
+def misfits(column: pa.Array, kind: pa.DataType, decimal: str = ".") -> list[int]:
     """The indexes of the values that do not fit, found by halving: few misfits cost few conversions."""
     found: list[int] = []
     waiting = [(0, len(column))]
     while waiting:
         start, end = waiting.pop()
         try:
-            converted(column.slice(start, end - start), kind)
+            converted(column.slice(start, end - start), kind, decimal)
         except pa.ArrowInvalid:
             if end - start == 1:
                 found.append(start)
@@ -81,21 +88,26 @@ def misfits(column: pa.Array, kind: pa.DataType) -> list[int]:
     return found
 
 
-def fitting_rows(batch: pa.RecordBatch, schema: pa.Schema) -> tuple[pa.RecordBatch, dict[int, tuple[str, str]]]:
+def fitting_rows(batch: pa.RecordBatch, schema: pa.Schema, decimal: str = ".") -> tuple[pa.RecordBatch, dict[int, tuple[str, str]]]:
     """The rows of `batch` whose values all fit, as `schema`; and of the others, by index, the leftmost column that does not and why."""
     columns: list[pa.Array] = []
     reasons: dict[int, tuple[str, str]] = {}
     for place, field in enumerate(schema):
         column = batch.column(place)
         try:
-            columns.append(converted(column, field.type))
+            columns.append(converted(column, field.type, decimal))
         except pa.ArrowInvalid:
-            for index in misfits(column, field.type):
+            for index in misfits(column, field.type, decimal):
                 reasons.setdefault(index, (field.name, misfit_reason(column[index], field.type)))
     if reasons:
         batch = batch.filter(pa.array([index not in reasons for index in range(batch.num_rows)]))
-        columns = [converted(batch.column(place), field.type) for place, field in enumerate(schema)]
+        columns = [converted(batch.column(place), field.type, decimal) for place, field in enumerate(schema)]
     return pa.RecordBatch.from_arrays(columns, schema=schema), reasons
+
+
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    """No rows of these columns."""
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 def misfit_reason(value: pa.Scalar, kind: pa.DataType) -> str:

@@ -18,12 +18,13 @@ all.
 from __future__ import annotations
 
 import enum
+import struct
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linkd_adapters.file.conversion import converted, shown_value
+from linkd_adapters.file.conversion import converted, shown_value, with_points
 
 
 class Kind(enum.IntEnum):
@@ -51,6 +52,9 @@ _UNITS = ("s", "ms", "us", "ns")
 _INTEGER = r"^-?(0|[1-9][0-9]*)$"
 _NAME_OF_DIGITS = r"^[+-]?0[0-9]|^\+[0-9]+$"
 _LONG_INTEGER = r"^-?[0-9]{19,}$"
+_POWERS = 19
+_POWERS_OF_TEN = struct.pack(f"<{2 * _POWERS}q", *(sign * 10**power for sign in (1, -1) for power in range(_POWERS)))
+"""1, 10, ... and -1, -10, ... as Arrow stores them: arrays made of Python's numbers make pyarrow import pandas, where there is one."""
 _EARLIEST_NS_S = -9_223_372_036
 _LATEST_NS_S = 9_223_372_036
 _STAND_INS = frozenset({"na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing", "unknown", "\\n", "#n/a"})
@@ -88,8 +92,8 @@ class Guess:
         return _UNITS[self.unit] != "ns" or (self.earliest_s > _EARLIEST_NS_S and self.latest_s < _LATEST_NS_S)
 
 
-def widened(guess: Guess, texts: pa.Array) -> Guess:
-    """The guess with more values of the column, given as texts; nulls say nothing."""
+def widened(guess: Guess, texts: pa.Array, decimal: str = ".") -> Guess:
+    """The guess with more values of the column, given as texts; nulls say nothing. `decimal` stands before the fraction of numbers."""
     if guess.kind is Kind.STRING:
         return guess
     if texts.null_count:
@@ -99,21 +103,21 @@ def widened(guess: Guess, texts: pa.Array) -> Guess:
     for kind in _ABOVE[guess.kind]:
         wanted = replace(guess, kind=kind)
         # Arrow is slow to refuse a whole array of texts, so one text is asked first.
-        if _as_kind(wanted, guess.kind, texts.slice(0, 1)) is None:
+        if _as_kind(wanted, guess.kind, texts.slice(0, 1), decimal) is None:
             continue
-        found = _as_kind(wanted, guess.kind, texts)
+        found = _as_kind(wanted, guess.kind, texts, decimal)
         if found is not None:
             return found
     return Guess(Kind.STRING)
 
 
-def _as_kind(wanted: Guess, before: Kind, texts: pa.Array) -> Guess | None:
+def _as_kind(wanted: Guess, before: Kind, texts: pa.Array, decimal: str) -> Guess | None:
     """`wanted` with these values, or `None` if one of them is not of its kind."""
     match wanted.kind:
         case Kind.INT64:
             return wanted if _are_integers(texts) else None
         case Kind.FLOAT64:
-            return wanted if _are_floats(texts) else None
+            return wanted if _are_floats(texts if decimal == "." else with_points(texts)) else None
         case Kind.BOOL:
             return wanted if _are_bools(texts) else None
         case Kind.DATE:
@@ -126,10 +130,26 @@ def _are_integers(texts: pa.Array) -> bool:
     values = _converted_or_none(texts, pa.int64())
     if values is None:
         return False
-    # What Arrow writes for an integer is the shortest text it reads as that integer: equal lengths in all are equal texts.
-    if pc.sum(pc.binary_length(values.cast(pa.string()))).as_py() == pc.sum(pc.binary_length(texts)).as_py():
+    # The usual text of an integer is the shortest that is read as that integer: equal lengths in all are equal texts.
+    if _digits_and_signs(values) == pc.sum(pc.binary_length(texts)).as_py():
         return True
     return bool(pc.all(pc.match_substring_regex(pc.utf8_trim_whitespace(texts), _INTEGER)).as_py())
+
+
+def _digits_and_signs(values: pa.Array) -> int:
+    """The characters of these integers, all together, counted without writing them: ten times as fast."""
+    bounds = pc.min_max(values)
+    lowest, highest = bounds["min"].as_py(), bounds["max"].as_py()
+    powers = pa.Array.from_buffers(pa.int64(), 2 * _POWERS, [None, pa.py_buffer(_POWERS_OF_TEN)])
+    total = len(values)
+    for power in range(1, _POWERS):
+        if highest >= 10**power:
+            total += pc.sum(pc.greater_equal(values, powers[power])).as_py()
+        if lowest <= -(10**power):
+            total += pc.sum(pc.less_equal(values, powers[_POWERS + power])).as_py()
+    if lowest < 0:
+        total += pc.sum(pc.less_equal(values, powers[_POWERS])).as_py()
+    return int(total)
 
 
 def _are_floats(texts: pa.Array) -> bool:
@@ -145,7 +165,7 @@ def _are_floats(texts: pa.Array) -> bool:
 
 def _are_bools(texts: pa.Array) -> bool:
     lowered = pc.ascii_lower(pc.utf8_trim_whitespace(texts))
-    return bool(pc.all(pc.is_in(lowered, pa.array(["true", "false"]))).as_py())
+    return bool(pc.all(pc.match_substring_regex(lowered, "^(true|false)$")).as_py())
 
 
 def _as_timestamps(wanted: Guess, before: Kind, texts: pa.Array) -> Guess | None:
@@ -207,21 +227,21 @@ _MEMBER = {
 }
 
 
-def breaker(guess: Guess, texts: pa.Array) -> Breaker | None:
+def breaker(guess: Guess, texts: pa.Array, decimal: str = ".") -> Breaker | None:
     """The value of `texts` that makes a column of this guess string, or `None` if it was never anything else.
 
     Found by doubling and halving: a prefix is string from that value on.
     """
     low, high = 0, 1
-    while high < len(texts) and widened(guess, texts.slice(0, high)).kind is not Kind.STRING:
+    while high < len(texts) and widened(guess, texts.slice(0, high), decimal).kind is not Kind.STRING:
         low, high = high, min(2 * high, len(texts))
     while high - low > 1:
         middle = (low + high) // 2
-        if widened(guess, texts.slice(0, middle)).kind is Kind.STRING:
+        if widened(guess, texts.slice(0, middle), decimal).kind is Kind.STRING:
             high = middle
         else:
             low = middle
-    before = widened(guess, texts.slice(0, low)).kind
-    if before in (Kind.NULL, Kind.STRING) or widened(guess, texts.slice(0, high)).kind is not Kind.STRING:
+    before = widened(guess, texts.slice(0, low), decimal).kind
+    if before in (Kind.NULL, Kind.STRING) or widened(guess, texts.slice(0, high), decimal).kind is not Kind.STRING:
         return None
     return Breaker(high - 1, texts[high - 1].as_py(), before)

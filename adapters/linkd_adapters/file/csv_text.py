@@ -1,9 +1,9 @@
-"""Rows as CSV text (RFC 4180, with LF).
+"""Rows as CSV text (RFC 4180, with LF), as UTF-8.
 
     header          the column names; then one line per row, no index
     null            nothing; as `""` where a row has one column, for an empty line would be no row
     empty string    `""`
-    string          as it is; in quotes, inner ones doubled, only if it holds a quote, a comma, CR or LF
+    string          as it is; in quotes, inner ones doubled, only if it holds a quote, a separator, CR or LF
     bool            true, false
     integer         decimal digits
     float           the shortest digits that read back as the same number, always with a point or an exponent: 1.0, 0.1, 1e+20, nan, inf
@@ -11,18 +11,21 @@
     date, time      2013-01-01, 10:00:00.000000
     timestamp       2013-01-01T10:00:00 with the fraction of its unit; with a zone: in UTC, with Z
 
-Types that are none of these are refused. Everything is made column by column, never row by row.
+The dialect may say another separator, another quote or none, no header, and a comma before fractions of floats and decimals. Types that are
+none of these are refused. Everything is made column by column, never row by row.
 """
 
 from __future__ import annotations
+
+import re
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from linkd.errors import SchemaMismatch
 from linkd.plugin.column_types import type_text
-
-_NEEDS_QUOTES = r'[",\r\n]|^$'
+from linkd.plugin.contract import CsvDialect
+from linkd_adapters.file.dialect import separator_of
 
 
 def require_writable_types(schema: pa.Schema, shown: str) -> None:
@@ -47,31 +50,45 @@ def _is_string(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def header_text(names: list[str]) -> bytes:
-    """The first line."""
-    return rows_text(pa.RecordBatch.from_arrays([pa.array([name], pa.string()) for name in names], names=names))
+def header_text(names: list[str], dialect: CsvDialect) -> bytes:
+    """The first line; nothing if the dialect has none."""
+    if not dialect.header:
+        return b""
+    return rows_text(pa.RecordBatch.from_arrays([pa.array([name], pa.string()) for name in names], names=names), dialect)
 
 
-def rows_text(batch: pa.RecordBatch) -> bytes:
-    """The lines of these rows."""
+def rows_text(batch: pa.RecordBatch, dialect: CsvDialect) -> bytes:
+    """The lines of these rows. Raises `SchemaMismatch` naming a column with a text that needs quotes where the dialect has none."""
     if not batch.num_rows:
         return b""
-    columns = [_field_texts(column) for column in batch.columns]
-    null = '""' if len(columns) == 1 else ""
-    lines = pc.binary_join_element_wise(*columns, _large(","), null_handling="replace", null_replacement=null)
+    columns = [_field_texts(name, column, dialect) for name, column in zip(batch.schema.names, batch.columns, strict=True)]
+    null = dialect.quote * 2 if len(columns) == 1 else ""
+    if not null and len(columns) == 1 and columns[0].null_count:
+        raise SchemaMismatch(f'column {batch.schema.names[0]} is all there is, and null in a row: an empty line is none; say quote: "\\""')
+    lines = pc.binary_join_element_wise(*columns, _large(separator_of(dialect)), null_handling="replace", null_replacement=null)
     ended = pc.binary_join_element_wise(lines, _large(""), _large("\n"))
     # The texts of an Arrow string array lie behind one another: they are the file.
     text: bytes = ended.buffers()[2].slice(0, pc.sum(pc.binary_length(ended)).as_py()).to_pybytes()
     return text
 
 
-def _field_texts(column: pa.Array) -> pa.Array:
+def _field_texts(name: str, column: pa.Array, dialect: CsvDialect) -> pa.Array:
     """A column as large strings, quoted where needed."""
+    texts = _plain_texts(column)
+    if dialect.decimal != "." and (pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)):
+        texts = pc.replace_substring(texts, ".", dialect.decimal)
+    return texts if _is_never_quoted(column.type, dialect) else _quoted(name, texts, dialect)
+
+
+def _is_never_quoted(kind: pa.DataType, dialect: CsvDialect) -> bool:
+    return dialect.separator == "," and dialect.quote == '"' and not _is_string(kind) and not pa.types.is_dictionary(kind)
+
+
+def _plain_texts(column: pa.Array) -> pa.Array:
+    """A column as large strings, as they are."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _field_texts(column.cast(kind.value_type))
-    if _is_string(kind):
-        return _quoted(column.cast(pa.large_string()))
+        return _plain_texts(column.cast(kind.value_type))
     if pa.types.is_floating(kind):
         texts = column.cast(pa.float32() if pa.types.is_float16(kind) else kind).cast(pa.large_string())
         whole = pc.match_substring_regex(texts, "^-?[0-9]+$")
@@ -84,12 +101,16 @@ def _field_texts(column: pa.Array) -> pa.Array:
     return column.cast(pa.large_string())
 
 
-def _quoted(texts: pa.Array) -> pa.Array:
-    needed = pc.match_substring_regex(texts, _NEEDS_QUOTES)
+def _quoted(name: str, texts: pa.Array, dialect: CsvDialect) -> pa.Array:
+    quote = dialect.quote
+    special = re.escape(separator_of(dialect)) + re.escape(quote)
+    needed = pc.match_substring_regex(texts, rf"[{special}\r\n]" + ("|^$" if quote else ""))
     if not pc.any(needed).as_py():
         return texts
-    doubled = pc.replace_substring(texts, '"', '""')
-    return pc.if_else(needed, pc.binary_join_element_wise(_large('"'), doubled, _large('"'), _large("")), texts)
+    if not quote:
+        raise SchemaMismatch(f'column {name} has a text with the separator or a line end in it, which needs quotes; say quote: """')
+    doubled = pc.replace_substring(texts, quote, quote * 2)
+    return pc.if_else(needed, pc.binary_join_element_wise(_large(quote), doubled, _large(quote), _large("")), texts)
 
 
 def _large(text: str) -> pa.Scalar:

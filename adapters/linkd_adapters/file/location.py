@@ -1,9 +1,10 @@
-"""What a location means: which file, which format, and what is wrong with it that a look at the directory can tell."""
+"""What a location means: which file or files, which format, and what is wrong with it that a look at the directory can tell."""
 
 from __future__ import annotations
 
 import difflib
 import enum
+import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,70 +12,145 @@ from pathlib import Path
 from linkd.errors import Error, InvalidArgument, StorageFailed
 from linkd.plugin.contract import LinkOptions, Role
 
-_EXTENSIONS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet"}
-_PACKINGS = (".gz", ".zip")
-
 
 class FileFormat(enum.StrEnum):
+    """Formats that are read and written; in messages by `TITLES`."""
+
     CSV = "csv"
+    JSONL = "jsonl"
     PARQUET = "parquet"
+    ARROW = "arrow"
 
 
 FORMATS = tuple(str(known) for known in FileFormat)
+TITLES = {FileFormat.CSV: "CSV", FileFormat.JSONL: "JSON lines", FileFormat.PARQUET: "Parquet", FileFormat.ARROW: "Arrow IPC"}
+
+_EXTENSIONS = {
+    ".csv": FileFormat.CSV,
+    ".jsonl": FileFormat.JSONL,
+    ".ndjson": FileFormat.JSONL,
+    ".parquet": FileFormat.PARQUET,
+    ".pq": FileFormat.PARQUET,
+    ".arrow": FileFormat.ARROW,
+    ".feather": FileFormat.ARROW,
+    ".ipc": FileFormat.ARROW,
+    ".arrows": FileFormat.ARROW,
+}
+_PACKINGS = (".gz", ".zip")
+_SAY_FORMAT = "say format: csv, jsonl, parquet or arrow"
+_SPREADSHEET = "is a spreadsheet, which linkd does not read; save the sheet as CSV (UTF-8) and name that"
+_UNREAD = {
+    ".tsv": 'is CSV with tabs; say format: csv and separator: "\\t"',
+    ".tab": 'is CSV with tabs; say format: csv and separator: "\\t"',
+    ".json": "holds one JSON document, and linkd reads JSON lines, one object per line; make them with: jq -c '.[]' {name} > {stem}.jsonl, "
+    "or say format: jsonl if it has lines",
+    ".xlsx": _SPREADSHEET,
+    ".xlsm": _SPREADSHEET,
+    ".xls": _SPREADSHEET,
+    ".ods": _SPREADSHEET,
+    ".bz2": "is packed with bzip2, and linkd unpacks .gz and .zip; pack it anew with: bzcat {name} | gzip > {stem}.gz",
+    ".xz": "is packed with xz, and linkd unpacks .gz and .zip; pack it anew with: xzcat {name} | gzip > {stem}.gz",
+    ".zst": "is packed with zstd, and linkd unpacks .gz and .zip; pack it anew with: zstdcat {name} | gzip > {stem}.gz",
+    ".lz4": "is packed with lz4, and linkd unpacks .gz and .zip; pack it anew with: lz4cat {name} | gzip > {stem}.gz",
+    ".tar": "is an archive of files; unpack it and name them, by a pattern if they are several",
+    ".tgz": "is an archive of files; unpack it and name them, by a pattern if they are several",
+    ".orc": "is ORC, which linkd does not read; write it as Parquet",
+    ".avro": "is Avro, which linkd does not read; write it as Parquet",
+    ".db": "is a database, not a table; export the table you mean as CSV or Parquet",
+    ".sqlite": "is a database, not a table; export the table you mean as CSV or Parquet",
+    ".duckdb": "is a database, not a table; export the table you mean as CSV or Parquet",
+}
+"""What people have and linkd does not read, by the end of its name: what it is, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileLocation:
-    """A file as linkd reads or writes it. `shown` is the location as the person wrote it; `packing` the extension around it, or ""."""
+    """A file as linkd reads or writes it, or several that are read as one.
+
+    `shown` is the location as the person wrote it, relative to `base`; `packing` the extension around the file, or "". `format` is `None`
+    where only the names of several files tell it.
+    """
 
     shown: str
+    base: Path
     path: Path
-    format: FileFormat
-    packing: str
+    format: FileFormat | None
+    packing: str = ""
+    is_pattern: bool = False
+    is_directory: bool = False
+
+    @property
+    def is_several(self) -> bool:
+        return self.is_pattern or self.is_directory
 
 
 def locate(options: LinkOptions) -> FileLocation:
-    """The file and format that the options mean. Raises `InvalidArgument` for a format or extension that is none."""
-    path = Path(options.base, options.location)
-    stem, packing = path.name.lower(), ""
-    for known in _PACKINGS:
-        if stem.endswith(known):
-            stem, packing = stem.removesuffix(known), known
-    return FileLocation(options.location, path, _format(options, Path(stem).suffix, packing), packing)
+    """The file or files and the format that the options mean. Raises `InvalidArgument` for a format or extension that is none."""
+    shown, path = options.location, Path(options.base, options.location)
+    declared = _declared_format(options)
+    if path.is_dir() or shown.endswith(("/", os.sep)):
+        return FileLocation(shown, options.base, path, declared or format_of_name(shown.rstrip("/")), is_directory=True)
+    packing = packing_of_name(shown)
+    if glob.has_magic(shown) and not path.exists():
+        return FileLocation(shown, options.base, path, declared or format_of_name(shown), packing, is_pattern=True)
+    return FileLocation(shown, options.base, path, declared or _told_format(shown, packing), packing)
 
 
-def _format(options: LinkOptions, extension: str, packing: str) -> FileFormat:
-    if options.format is not None:
-        if options.format not in FORMATS:
-            near = difflib.get_close_matches(options.format.lower(), FORMATS, n=1)
-            meant = f"did you mean `{near[0]}`?" if near else f"formats are {', '.join(FORMATS)}"
-            raise InvalidArgument(f"{options.location}: `{options.format}` is not a format of files; {meant}")
-        return FileFormat(options.format)
-    if extension not in _EXTENSIONS:
-        ending = f"`{extension}{packing}`" if extension or packing else "a name without an extension"
-        raise InvalidArgument(f"{options.location}: {ending} does not tell the format; say format: csv or format: parquet")
-    return FileFormat(_EXTENSIONS[extension])
+def packing_of_name(name: str) -> str:
+    """The extension around a packed file, or ""."""
+    return next((packing for packing in _PACKINGS if name.lower().endswith(packing)), "")
 
 
-def role_problem(options: LinkOptions, location: FileLocation, role: Role) -> str | None:
+def format_of_name(name: str) -> FileFormat | None:
+    """What the extension tells, if it does."""
+    lowered = name.lower()
+    return _EXTENSIONS.get(Path(lowered.removesuffix(packing_of_name(name))).suffix)
+
+
+def _declared_format(options: LinkOptions) -> FileFormat | None:
+    if options.format is None or options.format in FORMATS:
+        return FileFormat(options.format) if options.format is not None else None
+    near = difflib.get_close_matches(options.format.lower(), FORMATS, n=1)
+    meant = f"did you mean `{near[0]}`?" if near else f"formats are {', '.join(FORMATS)}"
+    raise InvalidArgument(f"{options.location}: `{options.format}` is not a format of files; {meant}")
+
+
+def _told_format(shown: str, packing: str) -> FileFormat:
+    found = format_of_name(shown)
+    if found is not None:
+        return found
+    path = Path(shown.lower().removesuffix(packing))
+    extension = path.suffix
+    if extension in _UNREAD:
+        raise InvalidArgument(f"{shown} {_UNREAD[extension].format(name=shown, stem=Path(shown).with_suffix(''))}")
+    ending = f"`{extension}{packing}`" if extension or packing else "a name without an extension"
+    raise InvalidArgument(f"{shown}: {ending} does not tell the format; {_SAY_FORMAT}")
+
+
+def role_problem(options: LinkOptions, location: FileLocation, kind: FileFormat | None, role: Role) -> str | None:
     """What the format cannot do in this role, or `None`."""
-    if location.format is FileFormat.PARQUET and location.packing:
-        return f"{location.shown}: Parquet is compressed inside; unpack it, or write it without {location.packing}"
-    if location.format is FileFormat.PARQUET and options.nulls:
-        return f"{location.shown}: Parquet has nulls of its own; nulls: is for CSV, so remove it"
+    shown = location.shown
+    if kind in (FileFormat.PARQUET, FileFormat.ARROW):
+        title = TITLES[kind]
+        if location.packing:
+            return f"{shown}: {title} is compressed inside; unpack it, or write it without {location.packing}"
+        if options.nulls:
+            return f"{shown}: {title} has nulls of its own; nulls: is for CSV, so remove it"
+    if kind is FileFormat.JSONL and options.nulls:
+        return f"{shown}: JSON has a null of its own; nulls: is for CSV, so remove it"
     if role is Role.SINK and location.packing == ".zip":
-        return f"{location.shown}: linkd reads .zip and does not write it; write .csv.gz or .csv"
+        return f"{shown}: linkd reads .zip and does not write it; write {shown.removesuffix('.zip')}.gz or {shown.removesuffix('.zip')}"
     return None
 
 
 def reading_problem(location: FileLocation) -> str | None:
     """Why the file cannot be opened for reading, with a remedy, or `None` if it can be."""
     path = location.path
-    if path.is_dir():
+    if path.is_dir() and not location.is_directory:
         return f"{location.shown} is a directory; name a file in it"
     if not path.exists():
         return f"{location.shown} does not exist{_nearby(location)}"
-    if not path.is_file():
+    if not path.is_file() and not path.is_dir():
         return f"{location.shown} is not a regular file; a source is read twice, so write it to a file first"
     if not os.access(path, os.R_OK):
         return f"{location.shown} may not be read by this user; change its permissions: chmod u+r {path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -32,7 +33,7 @@ def bad_row(shown: str, link: str, reject: Reject) -> BadRow:
     return BadRow(f"{shown}:{reject.line}: {column}{reject.reason} ({remedy})")
 
 
-def reject_batch(rejects: list[Reject], shown: str) -> pa.RecordBatch:
+def reject_batch(rejects: Sequence[Reject], shown: str) -> pa.RecordBatch:
     """Rejected rows in `REJECTS_SCHEMA`."""
     columns = [
         [shown] * len(rejects),

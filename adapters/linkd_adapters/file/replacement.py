@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from blake3 import blake3
 
+from linkd.durability import sync_data, sync_directory
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
@@ -69,10 +71,10 @@ class Replacement(io.RawIOBase):
     def commit(self) -> None:
         """Put the file in its target's place, durably."""
         self._file.flush()
-        os.fsync(self._file.fileno())
+        sync_data(self._file.fileno())
         self._file.close()
         self._temporary.replace(self.target)
-        _sync_directory(self.target.parent)
+        sync_directory(self.target.parent)
 
     def discard(self) -> None:
         """Remove the file; the target stays as it is, and what is still written goes nowhere."""
@@ -102,11 +104,3 @@ def _is_another_running(pid: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

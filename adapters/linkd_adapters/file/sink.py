@@ -1,57 +1,51 @@
-"""Files as sinks: CSV, CSV under gzip, Parquet, put in the place of what was there when all is written.
+"""A file as a sink that is replaced: written aside, and put in the place of what was there when all is written (`mode: replace`).
 
-gzip is written without name and time, so equal rows make equal bytes. Parquet gets row groups of at least `ROWS_PER_VALUE` rows (the last
-one excepted), however small the values of the link are.
+What may be overwritten, and what is somebody's work, says `ownership`.
 """
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from linkd.errors import InternalFault, InvalidArgument, SchemaMismatch
-from linkd.limits import ROWS_PER_VALUE, SOURCE_BATCH_MAX_BYTES
-from linkd.plugin.column_types import type_text
-from linkd.plugin.contract import Sink, SinkResult
-from linkd_adapters.file.csv_text import header_text, require_writable_types, rows_text
-from linkd_adapters.file.location import FileFormat, FileLocation, writing_failed, writing_problem
+from linkd.plugin.contract import NO_RECORD, LinkOptions, Sink, SinkResult
+from linkd_adapters.file.encodings import columns_text
+from linkd_adapters.file.intent import Intent, remove_intent
+from linkd_adapters.file.location import FileLocation, writing_failed, writing_problem
+from linkd_adapters.file.ownership import Place, require_unchanged
 from linkd_adapters.file.replacement import Replacement
 from linkd_adapters.file.steps import in_thread
-
-_GZIP_LEVEL = 6
-
-
-class RowWriter(Protocol):
-    """Turns batches into the bytes of a format; `end` writes what is left, and does not close the file below."""
-
-    def write(self, batch: pa.RecordBatch) -> None: ...
-
-    def end(self) -> None: ...
+from linkd_adapters.file.writers import RowWriter, require_writable, row_writer
 
 
 class FileSink(Sink):
     """See the module. One writer at a time."""
 
-    def __init__(self, location: FileLocation) -> None:
+    def __init__(self, options: LinkOptions, location: FileLocation) -> None:
         self._location = location
-        self._open: _OpenSink | None = None
+        self._options = options
+        self._open: OpenSink | None = None
+        self._said: Path | None = None
+
+    async def check(self, last: Mapping[str, str]) -> None:
+        await in_thread(lambda: self._check(last))
 
     async def begin(self, schema: pa.Schema) -> None:
         await self.abort()
-        self._open = await in_thread(lambda: _OpenSink.begin(self._location, schema))
+        self._open = await in_thread(lambda: OpenSink.begin(self._options, self._location, schema))
 
     async def write(self, batch: pa.RecordBatch) -> None:
         begun = self._begun()
         await in_thread(lambda: begun.write(batch))
 
-    async def finish(self) -> SinkResult:
+    async def finish(self, last: Mapping[str, str] = NO_RECORD) -> SinkResult:
         begun = self._begun()
-        result = await in_thread(begun.finish)
+        result = await in_thread(lambda: self._finish(begun, last))
         self._open = None
         return result
 
@@ -60,14 +54,35 @@ class FileSink(Sink):
         if begun is not None:
             await in_thread(begun.abort)
 
-    def _begun(self) -> _OpenSink:
+    async def committed(self) -> None:
+        said, self._said = self._said, None
+        if said is not None:
+            await in_thread(lambda: remove_intent(said))
+
+    def _begun(self) -> OpenSink:
         if self._open is None:
             raise InternalFault(f"{self._location.shown}: a sink must begin before it is written to")
         return self._open
 
+    def _check(self, last: Mapping[str, str]) -> Path:
+        target = Path(os.path.realpath(self._location.path))
+        with translated(self._location):
+            require_unchanged(Place(self._options.link, self._location.shown, target, self._options.overwrite), last)
+        return target
 
-class _OpenSink:
-    """A sink between begin and end: the blocking side."""
+    def _finish(self, begun: OpenSink, last: Mapping[str, str]) -> SinkResult:
+        begun.end()
+        target = self._check(last)
+        with translated(self._location):
+            if last.get("path") == str(target):
+                # Of a file that nothing is recorded of, the next worker asks nothing.
+                Intent(0, 0, 0, begun.size_bytes, begun.digest).write(target)
+                self._said = target
+        return begun.commit()
+
+
+class OpenSink:
+    """A file between begin and end: the blocking side."""
 
     def __init__(self, location: FileLocation, schema: pa.Schema, file: Replacement, writer: RowWriter) -> None:
         self._location = location
@@ -77,98 +92,56 @@ class _OpenSink:
         self._rows = 0
 
     @classmethod
-    def begin(cls, location: FileLocation, schema: pa.Schema) -> _OpenSink:
-        if location.format is FileFormat.CSV:
-            require_writable_types(schema, location.shown)
+    def begin(cls, options: LinkOptions, location: FileLocation, schema: pa.Schema) -> OpenSink:
+        require_writable(location, schema)
         problem = writing_problem(location)
         if problem is not None:
             raise InvalidArgument(problem)
-        with _translated(location):
+        with translated(location):
             file = Replacement.open(location.path)
             try:
-                writer = _writer(location, schema, file)
+                writer = row_writer(options, location, schema, file)
             except BaseException:
                 file.discard()
                 raise
         return cls(location, schema, file, writer)
 
+    @property
+    def size_bytes(self) -> int:
+        return self._file.size_bytes
+
+    @property
+    def digest(self) -> str:
+        return self._file.digest
+
     def write(self, batch: pa.RecordBatch) -> None:
         if not batch.schema.equals(self._schema):
-            raise SchemaMismatch(f"{self._location.shown}: rows have {_columns(batch.schema)}, the file {_columns(self._schema)}")
-        with _translated(self._location):
+            raise SchemaMismatch(f"{self._location.shown}: rows have {columns_text(batch.schema)}, the file {columns_text(self._schema)}")
+        with translated(self._location):
             self._writer.write(batch)
         self._rows += batch.num_rows
 
-    def finish(self) -> SinkResult:
-        with _translated(self._location):
+    def end(self) -> None:
+        """Nothing more is written."""
+        with translated(self._location):
             self._writer.end()
+
+    def commit(self) -> SinkResult:
+        """Put it in its place, after `end`."""
+        with translated(self._location):
             self._file.commit()
-        return SinkResult(str(self._file.target), self._rows, self._file.size_bytes, self._file.digest)
+            mtime_ns = self._file.target.stat().st_mtime_ns
+        return SinkResult(str(self._file.target), self._rows, self._file.size_bytes, self._file.digest, mtime_ns)
 
     def abort(self) -> None:
-        with _translated(self._location):
+        with translated(self._location):
             self._file.discard()
 
 
-def _writer(location: FileLocation, schema: pa.Schema, file: Replacement) -> RowWriter:
-    """The writer for the location, its header written."""
-    if location.format is FileFormat.PARQUET:
-        try:
-            return _ParquetWriter(pq.ParquetWriter(file, schema, compression="zstd"), schema)
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-            raise SchemaMismatch(f"{location.shown}: Parquet cannot hold {_columns(schema)}: {error}") from error
-    if location.packing == ".gz":
-        packed = gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=file, mtime=0)
-        packed.write(header_text(schema.names))
-        return _CsvWriter(packed, packed)
-    file.write(header_text(schema.names))
-    return _CsvWriter(file, None)
-
-
-class _CsvWriter:
-    def __init__(self, file: Replacement | gzip.GzipFile, packed: gzip.GzipFile | None) -> None:
-        self._file = file
-        self._packed = packed
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        for start in range(0, batch.num_rows, ROWS_PER_VALUE):
-            self._file.write(rows_text(batch.slice(start, ROWS_PER_VALUE)))
-
-    def end(self) -> None:
-        if self._packed is not None:
-            self._packed.close()
-
-
-class _ParquetWriter:
-    def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
-        self._writer = writer
-        self._schema = schema
-        self._waiting: list[pa.RecordBatch] = []
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        self._waiting.append(batch)
-        rows = sum(waiting.num_rows for waiting in self._waiting)
-        if rows >= ROWS_PER_VALUE or sum(waiting.nbytes for waiting in self._waiting) >= SOURCE_BATCH_MAX_BYTES:
-            self._write_group()
-
-    def end(self) -> None:
-        self._write_group()
-        self._writer.close()
-
-    def _write_group(self) -> None:
-        table = pa.Table.from_batches(self._waiting, schema=self._schema)
-        if table.num_rows:
-            self._writer.write_table(table, row_group_size=table.num_rows)
-        self._waiting = []
-
-
 @contextmanager
-def _translated(location: FileLocation) -> Iterator[None]:
+def translated(location: FileLocation) -> Iterator[None]:
+    """What the operating system refuses while a sink is written, as an error of ours."""
     try:
         yield
     except OSError as error:
         raise writing_failed(location, error) from error
-
-
-def _columns(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name}: {type_text(field.type)}" for field in schema)

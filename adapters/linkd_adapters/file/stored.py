@@ -19,13 +19,15 @@ from blake3 import blake3
 
 from linkd.errors import DataFault, InvalidArgument, SourceChanged
 from linkd.limits import CSV_BLOCK_BYTES
-from linkd.plugin.contract import SourceStat, Survey
+from linkd.plugin.contract import SourcePart, SourceStat
 from linkd_adapters.file.location import FileLocation, reading_failed, reading_problem
 
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _ZIP_EMPTY = b"PK\x05\x06"
 _MEMBERS_SHOWN = 3
+_SPREADSHEET = "[Content_Types].xml"
+"""A member of every document of Office Open XML (ECMA-376 part 2)."""
 _DAMAGE = (zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, EOFError)
 
 
@@ -109,6 +111,8 @@ class StoredFile:
                 return archive.open(members[0])
         except (*_DAMAGE, RuntimeError, NotImplementedError) as error:
             raise DataFault(f"{shown}: the zip archive cannot be read: {error}; unpack it yourself and name the file") from error
+        if any(info.filename == _SPREADSHEET for info in members):
+            raise DataFault(f"{shown} is a spreadsheet by its content; save the sheet as CSV (UTF-8) and name that")
         names = ", ".join(info.filename for info in members[:_MEMBERS_SHOWN])
         more = f" and {len(members) - _MEMBERS_SHOWN} more" if len(members) > _MEMBERS_SHOWN else ""
         held = f"holds {len(members)} files ({names}{more})" if members else "holds no file"
@@ -130,16 +134,16 @@ class StoredFile:
             offset += len(data)
         return str(hashed.hexdigest())
 
-    def require_unchanged_so_far(self, survey: Survey) -> None:
+    def require_unchanged_so_far(self, part: SourcePart) -> None:
         """Raise `SourceChanged` if the file just opened is not the surveyed one: by size, and if it was touched or replaced, by digest."""
-        if self.stat == survey.stat:
+        if self.stat == part.stat:
             return
-        if self.stat.size_bytes != survey.stat.size_bytes or self._digest_of_all() != survey.digest:
+        if self.stat.size_bytes != part.stat.size_bytes or self._digest_of_all() != part.digest:
             raise self._changed()
 
-    def require_unchanged(self, survey: Survey) -> None:
+    def require_unchanged(self, part: SourcePart) -> None:
         """Raise `SourceChanged` if the bytes that were read are not those that were surveyed."""
-        if self._stat_now() != self.stat or self.digest() != survey.digest:
+        if self._stat_now() != self.stat or self.digest() != part.digest:
             raise self._changed()
 
     def _changed(self) -> SourceChanged:

@@ -71,7 +71,7 @@ def _statement_problems(pipeline: Pipeline) -> Iterator[str]:
 
     for task in tasks:
         try:
-            check_select(task.sql or "").check_reads([each.link for each in task.inputs])
+            check_select(task.sql or "", pipeline.params).check_reads([each.link for each in task.inputs])
         except QueryInvalid as error:
             place = f"tasks.{task.name}.sql" + (f" ({task.sql_path})" if task.sql_path else "")
             yield f"{place}: {_indented(str(error))}"

@@ -9,13 +9,14 @@ import pyarrow as pa
 
 from linkd.app.cli.cells import printable
 from linkd.app.cli.tables import Column
-from linkd.app.cli.wording import moment_text, number_text, size_text
-from linkd.client.description import Description, LinkDescription, TaskDescription
+from linkd.app.cli.wording import age_text, moment_text, number_text, rate_text, sequence_text, size_text
+from linkd.client.description import Description, LeaseDescription, LinkDescription, TaskDescription
 from linkd.core.arrow_types import type_text
 from linkd.core.tasks import SINK_PREFIX, SOURCE_PREFIX
 
 _ADAPTER_KINDS = ("source", "sink")
 _VERSION_SHOWN_CHARS = 8
+_PORTIONS_SHOWN = 4
 
 
 def headline(found: Description, *, verbose: bool = False) -> str:
@@ -30,40 +31,62 @@ def headline(found: Description, *, verbose: bool = False) -> str:
     return f"{found.pipeline}: {state}{more}"
 
 
-def link_columns(found: Description) -> list[Column]:
-    """What each link holds for readers: its newest sealed generation, or the growing one while none is sealed."""
-    lags = _lags(found)
+def link_columns(found: Description, *, steady: bool = False) -> list[Column]:
+    """What each link holds for readers: its newest complete generation, or the growing one while none is.
+
+    Rates only while something runs; `steady` keeps the column, for a table that is looked at while it changes.
+    """
+    lags = found.lags
     links = found.links
     reads = [link.read for link in links]
-    return [
+    columns = [
         Column("link", [link.name for link in links]),
-        Column("values", [number_text(read.values) if read else "" for read in reads], True),
         Column("rows", [number_text(read.rows) if read else "" for read in reads], True),
-        Column("size", [size_text(link.size_bytes) if link.values else "" for link in links], True),
+        Column("values", [number_text(read.values) if read else "" for read in reads], True, rank=3),
+        Column("size", [size_text(link.size_bytes) if link.values else "" for link in links], True, rank=2),
+        Column("gen", [str(read.generation) if read else "" for read in reads], True, rank=5),
         Column("state", [_state(link) for link in links]),
-        Column("gen", [str(read.generation) if read else "" for read in reads], True),
-        Column("writer", [_writer(link) for link in links]),
-        Column("readers", [_readers(link, found) for link in links]),
+        Column("rows/s", [rate_text(link.rate.rows_per_s) if link.rate is not None else "" for link in links], True),
+        Column("last", [_age(found, link.last_created_at_ns) for link in links], rigid=True, rank=1),
         Column("lag", [number_text(lags[link.name]) if link.name in lags else "" for link in links], True),
+        Column("written by", [_writer(link) for link in links], rank=4),
+        Column("read by", [_readers(link, found) for link in links], rank=4),
     ]
+    hidden = () if steady or is_running(found) or any(link.rate is not None for link in links) else ("rows/s",)
+    return [column for column in columns if column.heading not in hidden]
 
 
-def task_columns(found: Description, *, verbose: bool = False) -> list[Column]:
-    """The programs and SQL of the pipeline; sources and sinks stand with their links."""
+def task_columns(found: Description, *, verbose: bool = False, steady: bool = False) -> list[Column]:
+    """The programs and SQL of the pipeline; sources and sinks stand with their links.
+
+    What is held and what waits only where something does; `steady` keeps these columns.
+    """
     tasks = [task for task in found.tasks if task.kind not in _ADAPTER_KINDS]
     columns = [
         Column("task", [task.name for task in tasks]),
-        Column("kind", [task.kind for task in tasks]),
-        Column("state", [_task_state(task) for task in tasks]),
-        Column("values read", [number_text(sum(each.done_values for each in task.inputs)) for task in tasks], True),
-        Column("waiting", [number_text(sum(each.waiting_values for each in task.inputs)) for task in tasks], True),
+        Column("kind", [task.kind for task in tasks], rank=3),
+        Column("state", [task.state for task in tasks], rigid=True),
+        Column("held", [number_text(task.leased) if task.leased else "" for task in tasks], True, rank=1),
         Column("commits", [number_text(task.commits) for task in tasks], True),
-        Column("inputs", [", ".join(f"{each.link} {each.policy}" for each in task.inputs) for task in tasks]),
-        Column("outputs", [", ".join(task.outputs) for task in tasks]),
+        Column("done", [number_text(sum(each.done_values for each in task.inputs)) for task in tasks], True, rank=2),
+        Column("lag", [_task_lag(task) for task in tasks]),
+        Column("inputs", [", ".join(f"{each.link} {each.policy}" for each in task.inputs) for task in tasks], rank=1),
+        Column("outputs", [", ".join(task.outputs) for task in tasks], rank=2),
     ]
     if verbose:
-        columns.append(Column("version", [task.version[:_VERSION_SHOWN_CHARS] for task in tasks]))
-    return columns
+        columns.append(Column("version", [task.version[:_VERSION_SHOWN_CHARS] for task in tasks], rigid=True, rank=1))
+    return [column for column in columns if steady or column.heading not in ("held", "lag") or any(column.cells)]
+
+
+def lease_columns(found: Description) -> list[Column]:
+    """Which snapshot of which task is in somebody's hands, and since when."""
+    held = [(task.name, lease) for task in found.tasks for lease in task.leases]
+    return [
+        Column("on lease to", [task for task, _ in held]),
+        Column("snapshot", [_portions(lease) for _, lease in held]),
+        Column("attempt", [str(lease.attempt) for _, lease in held], True),
+        Column("since", [_age(found, lease.since_ns) for _, lease in held], rigid=True),
+    ]
 
 
 def group_columns(found: Description) -> list[Column]:
@@ -114,19 +137,42 @@ def _readers(link: LinkDescription, found: Description) -> str:
     return ", ".join([*tasks, *(printable(group.group) for group in found.groups if group.link == link.name)])
 
 
-def _lags(found: Description) -> dict[str, int]:
-    """Of each link that has readers: values that the slowest has still to take."""
-    waiting = [(each.link, each.waiting_values) for task in found.tasks for each in task.inputs]
-    waiting += [(group.link, group.lag_values) for group in found.groups]
-    lags: dict[str, int] = {}
-    for link, values in waiting:
-        lags[link] = max(lags.get(link, 0), values)
-    return lags
+def waits(found: Description) -> list[str]:
+    """Who waits for whom, a line each: tasks of a run that have nothing to do, and the links they wait for."""
+    links = {link.name: link for link in found.links}
+    lines = []
+    for task in found.tasks:
+        if not is_running(found) or task.state not in ("waiting", "open", "starting") or task.kind in _ADAPTER_KINDS:
+            continue
+        growing = [links[each.link] for each in task.inputs if not _is_complete(links.get(each.link))]
+        if task.state == "open":
+            lines.append(f"{task.name}: its place is open, nobody has taken it")
+        elif task.state == "starting":
+            lines.append(f"{task.name} waits for its program")
+        elif growing:
+            lines.append(f"{task.name} waits for " + ", ".join(f"{link.name} (of {_writer(link) or 'outsiders'})" for link in growing))
+    return lines
 
 
-def _task_state(task: TaskDescription) -> str:
-    if not task.execution:
-        return "not begun"
-    if task.ended:
-        return "done"
-    return "running" if task.connections else "stopped"
+def _is_complete(link: LinkDescription | None) -> bool:
+    return link is None or (link.current is not None and link.current.state == "sealed")
+
+
+def is_running(found: Description) -> bool:
+    """Whether a run is on, as far as the home knows."""
+    return found.run is not None and found.run.outcome == "running"
+
+
+def _age(found: Description, at_ns: int) -> str:
+    return age_text((found.told_at_ns - at_ns) / 1e9) if at_ns else ""
+
+
+def _portions(lease: LeaseDescription) -> str:
+    shown = [sequence_text(portion.link, portion.first_sequence, portion.last_sequence) for portion in lease.portions[:_PORTIONS_SHOWN]]
+    return ", ".join([*shown, "…"] if len(lease.portions) > _PORTIONS_SHOWN else shown)
+
+
+def _task_lag(task: TaskDescription) -> str:
+    """Values that the task has still to take, by input."""
+    behind = [f"{each.link} {number_text(each.waiting_values)}" for each in task.inputs if each.waiting_values]
+    return ", ".join(behind)

@@ -1,4 +1,4 @@
-"""`linkd ls`: the links, tasks and consumer groups of a pipeline, and how far each is."""
+"""`linkd ls`: the links, tasks, subscriptions and leases of a pipeline, and how far each is."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ def ls(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """List links, tasks and consumer groups.
+    """List links, tasks, subscriptions and leases.
 
-    Says what each link holds, who writes and reads it, and how many values the slowest reader is behind.
+    Says what each link holds, how fast it grows, who writes and reads it, and how many values the slowest reader is behind; what each task
+    does; with -v also which snapshot is in whose hands. A wider terminal shows more columns.
     """
     target = find_target(pipeline, os.environ)
     if target.was_never_opened and not json:
@@ -44,7 +45,7 @@ def _document(found: Description) -> dict[str, Any]:
 
 
 def _print(found: Description, *, quiet: bool, verbose: bool) -> None:
-    from linkd.app.cli.listing import group_columns, headline, link_columns, task_columns
+    from linkd.app.cli.listing import group_columns, headline, lease_columns, link_columns, task_columns
     from linkd.app.cli.tables import print_columns
     from linkd.app.cli.terminal import remark, result_console
 
@@ -52,6 +53,8 @@ def _print(found: Description, *, quiet: bool, verbose: bool) -> None:
     if not found.links:
         console.print("no links yet: publishing to a link creates it" if found.open else "no links")
     parts = [link_columns(found), task_columns(found, verbose=verbose), group_columns(found)]
+    if verbose:
+        parts.append(lease_columns(found))
     shown = [columns for columns in parts if columns and columns[0].cells]
     for number, columns in enumerate(shown):
         if number:

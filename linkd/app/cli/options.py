@@ -19,3 +19,10 @@ PipelineOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing beside the result.")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Say more; show the traceback of a defect.")]
+FormatOption = Annotated[
+    str | None,
+    typer.Option("--format", metavar="FORMAT", help="csv, jsonl, parquet or arrow; else by the name of the file.", show_default=False),
+]
+OutputOption = Annotated[
+    str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file, in place of what is there.", show_default=False)
+]

@@ -7,7 +7,7 @@ from typing import Any
 
 from linkd.app.cli.cells import printable
 from linkd.app.cli.wording import counted, moment_text, sequence_text
-from linkd.client.description import Ancestor, Lineage
+from linkd.client.lineage import Ancestor, Lineage, SinkCommit
 from linkd.core.tasks import SOURCE_PREFIX
 from linkd.model.values import Envelope, Parent, value_id_text
 
@@ -22,6 +22,7 @@ def passport_lines(envelope: Envelope) -> list[str]:
         ("version", envelope.task_version),
         ("made at", moment_text(envelope.created_at_ns)),
         ("holds", f"{counted(envelope.rows, 'row')}, {counted(envelope.size_bytes, 'byte')}"),
+        ("payload", f"xxh3 {envelope.payload_xxh3:016x}"),
         ("generation", str(envelope.generation)),
         ("made of", ", ".join(range_text(parent) for parent in envelope.parents)),
         *((printable(name), printable(text)) for name, text in sorted(envelope.attributes.items())),
@@ -36,26 +37,34 @@ def range_text(parent: Parent) -> str:
     return sequence_text(parent.link, parent.first_sequence, parent.last_sequence)
 
 
-def document(lineage: Lineage) -> dict[str, Any]:
-    """The value and its ancestors, nearest first, as JSON has them."""
-    return {"value": lineage.ancestors[0].envelope.name, "ancestors": [_entry(each) for each in lineage.ancestors], "cut": lineage.cut}
+def document(lineage: Lineage, *, forward: bool = False) -> dict[str, Any]:
+    """The value and its ancestors, nearest first, or (`forward`) its descendants and what was written of them, as JSON has them."""
+    told: dict[str, Any] = {"value": lineage.value.name, "ancestors": [_ancestor(each) for each in lineage.ancestors], "cut": lineage.cut}
+    if forward:
+        told["descendants"] = [_entry(each.envelope, each.depth) for each in lineage.descendants]
+        told["sinks"] = [_sink(sink) for sink in lineage.sinks]
+    return told
 
 
-def _entry(ancestor: Ancestor) -> dict[str, Any]:
-    envelope = ancestor.envelope
+def _ancestor(ancestor: Ancestor) -> dict[str, Any]:
     source = dataclasses.asdict(ancestor.source) if ancestor.source is not None else None
     if source is not None:
         del source["position"]  # opaque, the adapter's own
+    return {**_entry(ancestor.envelope, ancestor.depth), "source": source}
+
+
+def _entry(envelope: Envelope, depth: int) -> dict[str, Any]:
     return {
         "name": envelope.name,
         "id": value_id_text(envelope.id),
-        "depth": ancestor.depth,
+        "depth": depth,
         "link": envelope.link,
         "incarnation": envelope.position.incarnation,
         "sequence": envelope.position.sequence,
         "generation": envelope.generation,
         "rows": envelope.rows,
         "size_bytes": envelope.size_bytes,
+        "payload_xxh3": f"{envelope.payload_xxh3:016x}",
         "created_at": moment_text(envelope.created_at_ns),
         "task": envelope.task,
         "task_version": envelope.task_version,
@@ -63,7 +72,15 @@ def _entry(ancestor: Ancestor) -> dict[str, Any]:
         "parents": [dataclasses.asdict(parent) for parent in envelope.parents],
         "attributes": dict(envelope.attributes),
         "traceparent": envelope.traceparent,
-        "source": source,
+    }
+
+
+def _sink(sink: SinkCommit) -> dict[str, Any]:
+    return {
+        "task": sink.task,
+        "committed_at": moment_text(sink.committed_at_ns),
+        "portions": [dataclasses.asdict(portion) for portion in sink.portions],
+        "attributes": dict(sink.attributes),
     }
 
 

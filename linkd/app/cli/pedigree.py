@@ -1,12 +1,12 @@
 """The ancestors of a value as an indented tree, consecutive siblings in one line. Pure.
 
-    totals@1  16 rows, by sum_up 9c1f5e02
-      flown@1..6  328,521 rows, by clean 4be20a71
-        flights@1..6  336,776 rows, from data/flights.csv.zip, lines 2 to 336,777, blake3 77a0c1d2
-      airlines@1  16 rows, from data/airlines.csv, lines 2 to 17, blake3 5e0b93aa
+    totals@1  16 rows, by sum_up 9c1f5e02, 2026-11-23T05:31:47.518Z
+      flown@1..6  328,521 rows, by clean 4be20a71, 2026-11-23T05:31:46.123Z
+        flights@1..6  336,776 rows, from data/flights.csv.zip, lines 2 to 336,777, blake3 77a0c1d2, 2026-11-23T05:31:45.007Z
+      airlines@1  16 rows, from data/airlines.csv, lines 2 to 17, blake3 5e0b93aa, 2026-11-23T05:31:44.820Z
 
-A line is a *brood*: values of one generation of a link that follow one another and were used by the brood above. Where two broods share
-ancestors, those are told once, and pointed at afterwards.
+A line is a *brood*: values of one generation of a link that follow one another and were used by the brood above; its time is when the last
+of them was made. Where two broods share ancestors, those are told once, and pointed at afterwards.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from linkd.app.cli.cells import printable
-from linkd.app.cli.wording import counted, sequence_text
-from linkd.client.description import Ancestor, Lineage
+from linkd.app.cli.wording import counted, moment_text, sequence_text
+from linkd.client.lineage import Ancestor, Lineage
 from linkd.core.tasks import SOURCE_PREFIX
 from linkd.model.values import Envelope, Parent
 
-_INDENT = "  "
-_DIGEST_SHOWN_CHARS = 8
+INDENT = "  "
+DIGEST_SHOWN_CHARS = 8
+SEE_ABOVE = "see above"
 _PLACES = (("first_line", "last_line", "line"), ("first_row", "last_row", "row"))
 """Attributes by which adapters say where in a file a value's rows were."""
 
@@ -58,8 +59,10 @@ def pedigree(lineage: Lineage, *, full_digests: bool = False) -> list[str]:
         parents = broods(parent for member in members for parent in member.envelope.parents)
         again = brood in told and bool(parents)
         told.add(brood)
-        about = "see above" if again else _about(brood, members, full_digests=full_digests)
-        lines.append(f"{_INDENT * depth}{brood.name}  {about}".rstrip())
+        about = (
+            SEE_ABOVE if again else about_values(brood, [member.envelope for member in members], _maker(members, full_digests=full_digests))
+        )
+        lines.append(f"{INDENT * depth}{brood.name}  {about}".rstrip())
         if not again:
             waiting.extend((parent, depth + 1) for parent in reversed(parents))
     return lines
@@ -99,31 +102,36 @@ def _members(brood: Brood, family: _Family) -> Iterator[Ancestor]:
             yield ancestor
 
 
-def _about(brood: Brood, members: Sequence[Ancestor], *, full_digests: bool) -> str:
-    if not members:
+def about_values(brood: Brood, envelopes: Sequence[Envelope], maker: Sequence[str]) -> str:
+    """How much a brood is, who made it, and when; `envelopes` are those of its values that are known."""
+    if not envelopes:
         return "" if brood.last < brood.first else "(not told)"
-    rows = sum(member.envelope.rows for member in members)
-    parts = [counted(rows, "row")]
-    missing = brood.last - brood.first + 1 - len(members)
+    parts = [counted(sum(envelope.rows for envelope in envelopes), "row")]
+    missing = brood.last - brood.first + 1 - len(envelopes)
     if missing:
-        parts[0] += f" in {counted(len(members), 'value')} ({missing:,} more not told)"
-    parts += _maker(members, full_digests=full_digests)
-    return ", ".join(parts)
+        parts[0] += f" in {counted(len(envelopes), 'value')} ({missing:,} more not told)"
+    return ", ".join([*parts, *maker, moment_text(max(envelope.created_at_ns for envelope in envelopes))])
+
+
+def by_task(envelope: Envelope, *, full_digests: bool) -> str:
+    """Which version of which task made a value."""
+    return f"by {envelope.task} {envelope.task_version if full_digests else envelope.task_version[:DIGEST_SHOWN_CHARS]}".rstrip()
 
 
 def _maker(members: Sequence[Ancestor], *, full_digests: bool) -> list[str]:
     """Who made these values: a task of some version, or the rows of a file."""
+    if not members:
+        return []
     envelope = members[0].envelope
     if envelope.task and not envelope.task.startswith(SOURCE_PREFIX):
-        version = envelope.task_version if full_digests else envelope.task_version[:_DIGEST_SHOWN_CHARS]
-        return [f"by {envelope.task} {version}".rstrip()]
+        return [by_task(envelope, full_digests=full_digests)]
     source = members[0].source
     attributes = {**(source.attributes if source is not None else {}), **envelope.attributes}
     if "file" not in attributes and source is None:
         return ["by somebody outside the pipeline"]
     file = printable(attributes.get("file", "its source"))
     digest = source.digest if source is not None else envelope.task_version
-    shown = digest if full_digests else digest[:_DIGEST_SHOWN_CHARS]
+    shown = digest if full_digests else digest[:DIGEST_SHOWN_CHARS]
     return [f"from {file}", *_rows_of_file([member.envelope for member in members]), *([f"blake3 {shown}"] if shown else [])]
 
 

@@ -64,8 +64,6 @@ def serve(
     log_format: Annotated[LogFormatName, typer.Option(help="How log lines are written.")] = LogFormatName.TEXT,
     log_level: Annotated[LogLevelName, typer.Option(help="The least that is logged.")] = LogLevelName.INFO,
     on_demand: Annotated[bool, typer.Option("--on-demand", hidden=True)] = False,
-    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
-    lock_fd: Annotated[int | None, typer.Option("--lock-fd", hidden=True)] = None,
     verbose: VerboseOption = False,
 ) -> int:
     """Serve links on a unix socket.
@@ -86,9 +84,7 @@ def serve(
         socket=socket,
         pipeline=pipeline,
         on_demand=on_demand,
-        supervised=supervised,
-        lock_fd=lock_fd,
-        http_port=http_port if http_port is not None or on_demand or supervised else 0,
+        http_port=http_port if http_port is not None or on_demand else 0,
         memory_bytes=parse_size(memory),
         log_format=str(log_format),
         log_level=str(LogLevelName.DEBUG if verbose else level),

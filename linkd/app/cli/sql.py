@@ -1,31 +1,35 @@
-"""`linkd sql "SELECT ..."`: one question to the links."""
+"""`linkd sql ["SELECT ..."]`: one question to the links, one after the other from standard input, or a prompt."""
 
 from __future__ import annotations
 
-import time
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from linkd import limits
-from linkd.app.cli.options import JsonOption, PipelineOption, QuietOption, VerboseOption
-from linkd.app.cli.target import ask, readable_target
-from linkd.app.cli.wording import counted
-from linkd.errors import QueryInvalid, UsageFault
+from linkd.app.cli.options import FormatOption, JsonOption, OutputOption, PipelineOption, QuietOption, VerboseOption
+from linkd.app.cli.target import Target, readable_target
+from linkd.errors import Error, UsageFault
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from linkd.app.cli.sql_answer import Presentation
+    from linkd.client.sync import Client
 
 
 def sql(
     statement: Annotated[
         str | None,
-        typer.Argument(metavar="SELECT", help="One SELECT over links, in quotes.", show_default=False),
+        typer.Argument(metavar="SELECT", help="One SELECT over links, in quotes; else they are asked for.", show_default=False),
     ] = None,
     rows: Annotated[
         int | None,
         typer.Option("-n", "--rows", min=1, help=f"Print at most so many rows; {limits.RESULT_ROWS_SHOWN_MAX} on a terminal, else all."),
     ] = None,
+    kind: FormatOption = None,
+    output: OutputOption = None,
     pipeline: PipelineOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -33,46 +37,66 @@ def sql(
 ) -> None:
     """Ask the links one SELECT.
 
-    A link is a table of its newest complete generation. With --json one JSON object a row.
+    A link is a table of its newest complete generation. Without a statement there is a prompt, with history and completion; or statements
+    are read from standard input, each ended by `;`, until one fails. Tables are printed, unless --format, -o or --json says else.
     """
-    if statement is None or not statement.strip():
-        raise UsageFault(
-            'which statement? linkd sql "SELECT ..."\n'
-            "  this version answers one statement; a prompt for many comes later. `linkd ls` shows the links it may read"
-        )
-    began_s = time.monotonic()
-    table = ask(readable_target(pipeline), lambda client: client.query(statement).to_table())
-    took_s = time.monotonic() - began_s if verbose else None
-    _print(table, rows, as_json=json, quiet=quiet, took_s=took_s)
+    from linkd.app.cli.delivery import Destination
+    from linkd.app.cli.sql_answer import Presentation, answer
+
+    at_prompt = statement is None and sys.stdin.isatty()
+    if (statement is not None and not statement.strip()) or (at_prompt and not sys.stdout.isatty()):
+        raise UsageFault('which statement? linkd sql "SELECT ..."; on a terminal, and without one, there is a prompt')
+    formatted = json or kind is not None or output is not None
+    if at_prompt and output is not None:
+        raise UsageFault(f'-o {output} holds the rows of one statement: linkd sql "SELECT ..." -o {output}')
+    destination = Destination.of(kind, output, as_json=json) if formatted else None
+    presentation = Presentation(destination, rows, quiet=quiet, timing=verbose)
+    target = readable_target(pipeline)
+    with _connected(target) as client:
+        if statement is not None:
+            answer(client, statement, presentation)
+        elif at_prompt:
+            _converse(client, presentation)
+        else:
+            _answer_input(client, presentation)
 
 
-def _print(table: pa.Table, rows: int | None, *, as_json: bool, quiet: bool, took_s: float | None) -> None:
-    if as_json:
-        from linkd.app.cli.terminal import print_bytes
-        from linkd.core.rows import batch_to_rows
+def _connected(target: Target) -> Client:
+    from linkd.client.sync import connect
 
-        _check_names(table.schema.names)
-        print_bytes(batch_to_rows(batch) for batch in table.slice(0, rows).to_batches())
-        return
-    from linkd.app.cli.tables import print_table
-    from linkd.app.cli.terminal import is_terminal, remark, result_console
-
-    console = result_console()
-    limit = rows if rows is not None or not is_terminal(console) else limits.RESULT_ROWS_SHOWN_MAX
-    hidden = print_table(console, table, limit)
-    remark(_about(table, limit, hidden) + ("" if took_s is None else f" in {took_s:.2f} s"), quiet=quiet)
+    return connect(target.address)
 
 
-def _check_names(names: list[str]) -> None:
-    """An object of JSON has each name once; a table may have it twice."""
-    repeated = next((name for number, name in enumerate(names) if name in names[:number]), None)
-    if repeated is not None:
-        raise QueryInvalid(f"two columns of the result are called `{repeated}`, which JSON cannot tell apart: name them apart with AS")
+def _converse(client: Client, presentation: Presentation) -> None:
+    from linkd.app.cli.sql_history import SqlHistory, history_path
+    from linkd.app.cli.sql_prompt import converse
+
+    converse(client, presentation, SqlHistory(history_path(os.environ, Path.home())))
 
 
-def _about(table: pa.Table, limit: int | None, hidden: int) -> str:
-    total = table.num_rows
-    said = counted(total, "row")
-    if limit is not None and total > limit:
-        said = f"the first {limit:,} of {said} (-n {total} prints all)"
-    return f"{said}; {hidden} columns had no room (--json shows all)" if hidden else said
+def _answer_input(client: Client, presentation: Presentation) -> None:
+    """Answers the statements on standard input as they come. Raises what the first that fails met, with its line."""
+    from linkd.app.cli.sql_answer import answer
+    from linkd.core.sql_text import SqlStatement, StatementCutter
+
+    cutter = StatementCutter()
+    asked = 0
+
+    def answer_all(statements: list[SqlStatement]) -> None:
+        nonlocal asked
+        for each in statements:
+            asked += 1
+            if asked > 1 and presentation.destination is not None and presentation.destination.file is not None:
+                raise UsageFault(
+                    f"line {each.line}: {presentation.destination.file} holds the rows of one statement, and this is the second"
+                )
+            try:
+                answer(client, each.text, presentation)
+            except Error as error:
+                raise type(error)(f"line {each.line}: {error}") from None
+
+    for line in sys.stdin:
+        answer_all(cutter.feed(line))
+    answer_all(cutter.rest())
+    if not asked:
+        raise UsageFault('which statement? linkd sql "SELECT ...", or statements on standard input, each ended by `;`')

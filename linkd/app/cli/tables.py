@@ -1,7 +1,8 @@
 """Aligned tables for terminals and pipes.
 
-What a cell says is decided in `cells`; here is which columns fit, how wide each is, and the printing. On a terminal nothing wraps: columns
-of text are narrowed first, then columns in the middle are left out, and a mark says so. A number or a time is never cut: half a number is a lie.
+What a cell says is decided in `cells` and `listing`; here is which columns fit, how wide each is, and the printing. On a terminal nothing
+wraps: columns of low rank are left out first, then columns of text are narrowed, then columns in the middle are left out, and a mark says so.
+A number or a time is never cut: half a number is a lie.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ _NULL = "null"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading and its cells, None for null. Numbers stand right; of a `rigid` column, as of a number, no cell is ever cut."""
+    """A heading and its cells, None for null. Numbers stand right; of a `rigid` column, as of a number, no cell is ever cut.
+
+    Where there is no room for all, columns are left out by `rank`, the highest first; those of rank 0 are not.
+    """
 
     heading: str
     cells: Sequence[str | None]
     is_number: bool = False
     rigid: bool = False
+    rank: int = 0
 
     @property
     def can_narrow(self) -> bool:
@@ -66,11 +71,61 @@ def print_table(console: Console, table: pa.Table, limit: int | None = None) -> 
 
 def print_columns(console: Console, columns: Sequence[Column]) -> int:
     """Prints columns of equal length under their headings, and returns how many had no room."""
-    fitted = fit([column.width for column in columns], [column.can_narrow for column in columns], room(console))
-    console.print(_line([column.heading for column in columns], columns, fitted, heading=True))
-    for row in zip(*(column.cells for column in columns), strict=True):
-        console.print(_line(row, columns, fitted))
-    return len(columns) - len(fitted.columns)
+    lines, hidden = table_lines(columns, room(console))
+    for line in lines:
+        console.print(line)
+    return hidden
+
+
+class RollingTable:
+    """A table whose rows go on coming: the heading is printed when the columns change, and columns only ever grow wider."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._headings: list[str] = []
+        self._widths: dict[str, int] = {}
+
+    def print(self, table: pa.Table) -> None:
+        """Prints these rows behind the ones before. Raises BrokenPipeError."""
+        from linkd.app.cli.cells import columns_of
+
+        columns = columns_of(table)
+        headings = [column.heading for column in columns]
+        if headings != self._headings:
+            self._widths.clear()
+        for column in columns:
+            self._widths[column.heading] = max(column.width, self._widths.get(column.heading, 0))
+        fitted = fit([self._widths[heading] for heading in headings], [column.can_narrow for column in columns], room(self._console))
+        if headings != self._headings:
+            self._console.print(_line(headings, columns, fitted, heading=True))
+            self._headings = headings
+        for row in zip(*(column.cells for column in columns), strict=True):
+            self._console.print(_line(row, columns, fitted))
+        self._console.file.flush()
+
+
+def table_lines(columns: Sequence[Column], available: int | None) -> tuple[list[Text], int]:
+    """The lines of a table, the heading first, and how many columns had no room in `available` terminal columns."""
+    kept = by_rank(columns, available)
+    fitted = fit([column.width for column in kept], [column.can_narrow for column in kept], available)
+    lines = [_line([column.heading for column in kept], kept, fitted, heading=True)]
+    lines += [_line(row, kept, fitted) for row in zip(*(column.cells for column in kept), strict=True)]
+    return lines, len(columns) - len(fitted.columns)
+
+
+def by_rank(columns: Sequence[Column], available: int | None) -> list[Column]:
+    """Those columns that fit, perhaps narrowed, once the ones of the highest ranks are left out."""
+    kept = list(columns)
+    while available is not None and sum(_least(column) + _GAP for column in kept) - _GAP > available:
+        worst = max((column.rank for column in kept), default=0)
+        if not worst:
+            break
+        kept = [column for column in kept if column.rank < worst]
+    return kept
+
+
+def _least(column: Column) -> int:
+    return min(column.width, limits.CELL_SHOWN_MIN_CHARS) if column.can_narrow else column.width
 
 
 def fit(widths: Sequence[int], can_narrow: Sequence[bool], available: int | None) -> Fitted:

@@ -1,7 +1,9 @@
-"""`linkd trace VALUE`: the passport of a value, and where it comes from."""
+"""`linkd trace VALUE`: the passport of a value, where it comes from, and what became of it."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +15,14 @@ from linkd.app.cli.target import ask, readable_target
 def trace(
     value: Annotated[
         str,
-        typer.Argument(metavar="VALUE", help="totals@42, totals@last, or at least 8 characters of its id.", show_default=False),
+        typer.Argument(
+            metavar="VALUE",
+            help="totals@42, totals@last, totals@2026-11-22T10:00, or at least 8 characters of its id.",
+            show_default=False,
+        ),
     ],
+    forward: Annotated[bool, typer.Option("--forward", help="Tell what was made from it instead.")] = False,
+    depth: Annotated[int | None, typer.Option(min=1, help="Go so many steps at most.", show_default=False)] = None,
     pipeline: PipelineOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -22,21 +30,33 @@ def trace(
 ) -> None:
     """Tell where a value comes from.
 
-    Prints its passport and its ancestors, back to the rows of the source files.
+    Prints its passport and its ancestors, back to the rows of the source files; with --forward its descendants, down to the files that were
+    written of them. A time names the value that was the newest then; it is UTC, unless `Z` or an offset stands behind it. -v has digests and
+    versions in full.
     """
-    found = ask(readable_target(pipeline), lambda client: client.trace(value))
+    found = ask(readable_target(pipeline), lambda client: client.trace(value, forward=forward, depth=depth))
     from linkd.app.cli.passport import document, passport_lines
     from linkd.app.cli.pedigree import pedigree
+    from linkd.app.cli.posterity import posterity
     from linkd.app.cli.terminal import print_json, remark, result_console
 
     if json:
-        print_json(document(found))
+        print_json(document(found, forward=forward))
         return
     console = result_console()
-    for line in passport_lines(found.ancestors[0].envelope):
+    for line in passport_lines(found.value):
         console.print(line)
     console.print()
-    for line in pedigree(found, full_digests=verbose):
+    for line in posterity(found, _shown, full_digests=verbose) if forward else pedigree(found, full_digests=verbose):
         console.print(line)
+    if forward and not (found.descendants or found.sinks):
+        remark("nothing was made from it", quiet=quiet)
     if found.cut:
-        remark(f"there are more ancestors than these {len(found.ancestors):,} values", quiet=quiet)
+        told, kin = (found.descendants, "descendants") if forward else (found.ancestors, "ancestors")
+        remark(f"there are more {kin} than these {len(told):,} values", quiet=quiet)
+
+
+def _shown(path: str) -> str:
+    """As a person in this directory would write it."""
+    near = os.path.relpath(path)
+    return path if near.startswith(os.pardir) else str(Path(near))

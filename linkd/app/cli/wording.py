@@ -34,6 +34,21 @@ def moment_text(time_ns: int) -> str:
     return timestamp_text(time_ns // _NS_PER_MS, "ms", zoned=True)
 
 
+def age_text(seconds: float) -> str:
+    """`now`, `42 s`, `5 min`, `3 h`, `12 d`: how long ago, in one unit."""
+    if seconds < 1:
+        return "now"
+    for unit, size_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size_s or (unit != "min" and seconds >= size_s):
+            return f"{seconds / size_s:,.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def rate_text(per_s: float) -> str:
+    """`1,234`, `12`, `0.5`: of something a second."""
+    return f"{per_s:,.0f}" if per_s >= 10 else f"{per_s:.1f}"
+
+
 def sequence_text(link: str, first: int, last: int) -> str:
     """`flown@3`, or `flown@1..6` of several values."""
     return f"{link}@{first}" if first == last else f"{link}@{first}..{last}"

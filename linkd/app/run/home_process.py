@@ -7,16 +7,19 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from linkd.app.run.own_programs import HOME
 from linkd.app.run.processes import Child, Processes, ending
 from linkd.app.state import Lock
-from linkd.client.calls import Connection, Endpoint
 from linkd.errors import InternalFault
 from linkd.limits import DRAIN_TIMEOUT_S, HOME_START_TIMEOUT_S, MAKE_WAY_MARGIN_S
+
+if TYPE_CHECKING:
+    from linkd.client.calls import Connection
 
 
 @dataclass(slots=True)
@@ -29,17 +32,26 @@ class HomeProcess:
     http_port: int | None
 
     @staticmethod
-    async def start(processes: Processes, lock: Lock, directory: Path, pipeline: Path, log: Path, http_port: int | None) -> HomeProcess:
+    async def start(
+        processes: Processes, lock: Lock, directory: Path, pipeline: Path, params: Mapping[str, str], log: Path, http_port: int | None
+    ) -> HomeProcess:
         """Starts it and waits until it serves. Raises InternalFault with the last lines of its log if it does not."""
-        command = [sys.executable, "-m", "linkd", "serve", "--supervised", f"--lock-fd={lock.descriptor}"]
-        command += [f"--dir={directory}", f"--pipeline={pipeline}"]
-        if http_port is not None:
-            command.append(f"--http-port={http_port}")
+        settings = {
+            "directory": str(directory),
+            "pipeline": str(pipeline),
+            "params": dict(params),
+            "lock_fd": lock.descriptor,
+            "http_port": http_port,
+        }
         env = {name: value for name, value in os.environ.items() if not name.startswith("LINKD_")}
         with log.open("wb") as output:
-            child = await processes.start(
-                "home", command, env=env, cwd=Path.cwd(), stdin=subprocess.PIPE, stderr=output.fileno(), pass_fds=(lock.descriptor,)
+            child = await processes.start_own(
+                "home", HOME, env=env, cwd=Path.cwd(), stdin=subprocess.PIPE, stderr=output.fileno(), pass_fds=(lock.descriptor,)
             )
+        assert child.process.stdin is not None
+        child.process.stdin.write(json.dumps(settings).encode() + b"\n")
+        from linkd.client.calls import Connection, Endpoint  # gRPC, imported while the home starts
+
         ready = await _first_line(child)
         if ready is None:
             await child.end(0.0)

@@ -1,67 +1,105 @@
-"""Whether there is anything to do, and why: decided from the journal, under the home's lock, without starting a server.
+"""What a run is to do, and why: decided from the journal, under the home's lock, without starting a server.
 
-In this version a change of anything starts everything again. What tells a change: the fingerprint of the pipeline file and of the programs
-(`app.versions`), the source files (unchanged if size, mtime_ns and inode are as recorded, else if their BLAKE3 is), values that outsiders
-appended to an `in*` link, and a sink's file that is gone.
+`core.planning` decides; here is found out what it has to know: digests of programs and settings (`app.versions`), whether the sources hold
+what they held (a file is as it was if size, mtime_ns and inode are as recorded, else if its BLAKE3 is), whether what sinks wrote is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from linkd.app.versions import explain, file_digest, fingerprint, source_stat, task_version
+from linkd.app.versions import Versions, changes, merged, versions
+from linkd.core.checkpoint import restored
 from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger
-from linkd.core.links import GenerationState
-from linkd.core.pipeline import Pipeline
-from linkd.core.rights import sink_task
-from linkd.core.runs import is_complete
-from linkd.errors import InvalidArgument
-from linkd.model.records import SourceMoved, TaskKind
-from linkd.plugin.contract import LinkOptions, Role
-from linkd.plugin.registry import installed_adapters, scheme_of
+from linkd.core.links import Generation
+from linkd.core.pipeline import LinkSpec, Pipeline
+from linkd.core.planning import RUNS, Action, Facts, Step, Wishes, plan_steps
+from linkd.core.rights import sink_task, source_task
+from linkd.errors import InvalidArgument, UsageFault
+from linkd.model.records import TaskKind
+from linkd.plugin.contract import LinkOptions, Role, Source
+from linkd.plugin.registry import Adapters, installed_adapters, scheme_of
 from linkd.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What the person asked for: links that are to be current (all of them if none), tasks whose place stays open."""
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    follow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is to do. `reason` is the first line that people see; empty `pending` is nothing to do."""
+    """What a run is to do. `fingerprint` is to be recorded with it; `values` is how many there are now, in all links."""
 
-    fresh: bool
-    reason: str
-    pending: tuple[str, ...]
+    steps: tuple[Step, ...]
+    versions: Versions
     fingerprint: Mapping[str, str]
-    versions: Mapping[str, str]
-    again: tuple[str, ...] = ()
+    first: bool
+    values: int = 0
+    places: tuple[str, ...] = ()
+    follow: bool = False
+    _actions: Mapping[str, Action] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """The tasks that have something to do."""
+        return tuple(step.task for step in self.steps if step.action in RUNS)
+
+    def having(self, action: Action) -> tuple[str, ...]:
+        return tuple(step.task for step in self.steps if step.action is action)
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The tasks that take part; empty for all."""
+        return tuple(step.task for step in self.steps if step.action is not Action.SKIP) if self.having(Action.SKIP) else ()
 
 
-async def make_plan(pipeline: Pipeline, layout: Layout, directory: Path) -> Plan:
-    """Reads the journal and compares. The home's lock must be held. Raises InvalidArgument for sources that are not there, StateDamaged."""
-    ledger = Ledger(shapes=layout.tasks)
+async def make_plan(pipeline: Pipeline, layout: Layout, directory: Path, options: PlanOptions) -> Plan:
+    """Reads the journal and compares. The home's lock must be held.
+
+    Raises InvalidArgument for sources that are not there, UsageFault for options that name what is not, StateDamaged.
+    """
+    check_places(pipeline)
+    check_options(layout, options)
     store = Store.open(directory)
+    ledger = restored(store.kept, layout.tasks)
     for _, records in store.replay():
         ledger.restore(records)
     await store.close()
-    check_places(pipeline)
-    now = fingerprint(pipeline)
-    versions = {name: task_version(task, Path(pipeline.directory)) for name, task in pipeline.tasks.items()}
-    every = tuple(layout.tasks)
-    if ledger.run is None:
-        return Plan(True, "first run", every, now, versions)
-    changed = explain(ledger.run.fingerprint, now) or _changed_sources(pipeline, ledger) or _appended(layout, ledger)
-    if changed:
-        return Plan(True, f"{changed}: everything starts again", every, now, versions)
-    gone = _gone_sinks(pipeline, ledger)
-    again = tuple(sink_task(link) for link in gone)
-    pending = tuple(name for name in every if name in again or name not in ledger.tasks or not ledger.tasks[name].ended)
-    if is_complete(ledger) and not again:
-        return Plan(False, "", (), now, versions)
-    if is_complete(ledger):
-        paths = ", ".join(str(pipeline.links[link].sink) for link in gone)
-        return Plan(False, f"{paths} is not there any more: written again", pending, now, versions, again)
-    return Plan(False, "going on where the last run stopped", pending, now, versions, again)
+    now = versions(pipeline)
+    before = ledger.run.fingerprint if ledger.run is not None else {}
+    sources = Sources(pipeline, installed_adapters())
+    facts = Facts(
+        changes={**changes(before, now.fingerprint), **await sources.changes(ledger, options.follow)},
+        lost=_lost_sinks(pipeline, ledger),
+        followed=sources.growing() if options.follow else frozenset(),
+    )
+    on_change = {task.name: task.on_change for task in pipeline.tasks.values() if task.on_change is not None}
+    steps = plan_steps(ledger, layout, facts, Wishes(frozenset(options.only), options.follow, on_change))
+    taking_part = frozenset(step.task for step in steps if step.action is not Action.SKIP)
+    values = sum(generation.values for link in ledger.links.values() for generation in link.generations.values())
+    recorded = merged(before, now.fingerprint, taking_part)
+    return Plan(steps, now, recorded, ledger.run is None, values, options.without, options.follow)
+
+
+def check_options(layout: Layout, options: PlanOptions) -> None:
+    """UsageFault for links and tasks that the pipeline does not have."""
+    for name in options.only:
+        if name not in layout.links:
+            raise UsageFault(f"--only {name}: there is no such link (links: {', '.join(layout.links)})")
+    programs_of = [name for name, shape in layout.tasks.items() if shape.kind is TaskKind.RUN]
+    for name in options.without:
+        if name not in programs_of:
+            raise UsageFault(
+                f"--without {name}: there is no such task with a program of its own (tasks: {', '.join(programs_of) or 'none'})"
+            )
 
 
 def check_places(pipeline: Pipeline) -> None:
@@ -71,63 +109,88 @@ def check_places(pipeline: Pipeline) -> None:
         for location, role in ((spec.source, Role.SOURCE), (spec.sink, Role.SINK)):
             if location is None or spec.rejects_of is not None:
                 continue
-            options = LinkOptions(spec.name, location, Path(pipeline.directory), spec.format, spec.nulls, spec.schema, spec.on_bad_row)
+            options = link_options(pipeline, spec, location)
             problems += [f"{pipeline.path}: {problem}" for problem in installed_adapters().serving(location).check(options, role)]
     if problems:
         raise InvalidArgument("\n".join(problems))
 
 
-def _changed_sources(pipeline: Pipeline, ledger: Ledger) -> str:
-    """The source files that are not as they were, in one line; "" if all are."""
-    changed = []
-    for spec in pipeline.links.values():
-        if spec.source is None or spec.rejects_of is not None or scheme_of(spec.source) is not None:
-            continue
-        link = ledger.links.get(spec.name)
-        current = link.current if link is not None else None
-        if current is None or current.source is None:
-            continue
-        if _differs(Path(pipeline.directory) / spec.source, current.source):
-            changed.append(spec.source)
-    return f"{', '.join(changed)} changed" if changed else ""
+def link_options(pipeline: Pipeline, spec: LinkSpec, location: str) -> LinkOptions:
+    """What the file says of one end of a link, as its adapter takes it."""
+    return LinkOptions(
+        link=spec.name,
+        location=location,
+        base=Path(pipeline.directory),
+        format=spec.format,
+        nulls=spec.nulls,
+        schema=spec.schema,
+        on_bad_row=spec.on_bad_row,
+        dialect=spec.dialect,
+        mode=spec.mode,
+        overwrite=spec.overwrite,
+    )
 
 
-def _differs(path: Path, recorded: SourceMoved) -> bool:
-    found = source_stat(path)
-    told = tuple(recorded.attributes.get(name, "") for name in ("size_bytes", "mtime_ns", "inode"))
-    if told == (str(found.size_bytes), str(found.mtime_ns), str(found.inode)):
-        return False
-    return file_digest(path) != recorded.digest
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The sources of a pipeline, asked through their adapters."""
+
+    pipeline: Pipeline
+    adapters: Adapters
+
+    def growing(self) -> frozenset[str]:
+        """Those that can be followed as they grow, by the name of their task."""
+        return frozenset(source_task(spec.name) for spec, source in self._each() if source.can_follow)
+
+    async def changes(self, ledger: Ledger, follow: bool) -> dict[str, str]:
+        """Of each source that holds something else than what was read of it: what changed. One that is followed changes by growing."""
+        changed: dict[str, str] = {}
+        for spec, source in self._each():
+            link = ledger.links.get(spec.name)
+            current = link.current if link is not None else None
+            if current is None or (follow and source.can_follow):
+                continue
+            told = await self._change(spec, source, current)
+            if told:
+                changed[source_task(spec.name)] = told
+        return changed
+
+    async def _change(self, spec: LinkSpec, source: Source, current: Generation) -> str:
+        read = current.source
+        if read is None or not read.final:
+            return ""  # the worker finds out when it goes on, and stops by name if it is another file
+        stat = await source.stat()
+        recorded = tuple(read.attributes.get(name, "") for name in ("size_bytes", "mtime_ns", "inode"))
+        if recorded == (str(stat.size_bytes), str(stat.mtime_ns), str(stat.inode)) or await source.digest() == read.digest:
+            return ""
+        return f"{spec.source} changed"
+
+    def _each(self) -> Iterator[tuple[LinkSpec, Source]]:
+        for spec in self.pipeline.links.values():
+            if spec.source is not None and spec.rejects_of is None:
+                yield spec, self.adapters.serving(spec.source).source(link_options(self.pipeline, spec, spec.source))
 
 
-def _appended(layout: Layout, ledger: Ledger) -> str:
-    """The `in*` links that grew since the last run sealed them."""
-    grown = []
-    for name in sorted(layout.open_links):
-        link = ledger.links.get(name)
-        current = link.current if link is not None else None
-        if current is not None and current.state is GenerationState.GROWING and current.values:
-            grown.append(name)
-    return f"{', '.join(grown)} grew" if grown else ""
-
-
-def _gone_sinks(pipeline: Pipeline, ledger: Ledger) -> list[str]:
-    """Links whose sink is complete, but whose file is not there."""
-    gone = []
+def _lost_sinks(pipeline: Pipeline, ledger: Ledger) -> dict[str, str]:
+    """Sinks that are complete, but what they wrote is not there."""
+    lost = {}
     for spec in pipeline.links.values():
         if spec.sink is None or scheme_of(spec.sink) is not None:
             continue
         task = ledger.tasks.get(sink_task(spec.name))
         if task is not None and task.ended and not (Path(pipeline.directory) / spec.sink).exists():
-            gone.append(spec.name)
-    return gone
+            lost[sink_task(spec.name)] = f"{spec.sink} is not there any more"
+    return lost
 
 
 def programs(layout: Layout, plan: Plan) -> list[str]:
     """The tasks of the plan that are processes of their own."""
-    return [name for name in plan.pending if layout.tasks[name].kind in (TaskKind.RUN, TaskKind.SQL)]
+    return [name for name in plan.pending if layout.tasks[name].kind in (TaskKind.RUN, TaskKind.SQL) and name not in plan.places]
 
 
 def has_adapters(layout: Layout, plan: Plan) -> bool:
-    """Whether the plan has a source or a sink in it."""
-    return any(layout.tasks[name].kind in (TaskKind.SOURCE, TaskKind.SINK) for name in plan.pending)
+    """Whether the plan has a source or a sink in it; in a run that follows, any source is watched."""
+    kinds = {layout.tasks[name].kind for name in plan.pending}
+    return bool(kinds & {TaskKind.SOURCE, TaskKind.SINK}) or (
+        plan.follow and TaskKind.SOURCE in {shape.kind for shape in layout.tasks.values()}
+    )

@@ -12,17 +12,38 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from linkd.app.run.executed_process import execute_process
+from linkd.app.run.fork_server import ForkServer, OwnProgram
+from linkd.app.run.forked_process import fork_process
+from linkd.app.run.process_table import process_table
+from linkd.app.run.own_programs import OWN_ENVIRONMENT
 from linkd.app.state import read_json, write_json
-from linkd.limits import MIB, TASK_TERM_GRACE_S
+from linkd.errors import InternalFault
+from linkd.limits import TASK_TERM_GRACE_S
 
 Command = str | Sequence[str]
 FORK_SUPPORT = "GRPC_ENABLE_FORK_SUPPORT"
 """Set to 0 in linkd's own processes, which fork only to execute something else; a program of the user's has its own."""
+
+
+class Process(Protocol):
+    """What an executed process and a forked one have in common."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    stdin: asyncio.StreamWriter | None
+    stdout: asyncio.StreamReader | None
+
+    async def wait(self) -> int: ...
 
 
 @dataclass(slots=True)
@@ -30,7 +51,7 @@ class Child:
     """A process of the run and its group."""
 
     name: str
-    process: asyncio.subprocess.Process
+    process: Process
 
     @property
     def pid(self) -> int:
@@ -57,10 +78,12 @@ class Child:
 
 
 class Processes:
-    """Starts processes and records their groups in `directory`."""
+    """Starts processes and records their groups in `directory`. linkd's own are forked where there is a server for it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, forks: ForkServer | None = None) -> None:
         self._path = directory / "groups.json"
+        self._forks = forks
+        self._table = process_table()
         self._groups: list[dict[str, object]] = []
 
     def end_leftovers(self) -> list[str]:
@@ -68,12 +91,18 @@ class Processes:
         ended = []
         for group in read_json(self._path) or []:
             pid = int(group["pid"])
-            if start_time(pid) == group["started"] or orphans(pid, str(self._path.parent)):
+            if self._is_left(pid, str(group["started"])):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)
                     ended.append(str(group["name"]))
         write_json(self._path, [])
         return ended
+
+    def _is_left(self, group: int, started: str) -> bool:
+        """Whether the group is one of ours: its leader began when ours did, or is gone, and a member has a token of this directory."""
+        if started and self._table.start_time(group) == started:
+            return True
+        return bool(self._table.members(group, "LINKD_TOKEN_FILE", str(self._path.parent)))
 
     async def start(
         self,
@@ -89,10 +118,33 @@ class Processes:
     ) -> Child:
         """Starts a command: a text by `sh -c`, a list without a shell. Raises OSError if there is no such program."""
         words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
-        process = await asyncio.create_subprocess_exec(
-            *words, env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds, start_new_session=True, limit=MIB
-        )
-        self._groups.append({"pid": process.pid, "started": start_time(process.pid), "name": name})
+        process = await execute_process(words, env=env, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds)
+        return self._recorded(name, process)
+
+    async def start_own(
+        self,
+        name: str,
+        program: OwnProgram,
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        stdin: int = subprocess.DEVNULL,
+        stderr: int = asyncio.subprocess.STDOUT,
+        pass_fds: Sequence[int] = (),
+    ) -> Child:
+        """Starts a program of linkd's, its output in a pipe."""
+        env = {**OWN_ENVIRONMENT, **env}
+        if self._forks is not None:
+            with contextlib.suppress(InternalFault):  # the server is gone, or must not fork any more: the program can still be executed
+                process = await fork_process(
+                    self._forks, program, f"linkd {name}", env=env, cwd=cwd, stdin=stdin, stderr=stderr, pass_fds=pass_fds
+                )
+                return self._recorded(name, process)
+        command = [sys.executable, "-m", program.module]
+        return await self.start(name, command, env=env, cwd=cwd, stdin=stdin, stderr=stderr, pass_fds=pass_fds)
+
+    def _recorded(self, name: str, process: Process) -> Child:
+        self._groups.append({"pid": process.pid, "started": self._table.start_time(process.pid), "name": name})
         write_json(self._path, self._groups)
         return Child(name, process)
 
@@ -102,34 +154,6 @@ class Processes:
         write_json(self._path, [])
 
 
-def orphans(group: int, state_directory: str) -> list[int]:
-    """Members of a process group whose leader is gone, if they are ours: their environment names a token of this state directory."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            ours = fields[2] == str(group) and f"LINKD_TOKEN_FILE={state_directory}".encode() in (entry / "environ").read_bytes()
-        except (OSError, IndexError):
-            continue
-        if ours:
-            found.append(int(entry.name))
-    return found
-
-
-def start_time(pid: int) -> str:
-    """When the process began, in the system's own words; "" if there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat.rpartition(")")[2].split()[19]
-    except FileNotFoundError:
-        if Path("/proc/self").exists():
-            return ""
-    except (OSError, IndexError):
-        return ""
-    shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return shown.stdout.strip()
-
-
 def ending(code: int) -> str:
     """How a process ended, for people, from its exit code (negative: the signal)."""
     if code < 0:
@@ -137,15 +161,6 @@ def ending(code: int) -> str:
     if code > 128 and code - 128 in set(signal.Signals):
         return f"exited with code {code} (killed by {signal.Signals(code - 128).name})"
     return f"exited with code {code}"
-
-
-def process_age_s() -> float:
-    """How long this process has been running, its start-up included; 0 where the system does not tell."""
-    try:
-        ticks = int(start_time(os.getpid()))
-        return max(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"), 0.0)
-    except (ValueError, AttributeError, OSError):
-        return 0.0
 
 
 def task_environment(base: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:

@@ -7,30 +7,44 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linkd import errors
-from linkd.app.run.processes import Child, Command, Processes, ending, task_environment
-from linkd.app.run.screen import Screen
-from linkd.app.run.task_log import TaskLog
-from linkd.client.calls import Connection
+from linkd.app.run.interpreter import interpreter_of
+from linkd.app.run.own_programs import ADAPTERS, SQL_TASK
+from linkd.app.run.processes import Child, Processes, ending, task_environment
+from linkd.app.run.screen import Screen, counted
+from linkd.app.run.task_log import AttemptHeader, TaskLog
+from linkd.app.run.task_program import Attempt, TaskProgram, utc_now
+from linkd.app.run.variables import TaskVariables, task_variables
+from linkd.app.secrets import read_secrets
+from linkd.core.masking import Mask
+from linkd.core.parameters import parameter_text
 from linkd.core.pipeline import Pipeline, TaskSpec
 from linkd.model.records import TaskKind
 from linkd.wire import methods
-from linkd.wire.v1 import runs_pb2
+from linkd.wire.v1 import links_pb2, runs_pb2
+
+if TYPE_CHECKING:
+    from linkd.client.calls import Connection
 
 _ADAPTERS = "adapters"
 _SHELL_NOT_FOUND, _SHELL_NOT_EXECUTABLE = 127, 126
+_TERMINATED = 143
+"""The exit code of a shell whose program was ended by TERM: told of a program that was out of time and ended as if nothing were."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Why a run is over: `done`, `interrupted`, `failed` (a task, source or sink), `home` or `worker` (linkd itself)."""
+    """Why a run is over: `done`, `interrupted`, `failed` (a task, source or sink), `home` or `worker` (linkd itself).
+
+    `changed`: in a run that follows, a source is another than the one that was being read.
+    """
 
     kind: str
     message: str
@@ -46,7 +60,11 @@ Stop = Callable[[Stopped], None]
 
 @dataclass(slots=True)
 class Programs:
-    """Starts and follows them. `begun` is what the home answered to the beginning of the run: tokens, epoch, traceparent."""
+    """Starts and follows them. `begun` is what the home answered to the beginning of the run: tokens, epoch, traceparent.
+
+    With `strict` a program that leaves input unread has failed. `selected` are the tasks that take part, none for all. What programs print,
+    and what is told of them here, is without secrets.
+    """
 
     pipeline: Pipeline
     directory: Path
@@ -54,110 +72,201 @@ class Programs:
     screen: Screen
     endpoint: str
     begun: Mapping[str, Any]
+    strict: bool = False
+    follow: bool = False
+    selected: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     unread: dict[str, dict[str, int]] = field(default_factory=dict)
     sinks: list[Mapping[str, Any]] = field(default_factory=list)
+    mask: Mask = field(init=False)
     _children: list[Child] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.mask = Mask(read_secrets(self.pipeline.secrets, os.environ).values())
 
     # -- the adapter worker -----------------------------------------------------------------------------------------------------------------
 
     async def adapters(self, stop: Stop) -> None:
         """Runs the worker to its end. What it reports goes to the screen; that it failed, or died, stops the run."""
-        log = self.directory / "logs" / f"{_ADAPTERS}.log"
-        with log.open("wb") as output:
-            child = await self.processes.start(
+        log = self._log(_ADAPTERS, lambda line: None)
+        child, complaints = await self._start_adapters()
+        failure: Stopped | None = None
+        try:
+            log.begin(AttemptHeader(int(self.begun["epoch"]), utc_now()))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(log.read(complaints), name="linkd adapters: log")
+                try:
+                    failure = await self._listen(child)
+                finally:
+                    await child.end()
+        except* errors.StorageFailed as failures:
+            failure = Stopped("worker", str(failures.exceptions[0]), errors.EXIT_INTERNAL)
+        finally:
+            log.close()
+        code = await child.process.wait()
+        if failure is not None:
+            stop(failure)
+        elif code != 0:
+            message = f"linkd's adapter worker {ending(code)}: run again to go on where it stopped"
+            stop(Stopped("worker", message, errors.EXIT_INTERNAL, tail=log.tail, log=log.path))
+
+    async def _start_adapters(self) -> tuple[Child, asyncio.StreamReader]:
+        """The worker, and what it says on its standard error."""
+        read_end, write_end = os.pipe()
+        complaints = asyncio.StreamReader()
+        with os.fdopen(write_end, "wb", buffering=0) as theirs:
+            pipe = os.fdopen(read_end, "rb", buffering=0)  # the transport closes it
+            await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(complaints), pipe)
+            child = await self.processes.start_own(
                 _ADAPTERS,
-                [sys.executable, "-m", "linkd.app.adapter_worker"],
+                ADAPTERS,
                 env=_plain_environment(),
                 cwd=Path(self.pipeline.directory),
                 stdin=subprocess.PIPE,
-                stderr=output.fileno(),
+                stderr=theirs.fileno(),
             )
         self._children.append(child)
         settings = {
             "endpoint": self.endpoint,
             "token": self.begun["tokens"][_ADAPTERS],
             "pipeline": self.pipeline.path,
+            "params": {name: parameter_text(value) for name, value in self.pipeline.params.items()},
+            "follow": self.follow,
+            "tasks": list(self.selected),
             "traceparent": self.begun["traceparent"],
         }
         assert child.process.stdin is not None
-        assert child.process.stdout is not None
         child.process.stdin.write(json.dumps(settings).encode() + b"\n")
+        return child, complaints
+
+    async def _listen(self, child: Child) -> Stopped | None:
+        """Hears the worker out; why it failed, if it did."""
+        assert child.process.stdout is not None
         failure: Stopped | None = None
         while line := await child.process.stdout.readline():
-            failure = self._adapters_said(json.loads(line), log) or failure
-        code = await child.process.wait()
-        if failure is not None:
-            stop(failure)
-        elif code != 0:
-            message = f"linkd's adapter worker {ending(code)}: run again to go on where it stopped"
-            stop(Stopped("worker", message, errors.EXIT_INTERNAL, tail=_tail_of(log), log=log))
+            failure = self._adapters_said(json.loads(line)) or failure
+        await child.process.wait()
+        return failure
 
-    def _adapters_said(self, event: Mapping[str, Any], log: Path) -> Stopped | None:
+    def _adapters_said(self, event: Mapping[str, Any]) -> Stopped | None:
         kind = event["event"]
         if kind == "survey":
-            self.notes.extend(f"{event['link']}: {note}" for note in event["notes"])
+            self.notes.extend(self.mask.text(f"{event['link']}: {note}") for note in event["notes"])
         elif kind == "sink_done":
-            self.sinks.append(event)
+            self.sinks.append({**event, "path": self.mask.text(event["path"])})
         elif kind == "failed":
             code = int(event["exit_code"])
-            return Stopped("worker" if code == errors.EXIT_INTERNAL else "failed", event["message"], code, event["task"])
+            if self.follow and event["code"] == errors.SourceChanged.code:
+                return Stopped("changed", self.mask.text(event["message"]), errors.EXIT_DONE, event["task"])
+            return Stopped("worker" if code == errors.EXIT_INTERNAL else "failed", self.mask.text(event["message"]), code, event["task"])
         return None
 
     # -- a task -----------------------------------------------------------------------------------------------------------------------------
 
+    def open_place(self, name: str) -> None:
+        """Leaves a task's place to whoever comes, and says how."""
+        replace(self._variables(self.pipeline.tasks[name]), is_open=True).save(self.directory, name)
+        file = shown_path(Path(self.pipeline.path))
+        shell = f"eval $(linkd env {name} -p {shlex.quote(file)})"
+        python = f'linkd.connect({json.dumps(file)}, task="{name}")'
+        self.screen.say(f"{name}: its place is open: {shell}, or {python}", open_place=name, shell=shell, python=python)
+
     async def task(self, name: str, connection: Connection, stop: Stop) -> None:
         """Runs one task's program to its end and tells the home. A bad end stops the run."""
         spec = self.pipeline.tasks[name]
-        log = TaskLog(self.directory / "logs" / f"{name}.log", lambda line: self.screen.task_line(name, line), time.monotonic)
-        command, extra = self._command(spec)
-        env = task_environment(os.environ, {**self._variables(name), **extra})
+        variables = self._variables(spec)
+        if spec.kind is not TaskKind.SQL:
+            variables.save(self.directory, name)
+        log = self._log(name, lambda line: self.screen.task_line(name, line))
+        program = TaskProgram(spec, log, int(self.begun["epoch"]), lambda: self._start(spec, variables), self.screen.say)
         try:
-            child = await self.processes.start(name, command, env=env, cwd=Path(self.pipeline.directory))
+            attempt = await program.run()
         except OSError as error:
             stop(self._not_started(spec, error))
             return
-        self._children.append(child)
-        assert child.process.stdout is not None
-        await log.read(child.process.stdout)
-        code = await child.process.wait()
-        if code != 0:
-            stop(self._failed(spec, code, log))
+        except errors.Error as error:
+            stop(Stopped("failed", f"task {name}: {error}", error.exit_code, name, _shown(spec)))
             return
-        try:
-            answer = await connection.call(methods.RUN_TASK_EXITED, runs_pb2.TaskExitedRequest(task=name, exit_code=0))
-        except errors.ConnectionFault:
-            return  # the home is gone, which stops the run by itself
-        self.unread[name] = dict(answer.unread)
+        with suppress(errors.ConnectionFault):  # the home is gone, which stops the run by itself
+            if not attempt.succeeded:
+                code = attempt.code or _TERMINATED
+                await connection.call(methods.RUN_TASK_EXITED, runs_pb2.TaskExitedRequest(task=name, exit_code=code))
+            elif unread := await self._unread(name, connection):
+                stop(self._left_unread(spec, unread, log))
+                return
+            else:
+                answer = await connection.call(methods.RUN_TASK_EXITED, runs_pb2.TaskExitedRequest(task=name, exit_code=0))
+                self.unread[name] = dict(answer.unread)
+        if not attempt.succeeded:
+            stop(self._failed(spec, attempt, log))
 
-    def _command(self, spec: TaskSpec) -> tuple[Command, dict[str, str]]:
-        if spec.kind is TaskKind.SQL:
+    async def _start(self, spec: TaskSpec, variables: TaskVariables) -> Child:
+        directory = Path(self.pipeline.directory)
+        env = task_environment(os.environ, {"TRACEPARENT": self.begun["traceparent"], **variables.revealed(os.environ)})
+        if spec.kind is not TaskKind.SQL:
+            child = await self.processes.start(spec.name, spec.command or "", env=env, cwd=directory)
+        else:
             statement = self.directory / "tasks" / f"{spec.name}.sql"
             statement.parent.mkdir(exist_ok=True)
             statement.write_text(spec.sql or "")
-            spill = self.directory / "spill"
-            return [sys.executable, "-m", "linkd.query.task"], {"LINKD_SQL_FILE": str(statement), "LINKD_SPILL_DIR": str(spill)}
-        return spec.command or "", {}
+            env |= {"LINKD_SQL_FILE": str(statement), "LINKD_SPILL_DIR": str(self.directory / "spill")}
+            child = await self.processes.start_own(spec.name, SQL_TASK, env=env, cwd=directory)
+        self._children.append(child)
+        return child
 
-    def _variables(self, name: str) -> dict[str, str]:
-        return {
+    def _variables(self, spec: TaskSpec) -> TaskVariables:
+        known = {
             "LINKD_ENDPOINT": self.endpoint,
-            "LINKD_TOKEN_FILE": str(self.directory / "tokens" / name),
-            "LINKD_TASK": name,
+            "LINKD_TOKEN_FILE": str(self.directory / "tokens" / spec.name),
+            "LINKD_TASK": spec.name,
             "LINKD_PIPELINE": self.pipeline.name,
-            "TRACEPARENT": self.begun["traceparent"],
         }
+        return task_variables(spec, self.pipeline.params, known)
 
-    def _failed(self, spec: TaskSpec, code: int, log: TaskLog) -> Stopped:
-        message = f"task {spec.name} {ending(code)}"
-        if code in (_SHELL_NOT_FOUND, _SHELL_NOT_EXECUTABLE) and isinstance(spec.command, str):
-            what = "there is no such program" if code == _SHELL_NOT_FOUND else "the program cannot be executed"
+    def _log(self, name: str, show: Callable[[str], None]) -> TaskLog:
+        return TaskLog(self.directory / "logs" / f"{name}.log", show, time.monotonic, self.mask)
+
+    # -- what an end means ------------------------------------------------------------------------------------------------------------------
+
+    async def _unread(self, name: str, connection: Connection) -> list[str]:
+        """With `strict`: what a program that has exited left of its inputs, in words. Its task then stays open, and can go on."""
+        if not self.strict:
+            return []
+        description = await connection.call(methods.DESCRIBE, links_pb2.DescribeRequest())
+        sealed = {link.name: link.current.state == "sealed" for link in description.links}
+        left = []
+        for task in description.tasks:
+            for progress in task.progress if task.name == name and not task.ended else ():
+                if progress.waiting_values:
+                    left.append(f"{counted(progress.waiting_values, 'value')} of {progress.link} unread")
+                elif not sealed.get(progress.link, True):
+                    left.append(f"{progress.link} before its end")
+        return left
+
+    def _left_unread(self, spec: TaskSpec, unread: list[str], log: TaskLog) -> Stopped:
+        message = f"task {spec.name} exited with code 0 and left {' and '.join(unread)} (--strict)"
+        return Stopped("failed", message, errors.EXIT_TASK_FAILED, spec.name, _shown(spec), log.tail, log.path)
+
+    def _failed(self, spec: TaskSpec, attempt: Attempt, log: TaskLog) -> Stopped:
+        message = f"task {spec.name} {attempt.ending}"
+        if attempt.code in (_SHELL_NOT_FOUND, _SHELL_NOT_EXECUTABLE) and isinstance(spec.command, str):
+            what = "there is no such program" if attempt.code == _SHELL_NOT_FOUND else "the program cannot be executed"
             message += f" ({what})"
-        tail = tuple(log.tail)
+        if spec.retries:
+            message += f", in attempt {attempt.number} of {spec.retries + 1}"
+        tail = log.tail
         missing = next((line for line in reversed(tail) if line.startswith("ModuleNotFoundError")), None)
         if missing is not None:
-            message += f"\n  {missing}: the interpreter was found on PATH; activate the virtual environment that has it, and run again"
+            message += f"\n  {missing}{self._interpreter(spec)}"
         return Stopped("failed", message, errors.EXIT_TASK_FAILED, spec.name, _shown(spec), tail, log.path)
+
+    def _interpreter(self, spec: TaskSpec) -> str:
+        """Which Python a task ran with, and how to have another."""
+        env = task_environment(os.environ, self._variables(spec).revealed(os.environ))
+        found = interpreter_of(spec, env, Path(self.pipeline.directory))
+        used = f": the program ran with {found}" if found is not None else ""
+        choose = "activate the virtual environment that has the module, or name its python in `run:`"
+        return f"{used}\n  {choose} (such as `run: .venv/bin/python {spec.name}.py`)"
 
     def _not_started(self, spec: TaskSpec, error: OSError) -> Stopped:
         message = f"task {spec.name} could not be started: {error.strerror}: {error.filename}"
@@ -170,6 +279,12 @@ class Programs:
                 group.create_task(child.end(), name=f"linkd end {child.name}")
 
 
+def shown_path(path: Path) -> str:
+    """Relative to where the person is, if that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)
+
+
 def _shown(spec: TaskSpec) -> str:
     """The command as people know it."""
     if spec.kind is TaskKind.SQL:
@@ -179,7 +294,3 @@ def _shown(spec: TaskSpec) -> str:
 
 def _plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("LINKD_")}
-
-
-def _tail_of(log: Path) -> tuple[str, ...]:
-    return tuple(log.read_text(errors="replace").splitlines()[-20:])

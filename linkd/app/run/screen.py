@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any
-
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
+from typing import IO, TYPE_CHECKING, Any
 
 from linkd.app.run.plan import Plan
 from linkd.core.layout import Layout
 from linkd.limits import SCREEN_REFRESH_PER_S
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
 
 PIPED_WIDTH = 200
 """Columns of a table that goes to a file or a pipe: nobody's window bounds it."""
@@ -29,26 +30,42 @@ class Screen:
     quiet: bool
     as_json: bool
     output: IO[str]
-    console: Console = field(init=False)
+    _console: Console | None = None
     _live: Live | None = None
-    _sealed: set[str] = field(default_factory=set)
+    _sealed: dict[str, int] = field(default_factory=dict)
+    _current: frozenset[str] = frozenset()
     _rates: dict[str, _Rate] = field(default_factory=dict)
     _widest: int = 0
 
-    def __post_init__(self) -> None:
-        terminal = self.output.isatty()
-        self.console = Console(file=self.output, width=None if terminal else PIPED_WIDTH, highlight=False, soft_wrap=not terminal)
+    @property
+    def width(self) -> int:
+        """Columns that a line may take."""
+        return shutil.get_terminal_size().columns if self.output.isatty() else PIPED_WIDTH
+
+    @property
+    def console(self) -> Console:
+        """For tables and colours. Made when it is needed: plain lines do without rich, which takes a while to import."""
+        if self._console is None:
+            from rich.console import Console
+
+            terminal = self.output.isatty()
+            self._console = Console(file=self.output, width=None if terminal else PIPED_WIDTH, highlight=False, soft_wrap=not terminal)
+        return self._console
 
     def say(self, text: str, **told: Any) -> None:
         """One line; with `as_json` the object `told`."""
         if self.as_json:
-            self.output.write(json.dumps(told or {"message": text}) + "\n")
-            self.output.flush()
+            self._write(json.dumps(told or {"message": text}))
+        elif not self.quiet and self._live is None:
+            self._write(text)
         elif not self.quiet:
-            self.console.print(Text(text))
+            self._live_line(("", text))
 
     def error(self, text: str) -> None:
         """What went wrong, to standard error, whatever was asked to be quiet."""
+        from rich.console import Console
+        from rich.text import Text
+
         Console(stderr=True, highlight=False, soft_wrap=True).print(Text(text))
 
     def task_line(self, task: str, line: str) -> None:
@@ -56,15 +73,28 @@ class Screen:
         if self.as_json:
             self.say("", task=task, line=line)
         elif not self.quiet:
-            self.console.print(Text.assemble((f"{task:>{self._widest}} | ", "dim"), line))
+            self._live_line((f"{task:>{self._widest}} | ", line))
+
+    def _live_line(self, line: tuple[str, str]) -> None:
+        """A line with something dim before it; above the live table if there is one."""
+        from rich.text import Text
+
+        self.console.print(Text.assemble((line[0], "dim"), line[1]))
+
+    def _write(self, line: str) -> None:
+        self.output.write(f"{line}\n")
+        self.output.flush()
 
     @contextmanager
     def live(self, layout: Layout, plan: Plan) -> Iterator[None]:
         """While this is entered `show` updates a table (on a terminal), or says when a link is sealed."""
         self._widest = max((len(name) for name in layout.tasks if ":" not in name), default=0)
-        if self.quiet or self.as_json or not self.console.is_terminal:
+        self._current = frozenset(link.name for link in layout.links.values() if link.writer and link.writer not in plan.pending)
+        if self.quiet or self.as_json or not self.output.isatty():
             yield
             return
+        from rich.live import Live
+
         with Live(console=self.console, transient=True, refresh_per_second=SCREEN_REFRESH_PER_S) as live:
             self._live = live
             try:
@@ -78,12 +108,17 @@ class Screen:
             self._live.update(self._table(description))
             return
         for link in description.links:
-            if link.current.state == "sealed" and link.name not in self._sealed:
-                self._sealed.add(link.name)
+            if link.current.state != "sealed" or self._sealed.get(link.name) == link.current.generation:
+                continue
+            self._sealed[link.name] = link.current.generation
+            if link.name not in self._current:
                 told = {"link": link.name, "values": link.current.values, "rows": link.current.rows, "sealed": True}
                 self.say(f"{link.name}: {counted(link.current.rows, 'row')} in {counted(link.current.values, 'value')}, sealed", **told)
 
     def _table(self, description: Any) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("link")
         for name in ("values", "rows", "rows/s", "lag"):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
-from linkd.app.run.programs import Programs, Stopped
+from linkd.app.run.programs import Programs, Stopped, shown_path
 from linkd.app.run.screen import Screen
 from linkd.core.pipeline import Pipeline
 
@@ -24,6 +20,8 @@ def print_summary(screen: Screen, pipeline: Pipeline, description: Any, started:
         return
     if screen.quiet or description is None:
         return
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("link")
     for name in ("rows", "values"):
@@ -35,8 +33,8 @@ def print_summary(screen: Screen, pipeline: Pipeline, description: Any, started:
         table.add_row(link.name, f"{link.current.rows:,}", f"{link.current.values:,}", writer, link.sink)
     screen.console.print(table)
     for line in _notes(description, started):
-        screen.console.print(Text(line))
-    screen.console.print(Text(f"done ({seconds:.1f} s)"))
+        screen.say(line)
+    screen.say(f"done ({seconds:.1f} s)")
 
 
 def _notes(description: Any, started: Programs) -> list[str]:
@@ -81,13 +79,7 @@ def print_failure(screen: Screen, pipeline: Pipeline, stopped: Stopped) -> None:
         lines.append(f"  its last {len(stopped.tail)} lines:" if len(stopped.tail) > 1 else "  its last line:")
         lines += [f"    {line}" for line in stopped.tail]
     if stopped.log is not None:
-        lines.append(f"  log: {_short(stopped.log)}")
+        lines.append(f"  log: {shown_path(stopped.log)}")
     if stopped.kind == "failed":
-        lines.append(f"  fix it, then: linkd run {shlex.quote(_short(Path(pipeline.path)))}")
+        lines.append(f"  fix it, then: linkd run {shlex.quote(shown_path(Path(pipeline.path)))}")
     screen.error("\n".join(lines))
-
-
-def _short(path: Path) -> str:
-    """Relative to where the person is, if that is shorter."""
-    relative = os.path.relpath(path)
-    return relative if len(relative) < len(str(path)) else str(path)

@@ -11,59 +11,63 @@ import asyncio
 import contextlib
 import os
 import secrets
-import signal
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from linkd import errors
 from linkd.app.layout import declared_schemas
-from linkd.app.pipeline_file import find_pipeline, load_pipeline
+from linkd.app.pipeline_file import Settings, find_pipeline, load_pipeline
+from linkd.app.run.announcement import announced, as_json, detailed
+from linkd.app.run.fork_server import ForkServer
 from linkd.app.run.home_process import HomeProcess
-from linkd.app.run.plan import Plan, has_adapters, make_plan, programs
-from linkd.app.run.processes import Processes, ending, process_age_s
+from linkd.app.run.interpreter import interpreter_of
+from linkd.app.run.interruption import Interruption
+from linkd.app.run.options import RunOptions
+from linkd.app.run.plan import Plan, PlanOptions, has_adapters, make_plan, programs
+from linkd.app.run.process_table import process_table
+from linkd.app.run.processes import Processes, ending, task_environment
 from linkd.app.run.programs import Programs, Stopped
+from linkd.app.run.reset import forget, may_forget
 from linkd.app.run.screen import Screen
+from linkd.app.run.stall import StallWatch
 from linkd.app.run.summary import print_failure, print_summary
 from linkd.app.state import Lock, make_state_directory, state_directory
 from linkd.app.take_over import take_lock
 from linkd.core.layout import Layout, layout
 from linkd.core.pipeline import Pipeline
+from linkd.core.planning import Action
+from linkd.core.rights import sink_task
 from linkd.limits import TASK_TERM_GRACE_S
 from linkd.telemetry.trace_context import SpanContext, TraceIds, format_traceparent, parse_traceparent
 from linkd.wire import methods
 from linkd.wire.v1 import links_pb2, runs_pb2
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What `linkd run` was asked. `pipeline` is a file, or a directory in or above which there is one."""
-
-    pipeline: Path
-    reset: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    json: bool = False
-    http_port: int | None = None
-
-
-def run(options: RunOptions) -> int:
+def run(options: RunOptions, forks: ForkServer | None = None) -> int:
     """Runs the pipeline to its end; returns the exit code. Raises errors of the tree for what keeps it from starting."""
-    return asyncio.run(_run(options))
+    return asyncio.run(_run(options, forks))
 
 
-async def _run(options: RunOptions) -> int:
-    began_s = time.monotonic() - process_age_s()
-    pipeline = load_pipeline(find_pipeline(options.pipeline))
-    directory = state_directory(Path(pipeline.directory), pipeline.name)
-    make_state_directory(directory)
-    run_lock = _take_run_lock(directory)
-    try:
-        return await _Run(options, pipeline, layout(pipeline, declared_schemas(pipeline)), directory, began_s).drive()
-    finally:
-        run_lock.release()
+async def _run(options: RunOptions, forks: ForkServer | None) -> int:
+    began_s = time.monotonic() - process_table().own_age_s()
+    path = find_pipeline(options.pipeline)
+    interrupted = Interruption()
+    while True:
+        pipeline = load_pipeline(path, Settings(options.params, os.environ))
+        directory = state_directory(Path(pipeline.directory), pipeline.name)
+        make_state_directory(directory)
+        run_lock = _take_run_lock(directory)
+        try:
+            shape = layout(pipeline, declared_schemas(pipeline))
+            code = await _Run(options, pipeline, shape, directory, began_s, forks, interrupted).drive()
+        finally:
+            run_lock.release()
+        if code is not None:
+            return code
+        options, began_s = replace(options, reset=False), time.monotonic()  # a source of a run that follows is another: as it is now
 
 
 def _take_run_lock(directory: Path) -> Lock:
@@ -81,46 +85,78 @@ class _Run:
     layout: Layout
     directory: Path
     began_s: float
-    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+    forks: ForkServer | None
+    interrupted: Interruption
     latest: Any = None
     stopped: Stopped | None = None
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def drive(self) -> int:
-        """The whole run; the exit code."""
+    async def drive(self) -> int | None:
+        """The whole run; the exit code, or None if it is to be planned and begun anew, because a source of a run that follows is another."""
         screen = Screen(self.options.quiet, self.options.json, sys.stdout)
-        processes = Processes(self.directory)
+        processes = Processes(self.directory, self.forks)
         processes.end_leftovers()
         lock = await take_lock(self.directory)
         try:
-            plan = await make_plan(self.pipeline, self.layout, self.directory)
-            if not plan.pending:
+            if self.options.reset and not self.options.dry_run:
+                if not may_forget(self.pipeline.name, self.directory):
+                    screen.say("nothing was forgotten", forgotten=False)
+                    return errors.EXIT_INTERRUPTED
+                forget(self.directory)
+            plan = await make_plan(self.pipeline, self.layout, self.directory, self._plan_options())
+            if self.options.dry_run:
+                return self._show_plan(screen, plan)
+            if not plan.pending and not plan.follow:
                 screen.say(f"Nothing to do ({time.monotonic() - self.began_s:.1f} s)", nothing_to_do=True)
                 return errors.EXIT_DONE
-            screen.say(f"{self.pipeline.name}: {plan.reason}", reason=plan.reason, fresh=plan.fresh)
+            screen.say("\n".join(announced(self.layout, plan, screen.width)), plan=as_json(plan))
             logs = self.directory / "logs"
             logs.mkdir(exist_ok=True)
             home = await HomeProcess.start(
-                processes, lock, self.directory, Path(self.pipeline.path), logs / "home.log", self.options.http_port
+                processes,
+                lock,
+                self.directory,
+                Path(self.pipeline.path),
+                self.options.params,
+                logs / "home.log",
+                self.options.http_port,
             )
         finally:
             lock.release()  # the home has it, by the descriptor it was passed
         return await self._with_home(home, processes, plan, screen)
 
-    async def _with_home(self, home: HomeProcess, processes: Processes, plan: Plan, screen: Screen) -> int:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self.interrupted.set)
+    def _plan_options(self) -> PlanOptions:
+        return PlanOptions(self.options.only, self.options.without, self.options.follow)
+
+    def _show_plan(self, screen: Screen, plan: Plan) -> int:
+        """What a run would do, and nothing else."""
+        environ, directory = task_environment(os.environ, {}), Path(self.pipeline.directory)
+        found = {name: interpreter_of(self.pipeline.tasks[name], environ, directory) for name in programs(self.layout, plan)}
+        runs = {name: path for name, path in found.items() if path is not None}
+        lines = detailed(self.layout, plan, runs) if plan.pending else ["Nothing to do"]
+        screen.say("\n".join(lines), plan=as_json(plan))
+        return errors.EXIT_DONE
+
+    async def _with_home(self, home: HomeProcess, processes: Processes, plan: Plan, screen: Screen) -> int | None:
+        self.interrupted.listen()
         begun = await self._begin(home, plan)
         started = Programs(self.pipeline, self.directory, processes, screen, home.endpoint, begun)
+        started.strict, started.follow, started.selected = self.options.strict, plan.follow, plan.selected
+        for name in plan.places:
+            if name in plan.pending:
+                started.open_place(name)
         outcome = "failed"
         try:
             with screen.live(self.layout, plan):
                 self.stopped = await self._until_over(home, started, plan, screen)
-            outcome = {"done": "done", "interrupted": "interrupted"}.get(self.stopped.kind, "failed")
+            outcome = _OUTCOMES.get(self.stopped.kind, "failed")
         finally:
             await started.end()
             await self._conclude(home, outcome)
             processes.forget()
+        if self.stopped.kind == "changed":
+            screen.say(f"{self.stopped.message}: planned anew", changed=self.stopped.message)
+            return None
         if self.stopped.kind == "done":
             print_summary(screen, self.pipeline, self.latest, started, time.monotonic() - self.began_s)
         else:
@@ -130,15 +166,25 @@ class _Run:
     async def _begin(self, home: HomeProcess, plan: Plan) -> Any:
         request = runs_pb2.BeginRequest(
             run_id=secrets.token_hex(8),
-            fresh=plan.fresh,
-            reason=plan.reason,
+            reason=_reason(plan),
             fingerprint=dict(plan.fingerprint),
-            task_versions=dict(plan.versions),
+            task_versions=dict(plan.versions.tasks),
             traceparent=_root_traceparent(),
-            again=plan.again,
+            again=plan.having(Action.BEGIN),
+            resumed=plan.having(Action.RESUME),
+            tasks=plan.selected,
+            open_places=plan.places,
+            follow=plan.follow,
+            every_ms=self._every_ms(),
         )
         response = await home.connection.call(methods.RUN_BEGIN, request)
         return {"tokens": dict(response.tokens), "epoch": response.epoch, "traceparent": request.traceparent}
+
+    def _every_ms(self) -> dict[str, int]:
+        """How long inputs are idle before a task, or a sink, begins again in a run that follows."""
+        every = {name: spec.every_s for name, spec in self.pipeline.tasks.items()}
+        every |= {sink_task(spec.name): spec.every_s for spec in self.pipeline.links.values() if spec.sink is not None}
+        return {name: round(every_s * 1000) for name, every_s in every.items()}
 
     async def _until_over(self, home: HomeProcess, started: Programs, plan: Plan, screen: Screen) -> Stopped:
         """Everything at once: the programs, the home's description, the home itself, and the person. Returns why it is over."""
@@ -151,6 +197,7 @@ class _Run:
         async with asyncio.TaskGroup() as group:
             watchers = [
                 group.create_task(self._watch(home, stop, screen), name="linkd run: watch"),
+                group.create_task(self._tell_stalls(screen, StallWatch(follow=plan.follow)), name="linkd run: stalls"),
                 group.create_task(_home_gone(home, stop), name="linkd run: home"),
                 group.create_task(self._person(stop), name="linkd run: person"),
             ]
@@ -161,7 +208,7 @@ class _Run:
                 for name in programs(self.layout, plan)
             ]
             why = await over
-            if why.kind == "failed":
+            if why.kind == "failed" or (self.options.follow and why.kind in ("interrupted", "changed")):
                 await self._let_others_finish(home)
             for watcher in watchers:
                 watcher.cancel()
@@ -173,6 +220,7 @@ class _Run:
             async with home.connection.receive(methods.RUN_WATCH, runs_pb2.WatchRequest()) as stream:
                 while (description := await stream.read()) is not None:
                     self.latest = description
+                    self.news.set()
                     screen.show(description)
                     if description.run.complete:
                         stop(Stopped("done", "", errors.EXIT_DONE))
@@ -180,12 +228,33 @@ class _Run:
         except errors.ConnectionFault:
             return  # the home is gone, and `_home_gone` says so
 
+    async def _tell_stalls(self, screen: Screen, stalls: StallWatch) -> None:
+        """Says who waits for whom when nothing has moved for a while."""
+        while True:
+            due_s = stalls.due_s()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if due_s is None else max(due_s - time.monotonic(), 0.0)):
+                    await self.news.wait()
+            if self.news.is_set():
+                self.news.clear()
+                stalls.saw(self.latest, time.monotonic())
+            for line in stalls.lines(time.monotonic()):
+                screen.say(line, stalled=line)
+
     async def _person(self, stop: Any) -> None:
-        await self.interrupted.wait()
+        await self.interrupted.asked.wait()
         stop(Stopped("interrupted", "interrupted: run again to go on where it stopped", errors.EXIT_INTERRUPTED))
 
     async def _let_others_finish(self, home: HomeProcess) -> None:
-        """No further snapshots are handed out; waits until none is on lease, for as long as a task is given to end."""
+        """No further snapshots are handed out; waits until none is on lease, for as long as a task is given to end, or until urged."""
+        finishing = asyncio.create_task(self._finished(home), name="linkd run: finishing")
+        urged = asyncio.create_task(self.interrupted.urged.wait(), name="linkd run: urged")
+        await asyncio.wait((finishing, urged), return_when=asyncio.FIRST_COMPLETED)
+        for task in (finishing, urged):
+            task.cancel()
+        await asyncio.gather(finishing, urged, return_exceptions=True)
+
+    async def _finished(self, home: HomeProcess) -> None:
         with contextlib.suppress(TimeoutError, errors.ConnectionFault):
             async with asyncio.timeout(TASK_TERM_GRACE_S):
                 await home.connection.call(methods.RUN_PAUSE, runs_pb2.PauseRequest())
@@ -206,6 +275,17 @@ class _Run:
 async def _home_gone(home: HomeProcess, stop: Any) -> None:
     code = await home.child.process.wait()
     stop(Stopped("home", f"linkd's home {ending(code)}: run again to go on where it stopped", errors.EXIT_INTERNAL))
+
+
+_OUTCOMES = {"done": "done", "interrupted": "interrupted", "changed": "interrupted"}
+
+
+def _reason(plan: Plan) -> str:
+    """What the journal says of why this run began: the first thing that changed."""
+    if plan.first:
+        return "first run"
+    begun = [f"{step.task}: {step.reason}" for step in plan.steps if step.action is Action.BEGIN]
+    return begun[0] if begun else "going on"
 
 
 def _root_traceparent() -> str:

@@ -145,9 +145,11 @@ class Place(_message.Message):
         KIND_UNSPECIFIED: _ClassVar[Place.Kind]
         KIND_JOURNAL: _ClassVar[Place.Kind]
         KIND_SEGMENT: _ClassVar[Place.Kind]
+        KIND_DROPPED: _ClassVar[Place.Kind]
     KIND_UNSPECIFIED: Place.Kind
     KIND_JOURNAL: Place.Kind
     KIND_SEGMENT: Place.Kind
+    KIND_DROPPED: Place.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -266,12 +268,14 @@ class GenerationEnded(_message.Message):
     def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., end: _Optional[_Union[GenerationEnded.End, str]] = ..., last_sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class GenerationReopened(_message.Message):
-    __slots__ = ("link", "generation")
+    __slots__ = ("link", "generation", "within_run")
     LINK_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_RUN_FIELD_NUMBER: _ClassVar[int]
     link: str
     generation: int
-    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ...) -> None: ...
+    within_run: bool
+    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., within_run: bool = ...) -> None: ...
 
 class TaskBegan(_message.Message):
     __slots__ = ("task", "execution", "version", "inputs", "outputs", "extents")
@@ -509,15 +513,298 @@ class DigestKnown(_message.Message):
     def __init__(self, link: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class Dropped(_message.Message):
-    __slots__ = ("link", "incarnation", "first_sequence", "last_sequence", "reason")
+    __slots__ = ("link", "incarnation", "first_sequence", "last_sequence", "reason", "generation", "forgotten")
     LINK_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
     link: str
     incarnation: int
     first_sequence: int
     last_sequence: int
     reason: str
-    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    generation: int
+    forgotten: bool
+    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., reason: _Optional[str] = ..., generation: _Optional[int] = ..., forgotten: bool = ...) -> None: ...
+
+class CheckpointPiece(_message.Message):
+    __slots__ = ("kept",)
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    kept: _containers.RepeatedCompositeFieldContainer[Kept]
+    def __init__(self, kept: _Optional[_Iterable[_Union[Kept, _Mapping]]] = ...) -> None: ...
+
+class Kept(_message.Message):
+    __slots__ = ("home", "schema", "link", "generation", "remembered", "task", "group")
+    HOME_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    REMEMBERED_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    home: HomeKept
+    schema: SchemaMessage
+    link: LinkKept
+    generation: GenerationKept
+    remembered: RememberedKept
+    task: TaskKept
+    group: GroupKept
+    def __init__(self, home: _Optional[_Union[HomeKept, _Mapping]] = ..., schema: _Optional[_Union[SchemaMessage, _Mapping]] = ..., link: _Optional[_Union[LinkKept, _Mapping]] = ..., generation: _Optional[_Union[GenerationKept, _Mapping]] = ..., remembered: _Optional[_Union[RememberedKept, _Mapping]] = ..., task: _Optional[_Union[TaskKept, _Mapping]] = ..., group: _Optional[_Union[GroupKept, _Mapping]] = ...) -> None: ...
+
+class HomeKept(_message.Message):
+    __slots__ = ("epoch", "last_token", "run", "run_outcome", "executions")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    LAST_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    RUN_OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    EXECUTIONS_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    last_token: int
+    run: RunBegan
+    run_outcome: str
+    executions: _containers.RepeatedCompositeFieldContainer[NamedNumber]
+    def __init__(self, epoch: _Optional[int] = ..., last_token: _Optional[int] = ..., run: _Optional[_Union[RunBegan, _Mapping]] = ..., run_outcome: _Optional[str] = ..., executions: _Optional[_Iterable[_Union[NamedNumber, _Mapping]]] = ...) -> None: ...
+
+class NamedNumber(_message.Message):
+    __slots__ = ("name", "number")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    number: int
+    def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
+
+class SchemaMessage(_message.Message):
+    __slots__ = ("schema_id", "schema")
+    SCHEMA_ID_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    schema_id: bytes
+    schema: bytes
+    def __init__(self, schema_id: _Optional[bytes] = ..., schema: _Optional[bytes] = ...) -> None: ...
+
+class LinkKept(_message.Message):
+    __slots__ = ("link", "incarnation", "next_sequence", "durable_sequence", "last_created_at_ns", "newest")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    NEXT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_CREATED_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    incarnation: int
+    next_sequence: int
+    durable_sequence: int
+    last_created_at_ns: int
+    newest: int
+    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., next_sequence: _Optional[int] = ..., durable_sequence: _Optional[int] = ..., last_created_at_ns: _Optional[int] = ..., newest: _Optional[int] = ...) -> None: ...
+
+class GenerationKept(_message.Message):
+    __slots__ = ("link", "generation", "incarnation", "first_sequence", "last_sequence", "task", "task_version", "inputs", "state", "sealed_sequence", "was_sealed", "values", "rows", "size_bytes", "schema_id", "schema_ids", "declared", "source")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    TASK_VERSION_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SEALED_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    WAS_SEALED_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_ID_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_IDS_FIELD_NUMBER: _ClassVar[int]
+    DECLARED_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    generation: int
+    incarnation: int
+    first_sequence: int
+    last_sequence: int
+    task: str
+    task_version: str
+    inputs: _containers.RepeatedCompositeFieldContainer[Parent]
+    state: str
+    sealed_sequence: int
+    was_sealed: bool
+    values: int
+    rows: int
+    size_bytes: int
+    schema_id: bytes
+    schema_ids: _containers.RepeatedScalarFieldContainer[bytes]
+    declared: bool
+    source: SourceMoved
+    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., incarnation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., task: _Optional[str] = ..., task_version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ..., state: _Optional[str] = ..., sealed_sequence: _Optional[int] = ..., was_sealed: bool = ..., values: _Optional[int] = ..., rows: _Optional[int] = ..., size_bytes: _Optional[int] = ..., schema_id: _Optional[bytes] = ..., schema_ids: _Optional[_Iterable[bytes]] = ..., declared: bool = ..., source: _Optional[_Union[SourceMoved, _Mapping]] = ...) -> None: ...
+
+class RememberedKept(_message.Message):
+    __slots__ = ("link", "generation", "incarnation", "first_sequence", "last_sequence", "inputs")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    generation: int
+    incarnation: int
+    first_sequence: int
+    last_sequence: int
+    inputs: _containers.RepeatedCompositeFieldContainer[Parent]
+    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., incarnation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ...) -> None: ...
+
+class CursorKept(_message.Message):
+    __slots__ = ("link", "done_sequence", "ahead")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    DONE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    done_sequence: int
+    ahead: _containers.RepeatedCompositeFieldContainer[SequenceRange]
+    def __init__(self, link: _Optional[str] = ..., done_sequence: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ...) -> None: ...
+
+class TaskKept(_message.Message):
+    __slots__ = ("task", "execution", "version", "inputs", "outputs", "extents", "ended", "cursors", "open", "committed", "commits", "refused_late", "done_rows", "policy_state", "recorded")
+    class InputsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class OutputsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class ExtentsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class DoneRowsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class RecordedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    EXTENTS_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    CURSORS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_LATE_FIELD_NUMBER: _ClassVar[int]
+    DONE_ROWS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_STATE_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    execution: int
+    version: str
+    inputs: _containers.ScalarMap[str, int]
+    outputs: _containers.ScalarMap[str, int]
+    extents: _containers.ScalarMap[str, int]
+    ended: bool
+    cursors: _containers.RepeatedCompositeFieldContainer[CursorKept]
+    open: _containers.RepeatedCompositeFieldContainer[SnapshotLeased]
+    committed: _containers.RepeatedCompositeFieldContainer[SnapshotCommitted]
+    commits: int
+    refused_late: int
+    done_rows: _containers.ScalarMap[str, int]
+    policy_state: bytes
+    recorded: _containers.ScalarMap[str, str]
+    def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., version: _Optional[str] = ..., inputs: _Optional[_Mapping[str, int]] = ..., outputs: _Optional[_Mapping[str, int]] = ..., extents: _Optional[_Mapping[str, int]] = ..., ended: bool = ..., cursors: _Optional[_Iterable[_Union[CursorKept, _Mapping]]] = ..., open: _Optional[_Iterable[_Union[SnapshotLeased, _Mapping]]] = ..., committed: _Optional[_Iterable[_Union[SnapshotCommitted, _Mapping]]] = ..., commits: _Optional[int] = ..., refused_late: _Optional[int] = ..., done_rows: _Optional[_Mapping[str, int]] = ..., policy_state: _Optional[bytes] = ..., recorded: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class GroupKept(_message.Message):
+    __slots__ = ("group", "link", "incarnation", "generation", "done_sequence", "ahead", "handed_sequence", "leases")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    DONE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    HANDED_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LEASES_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    link: str
+    incarnation: int
+    generation: int
+    done_sequence: int
+    ahead: _containers.RepeatedCompositeFieldContainer[SequenceRange]
+    handed_sequence: int
+    leases: _containers.RepeatedCompositeFieldContainer[GroupLeased]
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., done_sequence: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., handed_sequence: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[GroupLeased, _Mapping]]] = ...) -> None: ...
+
+class Held(_message.Message):
+    __slots__ = ("copied_file", "links")
+    COPIED_FILE_FIELD_NUMBER: _ClassVar[int]
+    LINKS_FIELD_NUMBER: _ClassVar[int]
+    copied_file: int
+    links: _containers.RepeatedCompositeFieldContainer[LinkHeld]
+    def __init__(self, copied_file: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkHeld, _Mapping]]] = ...) -> None: ...
+
+class LinkHeld(_message.Message):
+    __slots__ = ("link", "last_file", "files", "generations", "dropped")
+    class GenerationsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    class DroppedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: bool
+        def __init__(self, key: _Optional[int] = ..., value: bool = ...) -> None: ...
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    LAST_FILE_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    GENERATIONS_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    last_file: int
+    files: _containers.RepeatedCompositeFieldContainer[SegmentFileHeld]
+    generations: _containers.ScalarMap[int, int]
+    dropped: _containers.ScalarMap[int, bool]
+    def __init__(self, link: _Optional[str] = ..., last_file: _Optional[int] = ..., files: _Optional[_Iterable[_Union[SegmentFileHeld, _Mapping]]] = ..., generations: _Optional[_Mapping[int, int]] = ..., dropped: _Optional[_Mapping[int, bool]] = ...) -> None: ...
+
+class SegmentFileHeld(_message.Message):
+    __slots__ = ("file", "generation", "schema_id", "end", "copies", "gate_offset", "gate_metadata_bytes")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_ID_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
+    GATE_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    GATE_METADATA_BYTES_FIELD_NUMBER: _ClassVar[int]
+    file: int
+    generation: int
+    schema_id: bytes
+    end: int
+    copies: bool
+    gate_offset: int
+    gate_metadata_bytes: int
+    def __init__(self, file: _Optional[int] = ..., generation: _Optional[int] = ..., schema_id: _Optional[bytes] = ..., end: _Optional[int] = ..., copies: bool = ..., gate_offset: _Optional[int] = ..., gate_metadata_bytes: _Optional[int] = ...) -> None: ...

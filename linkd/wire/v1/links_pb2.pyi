@@ -285,20 +285,22 @@ class SnapshotBegin(_message.Message):
     def __init__(self, snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class SnapshotReady(_message.Message):
-    __slots__ = ("snapshot_id", "token", "attempt", "portions", "traceparent", "inputs")
+    __slots__ = ("snapshot_id", "token", "attempt", "portions", "traceparent", "inputs", "partial")
     SNAPSHOT_ID_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PORTIONS_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
     snapshot_id: bytes
     token: int
     attempt: int
     portions: _containers.RepeatedCompositeFieldContainer[_value_pb2.Portion]
     traceparent: str
     inputs: _containers.RepeatedCompositeFieldContainer[LinkSchema]
-    def __init__(self, snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., portions: _Optional[_Iterable[_Union[_value_pb2.Portion, _Mapping]]] = ..., traceparent: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[LinkSchema, _Mapping]]] = ...) -> None: ...
+    partial: bool
+    def __init__(self, snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., portions: _Optional[_Iterable[_Union[_value_pb2.Portion, _Mapping]]] = ..., traceparent: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[LinkSchema, _Mapping]]] = ..., partial: bool = ...) -> None: ...
 
 class SnapshotVoid(_message.Message):
     __slots__ = ("reason",)
@@ -348,7 +350,7 @@ class CommitResponse(_message.Message):
     def __init__(self, outputs: _Optional[_Iterable[_Union[_value_pb2.Portion, _Mapping]]] = ..., durability: _Optional[_Union[_value_pb2.Durability, str]] = ..., place: _Optional[str] = ..., repeated: bool = ...) -> None: ...
 
 class ReadRequest(_message.Message):
-    __slots__ = ("link", "generation", "first_sequence", "last_sequence", "last_values", "format", "envelopes_only")
+    __slots__ = ("link", "generation", "first_sequence", "last_sequence", "last_values", "format", "envelopes_only", "follow")
     LINK_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -356,6 +358,7 @@ class ReadRequest(_message.Message):
     LAST_VALUES_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     ENVELOPES_ONLY_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
     link: str
     generation: int
     first_sequence: int
@@ -363,7 +366,8 @@ class ReadRequest(_message.Message):
     last_values: int
     format: _value_pb2.Format
     envelopes_only: bool
-    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., last_values: _Optional[int] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., envelopes_only: bool = ...) -> None: ...
+    follow: bool
+    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., last_values: _Optional[int] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., envelopes_only: bool = ..., follow: bool = ...) -> None: ...
 
 class ReadResponse(_message.Message):
     __slots__ = ("opened", "value", "chunk")
@@ -436,7 +440,7 @@ class DescribeRequest(_message.Message):
     def __init__(self, link: _Optional[str] = ...) -> None: ...
 
 class DescribeResponse(_message.Message):
-    __slots__ = ("pipeline", "version", "directory", "transport", "open", "epoch", "links", "tasks", "groups", "run", "you", "pid")
+    __slots__ = ("pipeline", "version", "directory", "transport", "open", "epoch", "links", "tasks", "groups", "run", "you", "pid", "told_at_ns")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DIRECTORY_FIELD_NUMBER: _ClassVar[int]
@@ -449,6 +453,7 @@ class DescribeResponse(_message.Message):
     RUN_FIELD_NUMBER: _ClassVar[int]
     YOU_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
+    TOLD_AT_NS_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     version: str
     directory: str
@@ -461,7 +466,8 @@ class DescribeResponse(_message.Message):
     run: RunInfo
     you: str
     pid: int
-    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[str] = ..., directory: _Optional[str] = ..., transport: _Optional[str] = ..., open: bool = ..., epoch: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkInfo, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., you: _Optional[str] = ..., pid: _Optional[int] = ...) -> None: ...
+    told_at_ns: int
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[str] = ..., directory: _Optional[str] = ..., transport: _Optional[str] = ..., open: bool = ..., epoch: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkInfo, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., you: _Optional[str] = ..., pid: _Optional[int] = ..., told_at_ns: _Optional[int] = ...) -> None: ...
 
 class GenerationInfo(_message.Message):
     __slots__ = ("generation", "state", "task", "task_version", "first_sequence", "last_sequence", "values", "rows", "size_bytes", "schema")
@@ -488,7 +494,7 @@ class GenerationInfo(_message.Message):
     def __init__(self, generation: _Optional[int] = ..., state: _Optional[str] = ..., task: _Optional[str] = ..., task_version: _Optional[str] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., values: _Optional[int] = ..., rows: _Optional[int] = ..., size_bytes: _Optional[int] = ..., schema: _Optional[bytes] = ...) -> None: ...
 
 class LinkInfo(_message.Message):
-    __slots__ = ("name", "writer", "readers", "source", "sink", "open", "declared", "durability", "schema", "read", "current", "size_bytes", "values", "source_state", "on_bad_row")
+    __slots__ = ("name", "writer", "readers", "source", "sink", "open", "declared", "durability", "schema", "read", "current", "size_bytes", "values", "source_state", "on_bad_row", "last_created_at_ns", "rate")
     NAME_FIELD_NUMBER: _ClassVar[int]
     WRITER_FIELD_NUMBER: _ClassVar[int]
     READERS_FIELD_NUMBER: _ClassVar[int]
@@ -504,6 +510,8 @@ class LinkInfo(_message.Message):
     VALUES_FIELD_NUMBER: _ClassVar[int]
     SOURCE_STATE_FIELD_NUMBER: _ClassVar[int]
     ON_BAD_ROW_FIELD_NUMBER: _ClassVar[int]
+    LAST_CREATED_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
     name: str
     writer: str
     readers: _containers.RepeatedScalarFieldContainer[str]
@@ -519,7 +527,19 @@ class LinkInfo(_message.Message):
     values: int
     source_state: SourceInfo
     on_bad_row: str
-    def __init__(self, name: _Optional[str] = ..., writer: _Optional[str] = ..., readers: _Optional[_Iterable[str]] = ..., source: _Optional[str] = ..., sink: _Optional[str] = ..., open: bool = ..., declared: bool = ..., durability: _Optional[_Union[_value_pb2.Durability, str]] = ..., schema: _Optional[bytes] = ..., read: _Optional[_Union[GenerationInfo, _Mapping]] = ..., current: _Optional[_Union[GenerationInfo, _Mapping]] = ..., size_bytes: _Optional[int] = ..., values: _Optional[int] = ..., source_state: _Optional[_Union[SourceInfo, _Mapping]] = ..., on_bad_row: _Optional[str] = ...) -> None: ...
+    last_created_at_ns: int
+    rate: Rate
+    def __init__(self, name: _Optional[str] = ..., writer: _Optional[str] = ..., readers: _Optional[_Iterable[str]] = ..., source: _Optional[str] = ..., sink: _Optional[str] = ..., open: bool = ..., declared: bool = ..., durability: _Optional[_Union[_value_pb2.Durability, str]] = ..., schema: _Optional[bytes] = ..., read: _Optional[_Union[GenerationInfo, _Mapping]] = ..., current: _Optional[_Union[GenerationInfo, _Mapping]] = ..., size_bytes: _Optional[int] = ..., values: _Optional[int] = ..., source_state: _Optional[_Union[SourceInfo, _Mapping]] = ..., on_bad_row: _Optional[str] = ..., last_created_at_ns: _Optional[int] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ...) -> None: ...
+
+class Rate(_message.Message):
+    __slots__ = ("values_per_s", "rows_per_s", "bytes_per_s")
+    VALUES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    ROWS_PER_S_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    values_per_s: float
+    rows_per_s: float
+    bytes_per_s: float
+    def __init__(self, values_per_s: _Optional[float] = ..., rows_per_s: _Optional[float] = ..., bytes_per_s: _Optional[float] = ...) -> None: ...
 
 class SourceInfo(_message.Message):
     __slots__ = ("digest", "rows_read", "rows_rejected", "final", "position", "attributes")
@@ -545,7 +565,14 @@ class SourceInfo(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., rows_read: _Optional[int] = ..., rows_rejected: _Optional[int] = ..., final: bool = ..., position: _Optional[bytes] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class TaskInfo(_message.Message):
-    __slots__ = ("name", "kind", "version", "inputs", "outputs", "execution", "ended", "commits", "leased", "connections", "progress", "refused_late")
+    __slots__ = ("name", "kind", "version", "inputs", "outputs", "execution", "ended", "commits", "leased", "connections", "progress", "refused_late", "state", "leases", "last_commit_attributes")
+    class LastCommitAttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -558,6 +585,9 @@ class TaskInfo(_message.Message):
     CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     REFUSED_LATE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LEASES_FIELD_NUMBER: _ClassVar[int]
+    LAST_COMMIT_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     version: str
@@ -570,7 +600,22 @@ class TaskInfo(_message.Message):
     connections: int
     progress: _containers.RepeatedCompositeFieldContainer[InputProgress]
     refused_late: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TaskInput, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., execution: _Optional[int] = ..., ended: bool = ..., commits: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[InputProgress, _Mapping]]] = ..., refused_late: _Optional[int] = ...) -> None: ...
+    state: str
+    leases: _containers.RepeatedCompositeFieldContainer[LeaseInfo]
+    last_commit_attributes: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TaskInput, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., execution: _Optional[int] = ..., ended: bool = ..., commits: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[InputProgress, _Mapping]]] = ..., refused_late: _Optional[int] = ..., state: _Optional[str] = ..., leases: _Optional[_Iterable[_Union[LeaseInfo, _Mapping]]] = ..., last_commit_attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class LeaseInfo(_message.Message):
+    __slots__ = ("snapshot_id", "portions", "attempt", "since_ns")
+    SNAPSHOT_ID_FIELD_NUMBER: _ClassVar[int]
+    PORTIONS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_NS_FIELD_NUMBER: _ClassVar[int]
+    snapshot_id: bytes
+    portions: _containers.RepeatedCompositeFieldContainer[_value_pb2.Portion]
+    attempt: int
+    since_ns: int
+    def __init__(self, snapshot_id: _Optional[bytes] = ..., portions: _Optional[_Iterable[_Union[_value_pb2.Portion, _Mapping]]] = ..., attempt: _Optional[int] = ..., since_ns: _Optional[int] = ...) -> None: ...
 
 class InputProgress(_message.Message):
     __slots__ = ("link", "done_values", "done_rows", "waiting_values")
@@ -585,20 +630,22 @@ class InputProgress(_message.Message):
     def __init__(self, link: _Optional[str] = ..., done_values: _Optional[int] = ..., done_rows: _Optional[int] = ..., waiting_values: _Optional[int] = ...) -> None: ...
 
 class GroupInfo(_message.Message):
-    __slots__ = ("group", "link", "done_sequence", "lag_values", "leased", "connections")
+    __slots__ = ("group", "link", "done_sequence", "lag_values", "leased", "connections", "generation")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     DONE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     LAG_VALUES_FIELD_NUMBER: _ClassVar[int]
     LEASED_FIELD_NUMBER: _ClassVar[int]
     CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
     group: str
     link: str
     done_sequence: int
     lag_values: int
     leased: int
     connections: int
-    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., done_sequence: _Optional[int] = ..., lag_values: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ...) -> None: ...
+    generation: int
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., done_sequence: _Optional[int] = ..., lag_values: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class RunInfo(_message.Message):
     __slots__ = ("epoch", "run_id", "began_at_ns", "outcome", "reason", "complete")
@@ -617,20 +664,28 @@ class RunInfo(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., run_id: _Optional[str] = ..., began_at_ns: _Optional[int] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., complete: bool = ...) -> None: ...
 
 class TraceRequest(_message.Message):
-    __slots__ = ("value", "limit")
+    __slots__ = ("value", "limit", "forward", "depth")
     VALUE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    FORWARD_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
     value: str
     limit: int
-    def __init__(self, value: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+    forward: bool
+    depth: int
+    def __init__(self, value: _Optional[str] = ..., limit: _Optional[int] = ..., forward: bool = ..., depth: _Optional[int] = ...) -> None: ...
 
 class TraceResponse(_message.Message):
-    __slots__ = ("ancestors", "cut")
+    __slots__ = ("ancestors", "cut", "descendants", "sinks")
     ANCESTORS_FIELD_NUMBER: _ClassVar[int]
     CUT_FIELD_NUMBER: _ClassVar[int]
+    DESCENDANTS_FIELD_NUMBER: _ClassVar[int]
+    SINKS_FIELD_NUMBER: _ClassVar[int]
     ancestors: _containers.RepeatedCompositeFieldContainer[Ancestor]
     cut: bool
-    def __init__(self, ancestors: _Optional[_Iterable[_Union[Ancestor, _Mapping]]] = ..., cut: bool = ...) -> None: ...
+    descendants: _containers.RepeatedCompositeFieldContainer[Ancestor]
+    sinks: _containers.RepeatedCompositeFieldContainer[SinkCommit]
+    def __init__(self, ancestors: _Optional[_Iterable[_Union[Ancestor, _Mapping]]] = ..., cut: bool = ..., descendants: _Optional[_Iterable[_Union[Ancestor, _Mapping]]] = ..., sinks: _Optional[_Iterable[_Union[SinkCommit, _Mapping]]] = ...) -> None: ...
 
 class Ancestor(_message.Message):
     __slots__ = ("envelope", "depth", "source")
@@ -641,3 +696,22 @@ class Ancestor(_message.Message):
     depth: int
     source: SourceInfo
     def __init__(self, envelope: _Optional[_Union[_value_pb2.Envelope, _Mapping]] = ..., depth: _Optional[int] = ..., source: _Optional[_Union[SourceInfo, _Mapping]] = ...) -> None: ...
+
+class SinkCommit(_message.Message):
+    __slots__ = ("task", "portions", "committed_at_ns", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    PORTIONS_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    portions: _containers.RepeatedCompositeFieldContainer[_value_pb2.Portion]
+    committed_at_ns: int
+    attributes: _containers.ScalarMap[str, str]
+    def __init__(self, task: _Optional[str] = ..., portions: _Optional[_Iterable[_Union[_value_pb2.Portion, _Mapping]]] = ..., committed_at_ns: _Optional[int] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...

@@ -1,0 +1,123 @@
+"""How things are measured here: commands side by side in interleaved rounds, wall and CPU seconds, medians and spread, and on which machine.
+
+Results are appended to a file of JSON lines, one for each measurement as a whole: `at`, `commit`, `machine`, `figures`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("linkd", "pyarrow", "duckdb", "pandas", "grpcio", "protobuf", "typer")
+
+
+def nothing() -> None:
+    """For a command that leaves nothing behind."""
+
+
+@dataclass(slots=True)
+class Case:
+    """A command that is measured. `before` is called ahead of every round and not counted; CPU seconds are of all its processes."""
+
+    name: str
+    command: Sequence[str]
+    directory: Path
+    before: Callable[[], None] = nothing
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    walls_s: list[float] = field(default_factory=list)
+    cpus_s: list[float] = field(default_factory=list)
+
+    def run_once(self) -> None:
+        """One round. Raises `subprocess.CalledProcessError` with what the command printed if it fails."""
+        self.before()
+        began_s = time.monotonic()
+        process = subprocess.Popen(
+            self.command,
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        process.stdout.close()
+        if process.returncode != 0:
+            raise subprocess.CalledProcessError(process.returncode, self.command, output.decode(errors="replace"))
+        self.walls_s.append(time.monotonic() - began_s)
+        self.cpus_s.append(used.ru_utime + used.ru_stime)
+
+    @property
+    def wall_s(self) -> float:
+        return statistics.median(self.walls_s)
+
+    @property
+    def cpu_s(self) -> float:
+        return statistics.median(self.cpus_s)
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "rounds": len(self.walls_s),
+            "wall_s": round(self.wall_s, 3),
+            "wall_min_s": round(min(self.walls_s), 3),
+            "wall_max_s": round(max(self.walls_s), 3),
+            "cpu_s": round(self.cpu_s, 3),
+        }
+
+
+def interleave(cases: Sequence[Case], rounds: int) -> None:
+    """Every case once in each round, so that a busy minute of the machine is everybody's."""
+    for _ in range(rounds):
+        for case in cases:
+            case.run_once()
+
+
+def machine() -> dict[str, Any]:
+    """Where this was measured, and how busy it was."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass  # not Linux: the name of the architecture must do
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": model,
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def append_result(path: Path, figures: Sequence[Mapping[str, Any]]) -> None:
+    """Adds one line to the results in `path`."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    line = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "figures": list(figures),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def linkd(*words: str) -> list[str]:
+    """The command line of this environment's linkd, as its console script has it."""
+    return [str(Path(sys.executable).with_name("linkd")), *words]

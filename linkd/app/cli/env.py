@@ -1,0 +1,93 @@
+"""`linkd env TASK`: what a program needs to take a task's place in a run, for a shell or a debugger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from linkd.app.cli.options import JsonOption, PipelineOption, QuietOption, VerboseOption
+
+if TYPE_CHECKING:
+    from linkd.app.run.variables import TaskVariables
+
+_MANGLED = re.compile(rb"[\t\n\v\f\r*?\[\]~]|^ | (?= )| $")
+"""What `eval $(...)`, without quotes around it, does not leave as it is."""
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+./:=,@%")
+
+
+def env(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The task whose place is to be taken.")],
+    pipeline: PipelineOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Print what a program needs to take a task's place.
+
+    One line of shell for each variable of the task in the run that is going on: `eval $(linkd env clean)`. Start the run with
+    `linkd run --without clean`, so that the place is open. A terminal is shown *** for secrets.
+    """
+    import os
+    import sys
+
+    from linkd.app.cli.terminal import print_json, remark
+    from linkd.core.substitution import named_secrets
+
+    given = _given(task, pipeline)
+    variables = given.revealed(os.environ)
+    if not given.is_open:
+        remark(f"{task} has a program in this run; `linkd run --without {task}` leaves its place open", quiet=quiet)
+    is_read = sys.stdout.isatty()  # by a person, and not by a shell
+    if is_read and any(True for text in given.env.values() for _ in named_secrets(text)):
+        variables = _masked(given.env, variables)
+        remark("secrets are shown as ***: eval $(linkd env ...) gets them as they are", quiet=quiet)
+    if json:
+        print_json(variables)
+        return
+    for name, value in variables.items():
+        print(f"export {name}={_quoted(value)};" if is_read else assignment(name, value))
+
+
+def assignment(name: str, value: str) -> str:
+    """A line of shell that exports the variable; it means the same whether it is evaluated in quotes or without."""
+    content = value.encode("utf-8", "surrogateescape")
+    if not _MANGLED.search(content):
+        return f"export {name}={_quoted(value)};"
+    escaped = "".join(chr(byte) if byte in _PLAIN else f"\\0{byte:03o}" for byte in content)
+    return f"""export {name}="$(printf '%b.' '{escaped}')"; {name}="${{{name}%.}}";"""
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _given(task: str, pipeline: str | None) -> TaskVariables:
+    """What the run gives to the task. Raises UsageFault if there is no run, or no such task in it."""
+    from linkd.app.cli.target import find_target
+    from linkd.app.run.variables import TaskVariables, tasks_with_variables
+    from linkd.client.discovery import run_endpoint
+    from linkd.core.diagnostics import with_suggestion
+    from linkd.errors import UsageFault
+
+    target = find_target(pipeline or ".", {})
+    if target.state is None:
+        raise UsageFault(f"{pipeline} is no pipeline file: name the file whose run is meant, `linkd env {task} -p FILE`")
+    if run_endpoint(target.state) is None:
+        raise UsageFault(f"{target.file} is not being run: start it with `linkd run {target.file} --without {task}`")
+    variables = TaskVariables.load(target.state, task)
+    if variables is None:
+        known = tasks_with_variables(target.state)
+        what = with_suggestion(f"there is no program of a task {task} in this run", task, known)
+        raise UsageFault(f"{what}\n  programs: {', '.join(known) or 'none'}")
+    return variables
+
+
+def _masked(written: Mapping[str, str], revealed: Mapping[str, str]) -> dict[str, str]:
+    from linkd.core.masking import MASKED
+    from linkd.core.substitution import named_secrets, reveal
+
+    masked = {name: reveal(text, dict.fromkeys(named_secrets(text), MASKED)) for name, text in written.items()}
+    return {**revealed, **masked}

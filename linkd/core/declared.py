@@ -1,0 +1,81 @@
+"""What a pipeline file declares, before the wiring says how it belongs together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from linkd.core.diagnostics import Problem, Span
+from linkd.core.document import Text
+from linkd.core.pipeline import CsvDialect, OnBadRow, OnChange, ParamValue, SinkMode
+from linkd.core.substitution import Surroundings
+from linkd.limits import FOLLOW_EVERY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What only the outside can say: which time zones and text codecs there are, what the command line set, what the environment holds."""
+
+    is_zone: Callable[[str], bool] = lambda zone: True
+    is_codec: Callable[[str], bool] = lambda codec: True
+    said: Mapping[str, str] = field(default_factory=dict)
+    surroundings: Surroundings = field(default_factory=Surroundings)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDeclaration:
+    """`has_source` is also True where a source was meant, and what was written could not be used."""
+
+    name: str
+    span: Span
+    source: Text | None = None
+    sink: Text | None = None
+    format: str | None = None
+    nulls: tuple[str, ...] = ()
+    schema: tuple[tuple[str, str], ...] | None = None
+    on_bad_row: OnBadRow = "stop"
+    has_source: bool = False
+    dialect: CsvDialect = CsvDialect()
+    mode: SinkMode = "replace"
+    overwrite: bool = False
+    every_s: float = FOLLOW_EVERY_S
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it leads from an adapter to an adapter, so that no task is needed."""
+        return self.source is not None and self.sink is not None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDeclaration:
+    """One of `command`, `sql` (a statement) and `sql_path` (as written, relative to the file) is given, or `is_usable` is False."""
+
+    name: str
+    span: Span
+    command: str | tuple[str, ...] | None = None
+    sql: Text | None = None
+    sql_path: Text | None = None
+    version: str | None = None
+    is_usable: bool = True
+    env: Mapping[str, str] = field(default_factory=dict)
+    retries: int = 0
+    timeout_s: float | None = None
+    on_change: OnChange | None = None
+    every_s: float = FOLLOW_EVERY_S
+
+    @property
+    def is_sql(self) -> bool:
+        return self.sql is not None or self.sql_path is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """All that a file says, apart from what its wiring means. Without `wiring` there is already a problem, or there are only copies."""
+
+    name: str
+    wiring: Text | None
+    links: dict[str, LinkDeclaration] = field(default_factory=dict)
+    tasks: dict[str, TaskDeclaration] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    params: Mapping[str, ParamValue] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()

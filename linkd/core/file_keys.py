@@ -1,0 +1,49 @@
+"""Every key of a pipeline file and what it says, in the order in which they are listed: for messages, for editors, for the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+TOP_KEYS: Mapping[str, str] = {
+    "pipeline": "The name of the pipeline.",
+    "params": "Parameters by name: `${params.x}` in texts, `$x` in SQL, LINKD_PARAM_X for programs; `linkd run -s x=...` sets one.",
+    "wiring": "The graph: a line `(inputs) task (outputs)` for each task.",
+    "links": "What there is to say about links: where their values come from, where they go to, what they look like.",
+    "tasks": "The program, or the SELECT, of each task.",
+    "on_change": "What happens when a task is not what it was: `rerun` (the default of a finite run) or `continue` (that of `--follow`).",
+}
+
+LINK_KEYS: Mapping[str, str] = {
+    "from": "The source: a file, a pattern or a directory beside the pipeline file, or an address.",
+    "to": "The sink: a file or a directory beside the pipeline file, or an address.",
+    "format": "What the file holds, where its name does not say it: csv, jsonl, parquet, arrow.",
+    "nulls": "Texts of the source that mean null, besides nothing at all.",
+    "schema": "Columns and their types, in order. Without it the types are those that the whole source, or the first value, has.",
+    "on_bad_row": "What a row that does not fit does: `stop` the run, or go to the link `LINK.rejects`.",
+    "header": "Whether the first line names the columns. A source without needs `schema:`.",
+    "separator": "The character between fields: `,` unless said otherwise.",
+    "quote": 'The character around fields that hold separators: `"` unless said otherwise; empty for none.',
+    "encoding": "How characters are written, by the name of a Python codec: utf-8 unless said otherwise.",
+    "decimal": "What stands between whole and fraction of a number: `.` or `,`.",
+    "mode": "What a sink does with what is there: `replace` the file, `append` to it, or write `parts`, a file per commit.",
+    "overwrite": "Whether a sink replaces a file that somebody else has changed since, instead of stopping.",
+    "every": "Under `--follow`: how often a source looks for more, or a sink writes.",
+}
+
+TASK_KEYS: Mapping[str, str] = {
+    "run": "The program: a text for the shell, or a list of words that runs without one.",
+    "sql": "One SELECT over the inputs, or the path of a file with it; its rows are the output.",
+    "env": "Variables for the program; their values may name `${params.x}`, `${env.X}` and `${secret.X}`.",
+    "retries": "How often a program that failed is started again; 0 unless said otherwise.",
+    "timeout": "How long one attempt may take: then the program is ended.",
+    "on_change": "What happens when this task is not what it was: `rerun` or `continue`.",
+    "every": "Under `--follow`: how long inputs that are taken whole are idle before the task runs again.",
+    "version": "The version of what runs, in place of the digest of command, scripts and SQL.",
+}
+
+_KEYS_OF_LATER_VERSIONS = """
+    cache commit defaults durability each files follow handover image interval key memo on on_full order parallel password pipe policy
+    query resources retain sample secrets store stream visible
+"""
+LATER_KEYS = frozenset(_KEYS_OF_LATER_VERSIONS.split())
+"""Keys that the design knows, and that get their meaning in a later version."""

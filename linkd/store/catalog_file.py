@@ -1,0 +1,173 @@
+"""`catalog.db`: the file behind the index of a store, in SQLite, and how a value is a row of it.
+
+    PRAGMA user_version = 2                                            another number: the file is deleted and made again
+    meta(key TEXT PRIMARY KEY, value)                                  'store_id' of the directory; 'applied_lsn': the last frame in here;
+                                                                       'journal_from': the first journal file that places may name, or 0
+                                                                       while the rows are being made again from what there is
+    value_rows(link, incarnation, sequence, generation, id, created_at_ns, lsn,
+               envelope,                                               a linkd.store.v1.Envelope, as in the frame
+               place_kind, place_file, place_offset, place_size_bytes, place_metadata_bytes, place_body_bytes,
+               checksum)                                               XXH3-64, as a signed integer, over all columns before it
+
+`lsn` is 0 in rows that were made from a segment or an envelope file, and `place_kind` 3 in those of values that were dropped.
+
+WAL mode, synchronous=NORMAL: no sync for each commit, and after power loss an older state, never a torn one; `make_durable` syncs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from linkd.errors import StateDamaged, StorageFailed
+from linkd.model.values import Envelope, Place, PlaceKind
+from linkd.wire.frames import decode_envelope
+
+_VERSION = 2
+COLUMNS = (
+    "link, incarnation, sequence, generation, id, created_at_ns, lsn, envelope, "
+    "place_kind, place_file, place_offset, place_size_bytes, place_metadata_bytes, place_body_bytes, checksum"
+)
+INSERT = f"INTO value_rows ({COLUMNS}) VALUES ({', '.join('?' * 15)})"
+_SCHEMA = f"""
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE value_rows ({COLUMNS}, PRIMARY KEY (link, incarnation, sequence));
+CREATE INDEX by_id ON value_rows (id);
+CREATE INDEX by_time ON value_rows (link, created_at_ns);
+CREATE INDEX by_generation ON value_rows (link, generation, incarnation, sequence);
+PRAGMA user_version = {_VERSION};
+"""
+_REFUSED_BY_SYSTEM = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
+_INTEGERS = struct.Struct("<5Q6Q")
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A value as the catalog has it. `envelope_bytes` is the envelope encoded."""
+
+    lsn: int
+    envelope: Envelope
+    place: Place
+    envelope_bytes: bytes
+
+
+def _delete(path: Path) -> None:
+    """Delete the file and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def open_catalog(path: Path, store_id: str) -> sqlite3.Connection:
+    """The catalog of this store; a new one if there is none, or if what is there is another's or cannot be read."""
+    writer = None
+    try:
+        if path.exists():
+            writer = connect(path)
+            version = writer.execute("PRAGMA user_version").fetchone()[0]
+            if version == _VERSION and _meta_fits(writer, store_id):
+                return writer
+            writer.close()
+    except sqlite3.DatabaseError:  # not a database, or a damaged one: it is an index, so it is made again
+        if writer is not None:
+            writer.close()
+    try:
+        _delete(path)
+        writer = connect(path)
+        writer.executescript(_SCHEMA)
+        with writer:
+            writer.executemany("INSERT INTO meta VALUES (?, ?)", [("store_id", store_id), ("applied_lsn", 0), ("journal_from", 1)])
+    except (sqlite3.Error, OSError) as problem:
+        raise StorageFailed(f"{path} cannot be made: {problem}. linkd must be able to write there") from problem
+    return writer
+
+
+def _meta_fits(connection: sqlite3.Connection, store_id: str) -> bool:
+    meta = dict(connection.execute("SELECT key, value FROM meta"))
+    return meta.get("store_id") == store_id and all(isinstance(meta.get(key), int) for key in ("applied_lsn", "journal_from"))
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that may be used from any thread, by one at a time."""
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=5.0)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA fullfsync = ON")  # where a sync does not reach the disk otherwise, which is macOS
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def row_of(entry: CatalogEntry) -> Row:
+    """A value as a row."""
+    envelope, place = entry.envelope, entry.place
+    content = (
+        envelope.link,
+        envelope.position.incarnation,
+        envelope.position.sequence,
+        envelope.generation,
+        envelope.id,
+        envelope.created_at_ns,
+        entry.lsn,
+        entry.envelope_bytes,
+        int(place.kind),
+        place.file,
+        place.offset,
+        place.size_bytes,
+        place.metadata_bytes,
+        place.body_bytes,
+    )
+    return (*content, _checksum(content))
+
+
+def _checksum(content: Row) -> int | None:
+    """Over all columns, as SQLite's signed integer. `None` if they do not even have their types."""
+    try:
+        link, incarnation, sequence, generation, identity, created_at_ns, lsn, envelope, *place = content
+        numbers = _INTEGERS.pack(incarnation, sequence, generation, created_at_ns, lsn, *place)
+        state = xxhash.xxh3_64(numbers)
+        for part in (link.encode(), identity, envelope):
+            state.update(struct.pack("<I", len(part)))
+            state.update(part)
+    except (struct.error, TypeError, ValueError, AttributeError):
+        return None
+    return int(struct.unpack("<q", struct.pack("<Q", state.intdigest()))[0])
+
+
+def value_of(row: Row) -> tuple[Envelope, Place] | None:
+    """The value in a row, or `None` if the row has changed since it was written."""
+    if _checksum(row[:-1]) != row[-1]:
+        return None
+    return decode_envelope(row[7]), Place(PlaceKind(row[8]), *row[9:14])
+
+
+def placed_at(row: Row, place: Place) -> Row:
+    """The row of the same value at another place. A row that does not fit its checksum will not fit the new one either."""
+    moved = (*row[:8], int(place.kind), place.file, place.offset, place.size_bytes, place.metadata_bytes, place.body_bytes)
+    fits = _checksum(row[:-1]) == row[-1]
+    return (*moved, _checksum(moved) if fits else None)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Says SQLite's refusals in linkd's words."""
+    try:
+        yield
+    except sqlite3.Error as problem:
+        if problem.sqlite_errorname in _REFUSED_BY_SYSTEM:
+            raise StorageFailed(f"cannot write the index {path}: {problem}") from problem
+        raise damage(path, problem) from problem
+
+
+def damage(path: Path, what: object) -> StateDamaged:
+    return StateDamaged(f"{path}: {what}. It is only an index: stop linkd and delete the file, the next start makes it again")

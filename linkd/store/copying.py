@@ -1,0 +1,195 @@
+"""Copying small payloads out of the journal, so that its oldest file can go. Where and how: `segment_format`. Blocking.
+
+Nothing of it counts, and no Arrow reader sees it, until a checkpoint names the new ends of the files; only then `publish` opens their gates.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from linkd.limits import COPY_WRITE_BYTES
+from linkd.model.kept import SegmentFileHeld
+from linkd.model.records import ValueStored
+from linkd.model.values import Place, PlaceKind
+from linkd.store import journal_format
+from linkd.store.files import File, Files
+from linkd.store.holdings import Holdings
+from linkd.store.journal_reader import JournalReader
+from linkd.store.segment_format import SegmentHead, directory_name, file_name, place_value, stamped_metadata
+from linkd.store.segments import create_segment
+from linkd.store.store_limits import StoreLimits
+from linkd.wire import arrow_ipc
+from linkd.wire.frames import decode_frame
+
+_MOVE = 5
+"""Numbers that say where one value lies now: its sequence, offset, size, metadata bytes, body bytes. (40 bytes; a journal file has many.)"""
+_MOVES_AT_ONCE = 256
+
+
+@dataclass(slots=True)
+class _Target:
+    """A file that is being written. `start` is where the bytes that are held in `buffer` belong."""
+
+    path: Path
+    held: SegmentFileHeld
+    schema: bytes | None
+    start: int
+    buffer: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(slots=True)
+class Copied:
+    """What was copied out of journal file `file`: the segment files as they are now, and by (link, incarnation, file) the `_MOVE`s."""
+
+    file: int
+    files: list[tuple[str, SegmentFileHeld]] = field(default_factory=list)
+    moves: dict[tuple[str, int, int], array[int]] = field(default_factory=dict)
+
+    def places(self) -> Iterator[tuple[str, int, Mapping[int, Place]]]:
+        """Link, incarnation, and the new places of some values by sequence."""
+        for (link, incarnation, number), moves in self.moves.items():
+            for start in range(0, len(moves), _MOVE * _MOVES_AT_ONCE):
+                some = moves[start : start + _MOVE * _MOVES_AT_ONCE]
+                yield (
+                    link,
+                    incarnation,
+                    {some[at]: Place(PlaceKind.SEGMENT, number, *some[at + 1 : at + _MOVE]) for at in range(0, len(some), _MOVE)},
+                )
+
+
+class Copier:
+    """Copies what is live in the oldest journal file. One use for each file."""
+
+    def __init__(
+        self,
+        files: Files,
+        journal: JournalReader,
+        journal_directory: Path,
+        directory: Path,
+        holdings: Holdings,
+        schemas: Callable[[], Mapping[bytes, bytes]],
+        limits: StoreLimits,
+    ) -> None:
+        self._files = files
+        self._journal = journal
+        self._journal_directory = journal_directory
+        self._directory = directory
+        self._holdings = holdings
+        self._schemas = schemas
+        self._limits = limits
+        self._targets: dict[str, _Target] = {}
+        self._open: OrderedDict[Path, File] = OrderedDict()
+        self._buffered_bytes = 0
+
+    def copy(self, number: int, go_on: Callable[[], bool]) -> Copied | None:
+        """Copies and syncs; `None` if it was told to stop on the way. Raises `StateDamaged` where the journal is damaged, `StorageFailed`."""
+        copied = Copied(number)
+        source = self._files.open(self._journal_directory / journal_format.file_name(number))
+        try:
+            for header, frame in self._journal.frames_of_oldest():
+                if not go_on():
+                    return None
+                for record in decode_frame(frame.records, header.number, frame.payload_offset):
+                    if isinstance(record, ValueStored) and record.place.kind is PlaceKind.JOURNAL:
+                        self._copy_value(record, source, copied)
+            for link in list(self._targets):
+                self._finish(link, copied)
+            self._write_buffers()
+            for file in self._open.values():
+                file.datasync()
+        finally:
+            source.close()
+            for file in self._open.values():
+                file.close()
+        return copied
+
+    def publish(self, copied: Copied) -> None:
+        """The files' new ends are in a checkpoint that counts: let readers see the copies."""
+        for link, held in copied.files:
+            path = self._path(link, held.file)
+            file = self._files.open(path, writable=True)
+            try:
+                file.pwrite(arrow_ipc.prefix(held.gate_metadata_bytes), held.gate_offset)
+                file.datasync()
+            finally:
+                file.close()
+            self._holdings.published(link, held.file)
+
+    def _copy_value(self, record: ValueStored, source: File, copied: Copied) -> None:
+        envelope, place = record.envelope, record.place
+        if not self._holdings.is_live(envelope.link, envelope.generation):
+            return
+        message = arrow_ipc.read_message(source.pread(place.size_bytes, place.offset))
+        stamped = stamped_metadata(envelope, message.metadata)
+        target = self._targets.get(envelope.link)
+        head = _head(target.held) if target is not None else self._holdings.head(envelope.link, copies=True)
+        schemas, most = self._schemas(), self._limits.segment_file_max_bytes
+        chosen = place_value(head, envelope, len(stamped), len(message.body), schemas, most, lambda: self._holdings.new_file(envelope.link))
+        if target is None or target.held.file != chosen.head.file:
+            self._finish(envelope.link, copied)
+            target = self._begin(envelope.link, chosen.head, chosen.place, chosen.schema)
+        gated = chosen.place.offset == target.held.gate_offset
+        self._add(target, arrow_ipc.EOS if gated else arrow_ipc.prefix(len(stamped)), stamped, message.body)
+        target.held = replace(target.held, end=chosen.head.end)
+        moved = chosen.place
+        copied.moves.setdefault((envelope.link, envelope.position.incarnation, moved.file), array("Q")).extend(
+            (envelope.position.sequence, moved.offset, moved.size_bytes, moved.metadata_bytes, moved.body_bytes)
+        )
+        if self._buffered_bytes >= COPY_WRITE_BYTES:
+            self._write_buffers()
+
+    def _begin(self, link: str, head: SegmentHead, place: Place, schema: bytes | None) -> _Target:
+        held = SegmentFileHeld(head.file, head.generation, head.schema_id, place.offset, True, place.offset, place.metadata_bytes)
+        target = self._targets[link] = _Target(self._path(link, head.file), held, schema, place.offset)
+        return target
+
+    def _finish(self, link: str, copied: Copied) -> None:
+        """Nothing more comes to the file that the link's copies go to now: its end mark."""
+        target = self._targets.pop(link, None)
+        if target is not None:
+            self._add(target, arrow_ipc.EOS)
+            self._write(target)
+            copied.files.append((link, target.held))
+
+    def _add(self, target: _Target, *parts: bytes | memoryview) -> None:
+        for part in parts:
+            target.buffer += part
+            self._buffered_bytes += len(part)
+
+    def _write_buffers(self) -> None:
+        for target in self._targets.values():
+            self._write(target)
+
+    def _write(self, target: _Target) -> None:
+        if target.buffer:
+            self._file(target).pwrite(target.buffer, target.start)
+            target.start += len(target.buffer)
+            self._buffered_bytes -= len(target.buffer)
+            target.buffer = bytearray()
+
+    def _file(self, target: _Target) -> File:
+        """The target's file, open; one that is closed for it is synced first."""
+        file = self._open.pop(target.path, None)
+        if file is None:
+            if target.schema is None:
+                file = self._files.open(target.path, writable=True)
+            else:
+                file = create_segment(self._files, target.path, target.schema)
+                target.schema = None
+        self._open[target.path] = file
+        while len(self._open) > self._limits.open_files_max:
+            _, least = self._open.popitem(last=False)
+            least.datasync()
+            least.close()
+        return file
+
+    def _path(self, link: str, number: int) -> Path:
+        return self._directory / directory_name(link) / file_name(number)
+
+
+def _head(held: SegmentFileHeld) -> SegmentHead:
+    return SegmentHead(held.file, held.end, held.schema_id, held.generation)

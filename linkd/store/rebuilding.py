@@ -1,0 +1,88 @@
+"""Making the index again from what there is: the journal, the segments' own messages, the envelope files. Blocking.
+
+The journal says where values are that it names, as far as it is still there (`store.Store` reads it anyway). Everything older lies in segments,
+each message with its envelope in its metadata, and of generations that were dropped the envelopes are in files of their own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from linkd.errors import InvalidArgument, StateDamaged
+from linkd.model.kept import SegmentFileHeld
+from linkd.model.values import Place, PlaceKind
+from linkd.store import envelope_file
+from linkd.store.catalog import Catalog, CatalogEntry
+from linkd.store.files import File, Files
+from linkd.store.segment_format import directory_name, envelope_of, file_name
+from linkd.wire import arrow_ipc
+from linkd.wire.frames import decode_envelope, encode_envelope
+
+
+def find_again(
+    catalog: Catalog, files: Files, segments: Path, envelopes: Path, held: Iterable[tuple[str, SegmentFileHeld]], batch_values: int
+) -> None:
+    """Enter what lies in these segment files, and what is remembered of generations that were dropped.
+
+    Raises `StateDamaged` naming the file that is not what was written.
+    """
+    entries = itertools.chain(
+        itertools.chain.from_iterable(_of_segment(files, segments, link, file) for link, file in held), _of_dropped(files, envelopes)
+    )
+    while batch := list(itertools.islice(entries, batch_values)):
+        catalog.found_again(batch)
+
+
+def _of_segment(files: Files, directory: Path, link: str, held: SegmentFileHeld) -> Iterator[CatalogEntry]:
+    """The values in a segment file, as its messages describe themselves."""
+    path = directory / directory_name(link) / file_name(held.file)
+    file = files.open(path)
+    try:
+        at = arrow_ipc.PREFIX_BYTES + _metadata_bytes(file, path, 0)
+        while at < held.end:
+            entry = _entry(file, path, held.file, at)
+            yield entry
+            at += arrow_ipc.PREFIX_BYTES + entry.place.metadata_bytes + entry.place.body_bytes
+    finally:
+        file.close()
+
+
+def _entry(file: File, path: Path, number: int, at: int) -> CatalogEntry:
+    metadata_bytes = _metadata_bytes(file, path, at)
+    try:
+        said = arrow_ipc.custom_metadata(file.pread(metadata_bytes, at + arrow_ipc.PREFIX_BYTES))
+        envelope = envelope_of(said["linkd.envelope"])
+        published_bytes = int(said["linkd.metadata_bytes"])
+    except (InvalidArgument, KeyError, ValueError) as problem:
+        raise _damage(path, at) from problem
+    body_bytes = envelope.size_bytes - arrow_ipc.PREFIX_BYTES - published_bytes
+    place = Place(PlaceKind.SEGMENT, number, at, envelope.size_bytes, metadata_bytes, body_bytes)
+    return CatalogEntry(0, envelope, place, encode_envelope(envelope))
+
+
+def _metadata_bytes(file: File, path: Path, at: int) -> int:
+    try:
+        length = arrow_ipc.metadata_length(file.pread(arrow_ipc.PREFIX_BYTES, at))
+    except InvalidArgument as problem:
+        raise _damage(path, at) from problem
+    if not length:
+        raise _damage(path, at)
+    return length
+
+
+def _of_dropped(files: Files, directory: Path) -> Iterator[CatalogEntry]:
+    for link in files.list(directory):
+        for name in files.list(directory / link):
+            if envelope_file.file_generation(name) is not None:
+                for data in envelope_file.read(files, directory / link / name):
+                    envelope = decode_envelope(data)
+                    yield CatalogEntry(0, envelope, Place(PlaceKind.DROPPED, 0, 0, envelope.size_bytes), data)
+
+
+def _damage(path: Path, offset: int) -> StateDamaged:
+    return StateDamaged(
+        f"{path}, offset {offset}: this is not the message that was written. The disk or another program has changed it; restore the file from "
+        "a backup, or start with a new directory"
+    )

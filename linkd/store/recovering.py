@@ -1,0 +1,140 @@
+"""What a start does: reads what the checkpoint does not cover, and brings segments and index up to date with it. Blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from linkd.errors import StateDamaged
+from linkd.model.kept import SchemaMessage, SegmentFileHeld
+from linkd.model.records import Dropped, Record, SchemaKept, ValueStored
+from linkd.model.values import PlaceKind
+from linkd.store import rebuilding
+from linkd.store.catalog import Catalog, CatalogEntry
+from linkd.store.checkpoint_file import Checkpoint, CheckpointRecovery
+from linkd.store.files import Files
+from linkd.store.holdings import Holdings
+from linkd.store.journal_format import FileHeader, Frame
+from linkd.store.journal_reader import JournalReader, JournalRecovery
+from linkd.store.placement import Placement
+from linkd.store.segment_format import directory_name, file_name
+from linkd.store.segments import SegmentRecovery
+from linkd.store.store_limits import StoreLimits
+from linkd.wire.frames import decode_frame, encode_envelope
+
+
+def check_reach(directory: Path, found: CheckpointRecovery, journal: JournalRecovery) -> None:
+    """The journal must lead on from the checkpoint, without a gap. Raises `StateDamaged`."""
+    lsn = found.checkpoint.lsn
+    first_lsn = journal.headers[0].first_lsn if journal.headers else journal.end.next_lsn
+    if first_lsn <= lsn + 1 <= journal.end.next_lsn:
+        return
+    if found.damaged:
+        where = f"the checkpoint {found.damaged[0]} is not what was written"
+    elif lsn + 1 < first_lsn:
+        where = f"{directory}: the journal begins with frame {first_lsn}, and no checkpoint covers what was before"
+    else:
+        where = f"{directory}: the journal ends before frame {lsn}, which a checkpoint covers"
+    raise StateDamaged(f"{where}. The disk or another program has changed it; restore the directory from a backup, or start with a new one")
+
+
+class Replay:
+    """The one pass over the journal that a start makes. `notes` and `frames` say afterwards what it met."""
+
+    def __init__(
+        self,
+        files: Files,
+        segments: Path,
+        envelopes: Path,
+        checkpoint: Checkpoint,
+        journal: JournalReader,
+        holdings: Holdings,
+        placement: Placement,
+        catalog: Catalog,
+        limits: StoreLimits,
+    ) -> None:
+        self._files = files
+        self._segments_directory = segments
+        self._envelopes = envelopes
+        self._lsn = checkpoint.lsn
+        self._journal = journal
+        self._holdings = holdings
+        self._placement = placement
+        self._catalog = catalog
+        self._limits = limits
+        self._segments = SegmentRecovery(files, segments)
+        self.frames = 0
+        self.notes: tuple[str, ...] = ()
+        for one in checkpoint.kept:
+            if isinstance(one, SchemaMessage):
+                placement.saw_schema(one.schema_id, one.schema)
+
+    def records(self, next_lsn: int) -> Iterator[tuple[int, tuple[Record, ...]]]:
+        """(LSN, records) of every frame behind the checkpoint, in order; the journal goes on at `next_lsn`."""
+        again = self._must_be_made_again(next_lsn)
+        if again:
+            self._catalog.start_over()
+        applied_lsn = 0 if again else self._catalog.applied_lsn
+        for header, frame in self._journal.frames(0 if again else self._lsn, next_lsn):
+            records = decode_frame(frame.records, header.number, frame.payload_offset)
+            if frame.lsn <= self._lsn:
+                self._enter(frame, [value for value in _values(records) if self._is_needed(header, value)])
+                continue
+            self.frames += 1
+            self._take(frame, records)
+            if frame.lsn > applied_lsn:
+                self._enter(frame, _values(records))
+            yield frame.lsn, records
+        while self._catalog.write_waiting(self._limits.catalog_batch_values):
+            pass
+        there = self._segment_files()
+        self.notes = self._segments.repair(there)
+        if again:
+            batch_values = self._limits.catalog_batch_values
+            rebuilding.find_again(self._catalog, self._files, self._segments_directory, self._envelopes, there, batch_values)
+            self._catalog.begin_at(self._holdings.copied_file + 1)
+
+    def _must_be_made_again(self, next_lsn: int) -> bool:
+        """The index is of another time than the rest, or was being made again when the process ended."""
+        applied_lsn = self._catalog.applied_lsn
+        of_this_time = self._lsn <= applied_lsn < next_lsn
+        return not of_this_time or self._catalog.journal_from != self._holdings.copied_file + 1
+
+    def _is_needed(self, header: FileHeader, value: ValueStored) -> bool:
+        """Whether a value of a frame that the checkpoint covers is there, and is in the journal."""
+        envelope = value.envelope
+        in_journal = value.place.kind is PlaceKind.JOURNAL and header.number > self._holdings.copied_file
+        return in_journal and self._holdings.is_known(envelope.link, envelope.generation)
+
+    def _take(self, frame: Frame, records: Sequence[Record]) -> None:
+        for record in records:
+            if isinstance(record, SchemaKept):
+                self._placement.saw_schema(record.schema_id, record.schema)
+            elif isinstance(record, ValueStored):
+                self._holdings.stored(record.envelope, record.place)
+                if record.place.kind is PlaceKind.SEGMENT:
+                    self._segments.saw(record.envelope, record.place, frame.group_lsn)
+            elif isinstance(record, Dropped):
+                self._holdings.dropped(record)
+
+    def _enter(self, frame: Frame, values: Sequence[ValueStored]) -> None:
+        self._catalog.add([entry_of(frame.lsn, value) for value in values], frame.lsn)
+        if self._catalog.waiting >= self._limits.catalog_batch_values:
+            self._catalog.write_waiting(self._limits.catalog_batch_values)
+
+    def _segment_files(self) -> list[tuple[str, SegmentFileHeld]]:
+        """The segment files there are: those of generations that were dropped may be gone already."""
+        leaving = [
+            (link, file)
+            for link, file in self._holdings.leaving()
+            if file_name(file.file) in self._files.list(self._segments_directory / directory_name(link))
+        ]
+        return [*self._holdings.files(), *leaving]
+
+
+def entry_of(lsn: int, record: ValueStored) -> CatalogEntry:
+    return CatalogEntry(lsn, record.envelope, record.place, encode_envelope(record.envelope))
+
+
+def _values(records: Sequence[Record]) -> list[ValueStored]:
+    return [record for record in records if isinstance(record, ValueStored)]

@@ -1,0 +1,65 @@
+"""Chunk messages without protobuf: payload bytes are copied once on the way out, and not at all on the way in.
+
+A message of a stream whose only field is `bytes chunk` (proto/linkd/v1/links.proto) is, in protobuf's encoding,
+
+    varint   number of the field, shifted left by 3, with 2 in the low bits: length-delimited
+    varint   length
+    bytes    the chunk
+
+which is all there is to it; whatever else comes is protobuf's. The generated classes would copy every byte of bulk twice in each direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+_FIELD = "chunk"
+_LENGTH_DELIMITED = 2
+_LENGTH_MAX_BYTES = 5
+"""Of the varint of a length below 4 GiB; a gRPC message is smaller by far."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkMessage:
+    """A message of the class `kind` that holds a chunk: one that came has its bytes there, one that goes is made when it is sent."""
+
+    kind: Any
+    chunk: bytes | memoryview
+
+    def WhichOneof(self, group: str) -> str:  # noqa: N802 - protobuf's name
+        return _FIELD
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+        return b"".join((_tag(self.kind), _varint(len(self.chunk)), self.chunk))
+
+
+def chunk_in(kind: Any, data: bytes) -> ChunkMessage | None:
+    """The chunk that `data`, a message of the class `kind`, consists of; None if it is another message, or not only a chunk."""
+    tag = _tag(kind)
+    if not tag or not data.startswith(tag):
+        return None
+    length, at = 0, len(tag)
+    for number, byte in enumerate(data[at : at + _LENGTH_MAX_BYTES]):
+        length |= (byte & 0x7F) << 7 * number
+        if byte < 0x80:
+            start = at + number + 1
+            return ChunkMessage(kind, memoryview(data)[start:]) if len(data) - start == length else None
+    return None
+
+
+@cache
+def _tag(kind: Any) -> bytes:
+    """How a chunk of this class begins; empty for a class without chunks."""
+    field = kind.DESCRIPTOR.fields_by_name.get(_FIELD)
+    return b"" if field is None else _varint(field.number << 3 | _LENGTH_DELIMITED)
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
