@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FLIGHTS := examples/flights
 
-.PHONY: demo test check bench soak clean
+.PHONY: demo test check bench soak clean compiled
 
-demo: $(READY) $(FLIGHTS)/data/flights.csv.zip
+demo: compiled $(FLIGHTS)/data/flights.csv.zip
 	@$(BIN)/python $(FLIGHTS)/demo.py
 
-test: $(READY)
+test: compiled
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(READY)
@@ -19,14 +19,19 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
+	$(BIN)/python docs/generate.py --check
 
-bench: $(READY) $(FLIGHTS)/data/flights.csv.zip
+bench: compiled $(FLIGHTS)/data/flights.csv.zip
 	$(BIN)/python benchmarks/store_append.py --large
 	$(BIN)/python benchmarks/first_hour.py --large
 
-soak: $(READY)
+soak: compiled
 	LINKD_KILL_SEEDS=$${LINKD_KILL_SEEDS:-20} LINKD_HYPOTHESIS=soak $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 \
 		tests/e2e/test_kill.py tests/home tests/simulation tests/core tests/wire
+
+# What an installation from a wheel has done: without it every process compiles all of linkd where PYTHONDONTWRITEBYTECODE is set.
+compiled: $(READY)
+	@$(BIN)/python -m compileall -q linkd adapters
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "linkd needs Python 3.11 or later: make PYTHON=python3.11 ..."; exit 2; }

@@ -9,6 +9,7 @@ unzipped file too); without it everything is small, so that it can be seen to wo
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import shutil
 import sys
@@ -39,12 +40,14 @@ SUM_DD = 'import duckdb\nduckdb.sql("COPY (' + TOTALS.format(flown="'flown.parqu
 FLOWN = "(SELECT * FROM read_csv('data/flights.csv', nullstr='NA') WHERE dep_time IS NOT NULL)"
 ONE_DUCKDB = 'import duckdb\nduckdb.sql("COPY (' + TOTALS.format(flown=FLOWN) + " GROUP BY airline) TO 'totals.csv'\")\n"
 
-PASS_ON_PY = """import linkd
+PASS_ON_PY = """import sys
+
+import linkd
+
 for snap in linkd.connect().snapshots():
     with snap:
         [source] = snap.inputs
-        [output] = linkd_outputs
-        snap.publish(output, snap[source].to_table())
+        snap.publish(sys.argv[1], snap[source].to_table())
 """
 
 
@@ -88,8 +91,7 @@ def write_many(directory: Path, tasks: int) -> Path:
         if task % 10 == 9 or task == tasks - 1:
             ends.append(f"  l{task + 1}: {{to: out/l{task + 1}.csv}}")
     text = ["pipeline: many", "wiring: |", *wiring, "links:", "  l0: {from: in.csv}", *ends, "tasks:", *lines]
-    program = PASS_ON_PY.replace("linkd_outputs", "sys.argv[1:]").replace("import linkd\n", "import sys\n\nimport linkd\n\n")
-    (directory / "pass_on.py").write_text(program)
+    (directory / "pass_on.py").write_text(PASS_ON_PY)
     return _written(directory, "many.yaml", text)
 
 
@@ -179,6 +181,12 @@ def _compared(cases: list[Case], peer: Case, most: float) -> Iterator[dict[str, 
     yield from (other.told() for other in cases[1:])
 
 
+def compile_all() -> None:
+    """What an installation has done, and a run in the source tree does only where Python may write beside the sources."""
+    for package in ("linkd", "adapters/linkd_adapters"):
+        compileall.compile_dir(HERE.parent / package, quiet=1)
+
+
 def shown(figure: dict[str, Any]) -> str:
     """One line of the table."""
     spread = f"{figure['wall_min_s']:.2f}..{figure['wall_max_s']:.2f}"
@@ -198,6 +206,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     sizes = LARGE if arguments.large else SMALL
+    compile_all()
     figures = []
     with tempfile.TemporaryDirectory(dir=arguments.dir) as root:
         for figure in measure(Path(root), sizes, arguments.rounds or (5 if arguments.large else 1)):

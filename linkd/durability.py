@@ -34,18 +34,19 @@ def full_sync(command: int) -> Sync:
     return sync
 
 
-_FULL = full_sync(fcntl.F_FULLFSYNC) if hasattr(fcntl, "F_FULLFSYNC") else None
+_FULL: Sync | None = full_sync(fcntl.F_FULLFSYNC) if hasattr(fcntl, "F_FULLFSYNC") else None
+_DATA: Sync = getattr(os, "fdatasync", os.fsync)
 
-sync_data: Sync = _FULL or getattr(os, "fdatasync", os.fsync)
-"""Makes what was written to an open file durable, and its length. After a failure nothing is known of what was written since the last one."""
 
-_sync_names: Sync = _FULL or os.fsync
+def sync_data(descriptor: int) -> None:
+    """Makes durable what was written to an open file, and its length. After a failure nothing is known of what was written since the last."""
+    (_FULL or _DATA)(descriptor)
 
 
 def sync_directory(directory: Path) -> None:
     """Makes durable what was made, renamed and removed in `directory`."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _sync_names(descriptor)
+        (_FULL or os.fsync)(descriptor)
     finally:
         os.close(descriptor)

@@ -202,6 +202,10 @@ FOLLOW_GATHER_MAX_S = 0.5
 """Or after this, where something happens all the time: nobody waits longer for a row."""
 FOLLOW_SETTLED_S = 1.0
 """A file that is watched as a whole has changed when nothing has happened to it for this long: copying it there takes many writes."""
+FOLLOW_SCAN_INTERVAL_S = 0.3
+"""Where the system does not tell when a file grows, its directory is looked at this often."""
+FOLLOW_SCAN_SHARE = 0.05
+"""And of the time no more than this goes into looking, however many files there are."""
 FOLLOW_TAIL_BYTES = 4 * KIB
 """Of what was read last of a growing file: as long as it still stands there, the file has grown and is no other."""
 SOURCE_WINDOW_PUBLISHES = 4

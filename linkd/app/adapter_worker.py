@@ -4,12 +4,13 @@
 
 It gets its settings as one JSON line on its standard input: `endpoint`, `token` (of the role `adapters`), `pipeline` (path of the file),
 `traceparent`, `params` (by name, as the command line said them), `follow`, and `tasks`, the names of those that take part in the run (absent:
-all). It runs every source and sink among them that is not complete, all at once, and tells of it in the lines of `adapter_events`. It ends when all of them are done (0), and when one has failed and the others have
-finished what they hold (the error's exit code). TERM or INT drains it: sources stop behind their present batch, sinks finish what they hold
-(130); a second one ends it at once, and so does the end of its standard input, for then the supervisor is gone (130).
+all). It runs every source and sink among them that is not complete, all at once, and tells of it in the lines of `adapter_events`. It ends
+when all of them are done (0), and when one has failed and the others have finished what they hold (the error's exit code). TERM or INT drains
+it: sources stop behind their present batch, sinks finish what they hold (130); a second one ends it at once, and so does the end of its
+standard input, for then the supervisor is gone (130).
 
-In a run that follows it runs those that are complete, too, and has no end of its own: sources that can grow are followed, others
-are watched, and sinks go on with what comes.
+In a run that follows it runs those that are complete, too, and has no end of its own: sources that can grow are followed, others are watched,
+and sinks go on with what comes.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
         lock                     held (flock) by the one home of the directory, for its life; JSON: kind, pid
         run.lock                 held by the one `linkd run`, for its life; JSON: pid
         home.json                the present home: {"endpoint": "unix:...", "pid": n}; absent when there is none
-        groups.json              process groups that a run started: [{"pid": n, "started": ticks, "name": ...}]
+        groups.json              process groups that a run started: [{"pid": n, "started": as the system tells it, "name": ...}]
         key, tokens/TASK         secrets, mode 0600
         logs/TASK.log            what programs printed
         journal/ segments/ staging/ catalog.db ...   the store's

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from linkd.app.adapter_events import AdapterEvents
 from linkd.app.sinks import decoded, settled
 from linkd.client.calls import Connection
-from linkd.client.each_value import OneValue, each_value
+from linkd.client.each_value import OneValue, all_done, each_value
 from linkd.client.worker import commit, described
 from linkd.core.rights import sink_task
 from linkd.plugin.contract import LinkOptions, SinkResult, SinkValue, ValueSink
@@ -80,3 +80,4 @@ class ValueSinkWork:
         [link] = (await described(self.connection, self.options.link)).links
         if link.read is not None:
             await self.sink.caught_up(link.read.generation)
+        await all_done(self.connection, self.name)

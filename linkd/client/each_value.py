@@ -11,8 +11,9 @@ from linkd.client.worker import Complete
 from linkd.errors import ConnectionFailed, InternalFault
 from linkd.limits import CREDIT_BYTES
 from linkd.wire.messages import ARROW
-from linkd.wire.methods import SNAPSHOTS
+from linkd.wire.methods import RUN_TASK_EXITED, SNAPSHOTS
 from linkd.wire.v1 import links_pb2 as pb
+from linkd.wire.v1 import runs_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,8 @@ async def each_value(connection: Connection, task: str) -> AsyncGenerator[OneVal
         raise ConnectionFailed("linkd ended the stream of snapshots without saying that it was the end")
     finally:
         stream.cancel()
+
+
+async def all_done(connection: Connection, task: str) -> None:
+    """Tells the home that `task`, a sink, has committed all that there is."""
+    await connection.call(RUN_TASK_EXITED, runs_pb2.TaskExitedRequest(task=task, exit_code=0))

@@ -56,7 +56,7 @@ def _lines(lines: Iterable[Line]) -> Iterator[str]:
         points = [_centre(x, y) for x, y in line.points]
         start, end = points[0], points[-1]
         # From the frame of the box above to that of the box below.
-        points[0], points[-1] = (start[0], start[1] - CELL_HEIGHT), (end[0], end[1] + CELL_HEIGHT / 2)
+        points[0], points[-1] = (start[0], start[1] - CELL_HEIGHT), (end[0], end[1] + CELL_HEIGHT)
         path = "L".join(f"{x:g} {y:g}" for x, y in points)
         yield f'  <path class="wire" marker-end="url(#arrow)" d="M{path}"/>'
         if line.edge.label:
@@ -71,7 +71,7 @@ def _box(box: Box) -> Iterator[str]:
     yield f'    <rect class="{kind}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{3 if box.node.kind == "task" else 9}"/>'
     for number, text in enumerate(box.node.lines):
         weight = ' class="name"' if not number else ""
-        row = y + (number + 0.5) * CELL_HEIGHT + _FONT_SIZE / 3 + CELL_HEIGHT / 4
+        row = y + (number + 1) * CELL_HEIGHT + _FONT_SIZE / 3
         yield f'    <text{weight} x="{x + 2 * CELL_WIDTH:g}" y="{row:g}" xml:space="preserve">{_text(text)}</text>'
     yield "  </g>"
 

@@ -19,7 +19,7 @@ from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, GenerationState
 from linkd.core.policies import EACH_TEXT
 from linkd.core.rights import sink_task
-from linkd.core.tasks import Task, TaskShape
+from linkd.core.tasks import LATEST, Task, TaskShape
 from linkd.errors import LinkNotFound
 from linkd.model.records import TaskKind
 
@@ -148,13 +148,14 @@ class _Planning:
         task = self.ledger.tasks.get(shape.name)
         if task is None or task.execution == 0:
             return Step(shape.name, Action.BEGIN, "first run" if self.ledger.run is None else "new")
-        new = [name for name, _ in shape.inputs if self._is_new(task, name)]
+        # In a run that follows, the latest of an input is of whatever generation it has by then.
+        new = [name for name, policy in shape.inputs if self._is_new(task, name) and not (self.wishes.follow and policy == LATEST)]
         change = self.facts.changes.get(shape.name)
         if change and not (self._continues(shape) and not new and _same_wires(task, shape)):
             return Step(shape.name, Action.BEGIN, change)
         if new or not _same_wires(task, shape):
             return Step(shape.name, Action.BEGIN, _inputs("changes", new) if new else "its wiring changed")
-        grown = [name for name, _ in shape.inputs if self._news.get(name) is _News.GROWN]
+        grown = [name for name, _ in shape.inputs if self._news.get(name) is _News.GROWN or self._went_on(task, name)]
         lives = self.wishes.follow and (shape.name in self.facts.followed or any(name in self._live for name, _ in shape.inputs))
         if change:
             return Step(shape.name, Action.RESUME, f"{change}, and the new version continues")
@@ -179,6 +180,14 @@ class _Planning:
             return True
         newest = link.current
         return newest is not None and newest.number != task.inputs[name]
+
+    def _went_on(self, task: Task, name: str) -> bool:
+        """A run that followed took what the input held at a moment; since then it has more, or may yet get it."""
+        taken = task.extents.get(name)
+        if taken is None:
+            return False
+        generation = self.ledger.links[name].generations[task.inputs[name]]
+        return not generation.is_sealed or generation.end_sequence > taken
 
     def _continues(self, shape: TaskShape) -> bool:
         """Whether another version of it goes on where the one before stands. Sources and sinks are what they are made of: they never do."""

@@ -107,6 +107,12 @@ class Rights:
         if not (self.anyone and who.role is Role.OUTSIDER):
             raise NotAllowed(f"linkd itself seals {link}: when its source is read, or its task has exited with code 0")
 
+    def end_task(self, who: Identity, task: str) -> None:
+        """Saying that a task is complete: of programs their supervisor says it, of sinks the adapter worker."""
+        shape = self.tasks.get(task)
+        if who.role is not Role.ADAPTERS or shape is None or shape.kind is not TaskKind.SINK:
+            self.supervise(who, "runs.task_exited")
+
     def supervise(self, who: Identity, operation: str) -> None:
         if who.role is not Role.RUN:
             raise NotAllowed(f"{operation} is for `linkd run` only")

@@ -2,10 +2,10 @@
 
     ${params.x}     in every text but the wiring, the pipeline's name and a SQL statement, which has prepared parameters (`$x`)
     ${env.X}        in addresses (`from:` and `to:` with `://`) and in the values of `env:`
-    ${secret.X}     in the same; it stays as it is until `reveal` puts the secret in, where an adapter or a program is started
+    ${secret.X}     in the same; the secret is put in where an adapter or a program is started
     $${params.x}    the text `${params.x}` itself (also for env and secret); any other `$` is the shell's, or nobody's
 
-What is put in is not looked at again, and a value with `${secret.X}` in it brings no secret along.
+What is put in is not looked at again, and a value with `${secret.X}` in it brings no secret along: that stands as written until `reveal`.
 """
 
 from __future__ import annotations

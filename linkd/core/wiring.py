@@ -3,11 +3,11 @@
     wiring  = { line }
     line    = "(" [ wires ] ")" task "(" [ wires ] ")"       on one line; line breaks only inside the parentheses
     wires   = wire { "," wire }
-    wire    = link [ "*" ] [ policy ]                        a policy behind inputs only (`policies`)
+    wire    = link [ "*" ] [ policy ]                        a policy behind inputs only
     comment = "#" to the end of the line
 
-`in*`: people and programs outside may append. `out*` is accepted, and means an ordinary output. What a policy or a graph *means* is checked
-in `graph` and `assembly`; here only the text is read, as much of it as can be.
+`in*`: people and programs outside may append. `out*` is accepted, and means an ordinary output. Policies are read in `policies`; what they or a
+graph *mean* is checked in `graph` and `assembly`; here only the text is read, as much of it as can be.
 """
 
 from __future__ import annotations

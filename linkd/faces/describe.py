@@ -47,7 +47,7 @@ def description(home: Home, who: Identity, only: str = "") -> pb.DescribeRespons
             epoch=run.epoch,
             run_id=run.run_id,
             began_at_ns=run.began_at_ns,
-            outcome=home.ledger.run_outcome,
+            outcome=_outcome(home),
             reason=run.reason,
             complete=is_complete(home.ledger),
         )
@@ -153,11 +153,17 @@ def _task_state(home: Home, shape: TaskShape, task: Task | None) -> str:
         return "running" if any(lease.session is not None for lease in task.leases.values()) else "waiting"
     if shape.name in home.failed:
         return "failed"
-    if home.ledger.run_outcome != "running" or not _takes_part(home, shape.name):
+    if _outcome(home) != "running" or not _takes_part(home, shape.name):
         return "stopped"
     if shape.kind is TaskKind.SOURCE:
         return "running"
     return "open" if shape.name in home.conduct.open_places else "starting"
+
+
+def _outcome(home: Home) -> str:
+    """That of the newest run: one of which the end was never written, and that is not on in this home, was interrupted."""
+    outcome = home.ledger.run_outcome
+    return "interrupted" if outcome == "running" and not home.conduct.begun else outcome
 
 
 def _takes_part(home: Home, task: str) -> bool:

@@ -53,8 +53,9 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """How the present run is conducted, beyond what the journal has to know: see `home.conductor`."""
+    """How the present run is conducted, beyond what the journal has to know: see `home.conductor`. Without `begun` no run is on in this home."""
 
+    begun: bool = False
     open_places: frozenset[str] = frozenset()
     every_s: Mapping[str, float] = field(default_factory=dict)
 

@@ -54,7 +54,7 @@ async def begin(home: Home, who: Identity, call: RunCall) -> dict[str, str]:
         call.tasks,
         call.follow,
     )
-    home.conduct = Conduct(call.open_places, dict(call.every_s))
+    home.conduct = Conduct(True, call.open_places, dict(call.every_s))
     await home.room()
     records = runs.begin(home.ledger, plan, home.clock.now_ns())
     if not records:
@@ -76,7 +76,8 @@ def tokens(home: Home) -> dict[str, str]:
 
 async def task_exited(home: Home, who: Identity, name: str, exit_code: int) -> dict[str, int]:
     """A program has ended. With code 0 its leases end and its outputs are sealed. Returns what it left unread, by input."""
-    allow(home, who, "runs.task_exited")
+    with home.audited(who, "runs.task_exited"):
+        home.rights.end_task(who, name)
     task = home.ledger.tasks.get(name)
     if task is None:
         raise LinkNotFound(f"there is no task {name} in this run")

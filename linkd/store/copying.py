@@ -123,17 +123,18 @@ class Copier:
         envelope, place = record.envelope, record.place
         if not self._holdings.is_live(envelope.link, envelope.generation):
             return
-        message = arrow_ipc.read_message(source.pread(place.size_bytes, place.offset))
-        stamped = stamped_metadata(envelope, message.metadata)
+        payload = source.pread(place.size_bytes, place.offset)
+        body_at = arrow_ipc.PREFIX_BYTES + arrow_ipc.metadata_length(payload[: arrow_ipc.PREFIX_BYTES])
+        stamped, body = stamped_metadata(envelope, payload[arrow_ipc.PREFIX_BYTES : body_at]), memoryview(payload)[body_at:]
         target = self._targets.get(envelope.link)
         head = _head(target.held) if target is not None else self._holdings.head(envelope.link, copies=True)
         schemas, most = self._schemas(), self._limits.segment_file_max_bytes
-        chosen = place_value(head, envelope, len(stamped), len(message.body), schemas, most, lambda: self._holdings.new_file(envelope.link))
+        chosen = place_value(head, envelope, len(stamped), len(body), schemas, most, lambda: self._holdings.new_file(envelope.link))
         if target is None or target.held.file != chosen.head.file:
             self._finish(envelope.link, copied)
             target = self._begin(envelope.link, chosen.head, chosen.place, chosen.schema)
         gated = chosen.place.offset == target.held.gate_offset
-        self._add(target, arrow_ipc.EOS if gated else arrow_ipc.prefix(len(stamped)), stamped, message.body)
+        self._add(target, arrow_ipc.EOS if gated else arrow_ipc.prefix(len(stamped)), stamped, body)
         target.held = replace(target.held, end=chosen.head.end)
         moved = chosen.place
         copied.moves.setdefault((envelope.link, envelope.position.incarnation, moved.file), array("Q")).extend(

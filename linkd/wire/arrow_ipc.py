@@ -152,9 +152,12 @@ def read_stream(data: Bytes) -> tuple[bytes, list[BatchMessage]]:
 
 def custom_metadata(metadata: Bytes) -> dict[str, str]:
     """The message's custom metadata. Raises `InvalidArgument`."""
+    return _custom(message_view(metadata), len(metadata))
+
+
+def _custom(message: MessageView, room: int) -> dict[str, str]:
     found: dict[str, str] = {}
-    room = len(metadata)
-    for entry in message_view(metadata).root.tables(4):
+    for entry in message.root.tables(4):
         key, value = entry.string(0), entry.string(1)
         room -= len(key) + len(value)
         if room < 0:  # many entries that share one long string would make gigabytes of a megabyte
@@ -176,7 +179,7 @@ def stamp(metadata: bytes, custom: Mapping[str, str], padded_to: int | None = No
     old = message_view(metadata)
     if len(metadata) % 8:
         raise InvalidArgument(f"metadata of {len(metadata)} bytes is not a multiple of 8")
-    entries = {**custom_metadata(metadata), **custom}
+    entries = {**_custom(old, len(metadata)), **custom}
     front = _front(old, entries, padded_to - len(metadata) if padded_to is not None else None)
     return front + metadata
 

@@ -54,7 +54,7 @@ async def test_types_come_from_all_files_and_columns_go_by_name(desk: Desk) -> N
     assert survey.schema == pa.schema([("a", pa.string()), ("b", pa.string()), ("c", pa.date32())])
     assert survey.notes == (
         "column a is string because of line 2 of 3.csv: 'oops' is not a number",
-        "column c is missing in 1.csv and 1 more files, so it is null there",
+        "column c is missing in 1.csv and 1 more, so it is null there",
     )
     assert [row["a"] for row in await desk.rows(options)] == ["1", "2.5", "oops"]
     assert [part.name for part in survey.parts] == ["1.csv", "2.csv", "3.csv"]

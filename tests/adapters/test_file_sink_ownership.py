@@ -140,6 +140,13 @@ async def test_a_worker_killed_between_the_rename_and_the_commit_left_its_own_wo
     assert desk.hidden == []
 
 
+async def test_a_worker_killed_behind_the_commit_leaves_nothing_for_long(desk: Desk, options: LinkOptions) -> None:
+    record = (await put(ADAPTER.sink(options), 1)).record
+    record = (await put(ADAPTER.sink(options), 2, record, committed=False)).record
+    await ADAPTER.sink(options).check(record)
+    assert desk.hidden == []
+
+
 async def test_a_record_of_before_sizes_were_kept_goes_by_the_digest(options: LinkOptions, path: Path) -> None:
     made = (await put(ADAPTER.sink(options), 1)).record
     record = {key: made[key] for key in ("path", "rows", "digest")}

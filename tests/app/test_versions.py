@@ -96,8 +96,8 @@ def test_comments_white_space_and_how_often_it_is_tried_change_nothing(directory
         ("--config=clean.toml", "--config=clean.toml -v", {"clean": "its command changed"}),
         ("--config=clean.toml", "", {"clean": "clean.toml is gone, its command changed"}),
         (
-            "python clean.py --config=clean.toml",
-            'python clean.py --config=clean.toml", env: {TZ: "UTC',
+            'clean.toml"}',
+            'clean.toml", env: {TZ: UTC}}',
             {"clean": "its environment is new"},
         ),
         ("from: flights.csv", "from: other.csv", {"from:flights": "its `from:` changed"}),

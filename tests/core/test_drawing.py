@@ -137,6 +137,19 @@ def test_the_svg_needs_nothing_else_and_has_names_for_those_who_hear_it() -> Non
     assert "a<b>&" in {part.text for part in root.iter("{http://www.w3.org/2000/svg}text")}
 
 
+def test_in_the_svg_lines_go_from_frame_to_frame_and_texts_stand_inside() -> None:
+    root = ET.fromstring(svg(draw([node("a", "1 row"), node("b")], [Edge("a", "b")]), "p", "d"))
+    space = "{http://www.w3.org/2000/svg}"
+    upper, lower = (
+        (float(box.get("y", "")), float(box.get("y", "")) + float(box.get("height", ""))) for box in root.iterfind(f"{space}g/{space}rect")
+    )
+    wire = next(path.get("d", "") for path in root.iter(f"{space}path") if path.get("class") == "wire")
+    ends = [float(number) for number in wire.replace("M", " ").replace("L", " ").split()][1::2]
+    assert (min(ends), max(ends)) == (upper[1], lower[0])
+    texts = [float(text.get("y", "")) for text in root.iter(f"{space}text")]
+    assert upper[0] < texts[0] < texts[1] < upper[1] < lower[0] < texts[2] < lower[1]
+
+
 def test_two_hundred_tasks_and_a_thousand_links_are_drawn_at_once() -> None:
     nodes, edges = [], []
     for task in range(200):

@@ -10,7 +10,7 @@ from core_layouts import pipeline, run_task, sink, source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkd.core import publishing, runs
+from linkd.core import following, publishing, runs
 from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger
 from linkd.core.links import GenerationState
@@ -262,6 +262,23 @@ def test_a_run_that_follows_reopens_what_can_grow_and_seals_nothing_of_outsiders
     life.run(wishes=Wishes(follow=True), complete=False)
     assert life.ledger.links["events"].generations[1].state is GenerationState.GROWING
     assert not runs.is_complete(life.ledger)
+
+
+def test_a_finite_run_behind_one_that_followed_completes_what_was_made_of_a_moment() -> None:
+    life = Life(EVENTS)
+    life.append("events")
+    life.run(wishes=Wishes(follow=True), complete=False)
+    life.admit(publishing.publish(life.ledger, [draft("cleaned")], Maker(), 0, bytes(10)))
+    count = life.ledger.tasks["count"]
+    life.admit(following.begin_again(life.ledger, count, life.layout.links))
+    assert count.extents == {"cleaned": 1}
+    life.admit(runs.task_exited(life.ledger, count, 0))
+    assert count.ended
+    assert life.plan() == {
+        "clean": (Action.CONTINUE, "not complete"),
+        "pair": (Action.CONTINUE, "not complete"),
+        "count": (Action.BEGIN, "its input cleaned grew"),
+    }
 
 
 def test_a_run_that_follows_continues_a_changed_program_and_leaves_alone_what_cannot_grow() -> None:

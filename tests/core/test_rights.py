@@ -23,6 +23,8 @@ def allowed(rights: Rights, who: Identity, operation: str, subject: str) -> bool
             rights.publish(who, subject, source=True)
         elif operation == "snapshots":
             rights.act_for(who, subject)
+        elif operation == "end_task":
+            rights.end_task(who, subject)
         elif operation == "supervise":
             rights.supervise(who, "runs.begin")
         else:
@@ -51,6 +53,7 @@ def allowed(rights: Rights, who: Identity, operation: str, subject: str) -> bool
         ),
         ("seal", LINKS, set()),
         ("snapshots", tuple(TASKS), {("double", "double"), ("sum_up", "sum_up"), ("adapters", "to:total")}),
+        ("end_task", tuple(TASKS), {("adapters", "to:total")} | {("run", task) for task in TASKS}),
         ("supervise", ("run",), {("run", "run")}),
     ],
 )

@@ -147,8 +147,10 @@ async def test_onlookers_stay_from_home_to_home(home: InProcessHome, connect: Co
         await (await connect(home, "@run")).begin("r")
         await first(descriptions, "double", "starting")
         await home.restart()
-        found = await first(descriptions, "double", "starting")
+        found = await first(descriptions, "double", "stopped")
         assert [link.name for link in found.links] == ["doubled"]
+        assert found.run is not None
+        assert found.run.outcome == "interrupted"  # whoever ran it is gone, and could not say so
 
 
 async def test_a_task_sees_what_it_may_and_nobody_an_unknown_link(home: InProcessHome) -> None:

@@ -56,7 +56,7 @@ class FileColumns:
         for name, count in self._files_with.items():
             lacking = self._files - count
             if lacking:
-                more = f" and {lacking - 1} more files" if lacking > 1 else ""
+                more = f" and {lacking - 1} more" if lacking > 1 else ""
                 told.append(f"column {name} is missing in {self._first_without[name]}{more}, so it is null there")
         return tuple(told)
 

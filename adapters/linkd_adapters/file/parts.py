@@ -21,12 +21,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from linkd.durability import sync_directory
 from linkd.errors import Conflict
 from linkd.plugin.contract import LinkOptions, SinkResult, SinkValue, ValueSink
 from linkd_adapters.file.location import FileLocation, format_of_name, packing_of_name
 from linkd_adapters.file.modes import PARTS
 from linkd_adapters.file.ownership import Place, require_unchanged
-from linkd_adapters.file.replacement import sync_directory
 from linkd_adapters.file.sink import OpenSink, translated
 from linkd_adapters.file.steps import in_thread
 

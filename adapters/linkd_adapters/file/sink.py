@@ -33,7 +33,7 @@ class FileSink(Sink):
         self._said: Path | None = None
 
     async def check(self, last: Mapping[str, str]) -> None:
-        await in_thread(lambda: self._check(last))
+        await in_thread(lambda: self._tidy(self._check(last), last))
 
     async def begin(self, schema: pa.Schema) -> None:
         await self.abort()
@@ -69,6 +69,13 @@ class FileSink(Sink):
         with translated(self._location):
             require_unchanged(Place(self._options.link, self._location.shown, target, self._options.overwrite), last)
         return target
+
+    def _tidy(self, target: Path, last: Mapping[str, str]) -> None:
+        """A worker that was killed behind its commit could not remove what it had said before."""
+        intent = Intent.read(target)
+        if intent is not None and intent.digest == last.get("digest"):
+            with translated(self._location):
+                remove_intent(target)
 
     def _finish(self, begun: OpenSink, last: Mapping[str, str]) -> SinkResult:
         begun.end()

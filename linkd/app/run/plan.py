@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from linkd.app.link_options import link_options
 from linkd.app.versions import Versions, changes, merged, versions
 from linkd.core.checkpoint import restored
 from linkd.core.layout import Layout
@@ -20,7 +21,7 @@ from linkd.core.planning import RUNS, Action, Facts, Step, Wishes, plan_steps
 from linkd.core.rights import sink_task, source_task
 from linkd.errors import InvalidArgument, UsageFault
 from linkd.model.records import TaskKind
-from linkd.plugin.contract import LinkOptions, Role, Source
+from linkd.plugin.contract import Role, Source
 from linkd.plugin.registry import Adapters, installed_adapters, scheme_of
 from linkd.store.store import Store
 
@@ -66,7 +67,7 @@ async def make_plan(pipeline: Pipeline, layout: Layout, directory: Path, options
 
     Raises InvalidArgument for sources that are not there, UsageFault for options that name what is not, StateDamaged.
     """
-    check_places(pipeline)
+    check_places(pipeline, follow=options.follow)
     check_options(layout, options)
     store = Store.open(directory)
     ledger = restored(store.kept, layout.tasks)
@@ -102,33 +103,17 @@ def check_options(layout: Layout, options: PlanOptions) -> None:
             )
 
 
-def check_places(pipeline: Pipeline) -> None:
-    """What the adapters find wrong with sources and sinks, without reading data. InvalidArgument with all of it."""
+def check_places(pipeline: Pipeline, *, follow: bool = False) -> None:
+    """What the adapters find wrong with sources and sinks, without reading data. InvalidArgument with all of it. With `follow` files may come."""
     problems: list[str] = []
     for spec in pipeline.links.values():
         for location, role in ((spec.source, Role.SOURCE), (spec.sink, Role.SINK)):
             if location is None or spec.rejects_of is not None:
                 continue
-            options = link_options(pipeline, spec, location)
+            options = link_options(pipeline, spec, location, growing=follow)
             problems += [f"{pipeline.path}: {problem}" for problem in installed_adapters().serving(location).check(options, role)]
     if problems:
         raise InvalidArgument("\n".join(problems))
-
-
-def link_options(pipeline: Pipeline, spec: LinkSpec, location: str) -> LinkOptions:
-    """What the file says of one end of a link, as its adapter takes it."""
-    return LinkOptions(
-        link=spec.name,
-        location=location,
-        base=Path(pipeline.directory),
-        format=spec.format,
-        nulls=spec.nulls,
-        schema=spec.schema,
-        on_bad_row=spec.on_bad_row,
-        dialect=spec.dialect,
-        mode=spec.mode,
-        overwrite=spec.overwrite,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,21 +133,24 @@ class Sources:
         for spec, source in self._each():
             link = ledger.links.get(spec.name)
             current = link.current if link is not None else None
-            if current is None or (follow and source.can_follow):
+            follows = follow and source.can_follow
+            if current is None or (follows and not await source.exists()):
                 continue
-            told = await self._change(spec, source, current)
+            told = await self._change(spec, source, current, follows)
             if told:
                 changed[source_task(spec.name)] = told
         return changed
 
-    async def _change(self, spec: LinkSpec, source: Source, current: Generation) -> str:
+    async def _change(self, spec: LinkSpec, source: Source, current: Generation, follows: bool) -> str:
         read = current.source
-        if read is None or not read.final:
-            return ""  # the worker finds out when it goes on, and stops by name if it is another file
+        if read is None:
+            return ""
         stat = await source.stat()
         recorded = tuple(read.attributes.get(name, "") for name in ("size_bytes", "mtime_ns", "inode"))
         if recorded == (str(stat.size_bytes), str(stat.mtime_ns), str(stat.inode)) or await source.digest() == read.digest:
             return ""
+        if (follows or not read.final) and await source.begins_with(read.position):
+            return ""  # it has grown since it was followed, or is to be followed now: reading goes on behind what was read
         return f"{spec.source} changed"
 
     def _each(self) -> Iterator[tuple[LinkSpec, Source]]:

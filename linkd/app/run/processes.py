@@ -20,8 +20,8 @@ from typing import Protocol
 from linkd.app.run.executed_process import execute_process
 from linkd.app.run.fork_server import ForkServer, OwnProgram
 from linkd.app.run.forked_process import fork_process
-from linkd.app.run.process_table import process_table
 from linkd.app.run.own_programs import OWN_ENVIRONMENT
+from linkd.app.run.process_table import process_table
 from linkd.app.state import read_json, write_json
 from linkd.errors import InternalFault
 from linkd.limits import TASK_TERM_GRACE_S
@@ -102,7 +102,7 @@ class Processes:
         """Whether the group is one of ours: its leader began when ours did, or is gone, and a member has a token of this directory."""
         if started and self._table.start_time(group) == started:
             return True
-        return bool(self._table.members(group, "LINKD_TOKEN_FILE", str(self._path.parent)))
+        return bool(self._table.members(group, "LINKD_TOKEN_FILE", f"{self._path.parent}{os.sep}"))
 
     async def start(
         self,

@@ -96,7 +96,7 @@ class Programs:
             async with asyncio.TaskGroup() as group:
                 group.create_task(log.read(complaints), name="linkd adapters: log")
                 try:
-                    failure = await self._listen(child)
+                    failure = await self._listen(child, stop)
                 finally:
                     await child.end()
         except* errors.StorageFailed as failures:
@@ -139,16 +139,16 @@ class Programs:
         child.process.stdin.write(json.dumps(settings).encode() + b"\n")
         return child, complaints
 
-    async def _listen(self, child: Child) -> Stopped | None:
+    async def _listen(self, child: Child, stop: Stop) -> Stopped | None:
         """Hears the worker out; why it failed, if it did."""
         assert child.process.stdout is not None
         failure: Stopped | None = None
         while line := await child.process.stdout.readline():
-            failure = self._adapters_said(json.loads(line)) or failure
+            failure = self._adapters_said(json.loads(line), stop) or failure
         await child.process.wait()
         return failure
 
-    def _adapters_said(self, event: Mapping[str, Any]) -> Stopped | None:
+    def _adapters_said(self, event: Mapping[str, Any], stop: Stop) -> Stopped | None:
         kind = event["event"]
         if kind == "survey":
             self.notes.extend(self.mask.text(f"{event['link']}: {note}") for note in event["notes"])
@@ -159,6 +159,11 @@ class Programs:
             if self.follow and event["code"] == errors.SourceChanged.code:
                 return Stopped("changed", self.mask.text(event["message"]), errors.EXIT_DONE, event["task"])
             return Stopped("worker" if code == errors.EXIT_INTERNAL else "failed", self.mask.text(event["message"]), code, event["task"])
+        elif kind in ("waiting", "note"):
+            told = self.mask.text(f"{event['link']}: {event['what']}")
+            self.screen.say(told, link=event["link"], **{kind: self.mask.text(event["what"])})
+        elif kind == "changed":
+            stop(Stopped("changed", self.mask.text(event["what"]), errors.EXIT_DONE, event["link"]))
         return None
 
     # -- a task -----------------------------------------------------------------------------------------------------------------------------
