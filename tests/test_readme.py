@@ -42,7 +42,7 @@ VARYING = (
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "ID"),
     (r"\b(?=[0-9a-f]*[a-f])[0-9a-f]{8,64}\b|\b\d{8}\b", "DIGEST"),
     (r"\b\d[\d,.]* (B|kB|MB|bytes)(?!\w)", "SIZE"),
-    (r"\b\d+(\.\d+)? (s|min|h)\b", "TIME"),
+    (r"\b(\d+(\.\d+)? (s|min|h)|now)\b", "TIME"),
     (r"\s+", " "),
 )
 
@@ -123,4 +123,5 @@ def test_its_session_goes_as_it_shows(tmp_path: Path) -> None:
     for (command, expected), lines in zip(steps, printed, strict=True):
         shown, found = (Counter(filter(None, map(_comparable, text))) for text in (expected, lines))
         elided = shown.pop("...", 0)
+        assert "exit code" not in "".join(lines[-1:]), f"$ {command}\n" + "\n".join(lines)
         assert shown <= found if elided else shown == found, f"$ {command}\n" + "\n".join(lines)

@@ -41,6 +41,7 @@ class Retention:
                 if shape is not None:
                     self._look_at([name for name, _ in shape.inputs])
                     self._look_at(shape.outputs)
+        self._look_at(())  # what there was no room for
 
     @contextmanager
     def reading(self, link: str, generation: int) -> Iterator[None]:

@@ -145,7 +145,7 @@ def test_modules_beside_a_script_that_it_imports_are_part_of_its_version(directo
     (directory / "parts/times.py").write_text("from .more import minute\n")
     (directory / "parts/more.py").write_text("this is not Python (\n")
     found = script_files(run("python clean.py"), directory)
-    assert list(found)[0] == "clean.py"
+    assert next(iter(found)) == "clean.py"
     assert set(found) == {"clean.py", "rules.py", "limits_of_rules.py", "parts/__init__.py", "parts/times.py", "parts/more.py"}
     before = current(directory)
     (directory / "parts/more.py").write_text("minute = 60\n")

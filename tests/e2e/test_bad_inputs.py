@@ -32,7 +32,7 @@ tasks:
 COPY = 'sql: "SELECT * FROM numbers"'
 OUT = "out/copied.csv"
 FIX = "\n  fix it, then: linkd run trial.yaml\n"
-RECODE = "convert the file to UTF-8, for example with: iconv -f WINDOWS-1252 -t UTF-8"
+ENCODE = "name the encoding of the file, for example encoding: cp1252"
 REJECT = "(on_bad_row: reject sends such rows to numbers.rejects)"
 
 
@@ -60,8 +60,8 @@ class Refused:
 REFUSED = {
     "empty": Refused("", "numbers.csv has no header; its first line must name the columns"),
     "ragged": Refused("n,name\n1,x\n2\n", f"numbers.csv:3: 1 field where the header has 2 {REJECT}"),
-    "NUL": Refused("n,name\n1,x\n2,\0y\n", f"numbers.csv:3: byte 3 of the row is NUL, which no text has; remove it, or {RECODE} {REJECT}"),
-    "not UTF-8": Refused(b"n,name\n1,caf\xe9\n", f"numbers.csv:2: byte 6 of the row, 0xe9, is not UTF-8; {RECODE} {REJECT}"),
+    "NUL": Refused("n,name\n1,x\n2,\0y\n", f"numbers.csv:3: byte 3 of the row is NUL, which no text has; remove it, or {ENCODE} {REJECT}"),
+    "not UTF-8": Refused(b"n,name\n1,caf\xe9\n", f"numbers.csv:2: byte 6 of the row, 0xe9, is not UTF-8; {ENCODE} {REJECT}"),
     "wrong type in row 200,000 of a declared column": Refused(
         long_column(200_001), f"numbers.csv:200001: column n: 'abc' is not int64 {REJECT}", ", schema: {n: int64}"
     ),

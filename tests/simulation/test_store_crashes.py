@@ -289,13 +289,13 @@ async def work(store: Store, files: FaultyFiles, model: Model, chance: random.Ra
                 await check_everything(store, files, model, tidied=True)
 
 
-@pytest.mark.parametrize("first", range(0, 250, SEEDS_PER_TEST), ids=lambda first: f"seeds-{first}")
+@pytest.mark.parametrize("first", range(0, 200, SEEDS_PER_TEST), ids=lambda first: f"seeds-{first}")
 def test_what_was_acked_survives_any_power_cut(tmp_path: Path, first: int) -> None:
     for seed in range(first, first + SEEDS_PER_TEST):
         asyncio.run(run(seed, tmp_path / f"{seed}.db"))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(30))
 def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path, seed: int) -> None:
     """After a clean stop: either the store says where it is damaged, or every frame and payload is what it was."""
 
