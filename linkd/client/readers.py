@@ -41,20 +41,26 @@ def _batches(stream: RowStream) -> Iterator[pa.RecordBatch]:
             LOOP_THREAD.run(stream.aclose)
 
 
+END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+"""The last bytes of an Arrow IPC stream: who reads one stops here, and asks for nothing more."""
+
+
 class _Pieces(io.RawIOBase):
-    """Pieces of bytes as a file to read."""
+    """An Arrow IPC stream in pieces of bytes, as a file to read. Closing it ends the call, politely if all of it was read."""
 
     def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
         super().__init__()
         self._pieces = pieces
         self._rest = memoryview(b"")
+        self._tail = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]  # the buffers that BufferedReader gives
         if not self._rest:
-            self._rest = memoryview(LOOP_THREAD.run(_next_piece, self._pieces))
+            piece = LOOP_THREAD.run(_next_piece, self._pieces)
+            self._rest, self._tail = memoryview(piece), (self._tail + piece[-len(END_OF_STREAM) :])[-len(END_OF_STREAM) :]
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
@@ -62,6 +68,8 @@ class _Pieces(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed and LOOP_THREAD.can_wait:
+            if self._tail == END_OF_STREAM:
+                LOOP_THREAD.run(_next_piece, self._pieces)  # the call's own end: a cancelled one would look like a reader that left early
             LOOP_THREAD.run(self._pieces.aclose)
         super().close()
 
