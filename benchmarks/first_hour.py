@@ -208,6 +208,8 @@ def main() -> None:
     sizes = LARGE if arguments.large else SMALL
     compile_all()
     figures = []
+    if arguments.dir is not None:
+        Path(arguments.dir).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.dir) as root:
         for figure in measure(Path(root), sizes, arguments.rounds or (5 if arguments.large else 1)):
             print(shown(figure), flush=True)
