@@ -54,7 +54,7 @@ def _verb(verb: Verb) -> Iterator[str]:
     options = [(name, info, default) for name, info, default in infos if isinstance(info, OptionInfo) and not info.hidden]
     yield f"## linkd {verb.name}"
     yield prose(function.__doc__)
-    usage = " ".join(["linkd", verb.name, "[OPTIONS]", *(str(info.metavar) for _, info, _ in arguments)])
+    usage = " ".join(["linkd", verb.name, "[OPTIONS]", *(_argument(info, default) for _, info, default in arguments)])
     yield code(f"{usage}\n\n$ {verb.example}")
     if arguments:
         yield table(("argument", "meaning"), ((ticked(str(info.metavar)), _meaning(info, default)) for _, info, default in arguments))
@@ -67,6 +67,11 @@ def _parameters(function: Callable[..., Any]) -> Iterator[tuple[str, ArgumentInf
     for name, parameter in inspect.signature(function).parameters.items():
         for declared in getattr(hints[name], "__metadata__", ()):
             yield name, declared, parameter.default
+
+
+def _argument(info: ArgumentInfo, default: object) -> str:
+    """As usages have it: in brackets if it may be left out."""
+    return str(info.metavar) if default is inspect.Parameter.empty else f"[{info.metavar}]"
 
 
 def _spelling(name: str, info: OptionInfo) -> str:

@@ -21,7 +21,7 @@ STANDARD_INPUT = "-"
 def append(
     link: Annotated[str, typer.Argument(metavar="LINK", help="A link that is written `LINK*` in the wiring.", show_default=False)],
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE|-]", help="Where the rows are; else, and with -, standard input.", show_default=False)
+        str | None, typer.Argument(metavar="FILE|-", help="Where the rows are; else, and with -, standard input.", show_default=False)
     ] = None,
     kind: Annotated[
         str | None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="The pipeline file; else the one here or in a parent directory.", show_default=False),
+        typer.Argument(metavar="FILE", help="The pipeline file; else the one here or in a parent directory.", show_default=False),
     ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,

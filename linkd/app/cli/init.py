@@ -21,7 +21,7 @@ PIPELINE_FILE = EXAMPLE[0]
 
 
 def init(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Made if it is not there; `.` is the directory you are in.")] = Path(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Made if it is not there; `.` is the directory you are in.")] = Path(
         "flights"
     ),
     json: JsonOption = False,

@@ -15,7 +15,7 @@ def run(
     context: typer.Context,
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="The pipeline file; else the one here or in a parent directory.", show_default=False),
+        typer.Argument(metavar="FILE", help="The pipeline file; else the one here or in a parent directory.", show_default=False),
     ] = None,
     only: Annotated[
         list[str] | None,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def schema(
-    link: Annotated[str | None, typer.Argument(metavar="[LINK]", help="The link to look at.", show_default=False)] = None,
+    link: Annotated[str | None, typer.Argument(metavar="LINK", help="The link to look at.", show_default=False)] = None,
     yaml: Annotated[bool, typer.Option("--yaml", help="As a `schema:` block for the pipeline file.")] = False,
     editor: Annotated[bool, typer.Option("--editor", help="Instead: the JSON Schema of pipeline files, for editors.")] = False,
     pipeline: PipelineOption = None,
