@@ -20,7 +20,6 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +36,7 @@ from linkd.app.sources import SourceWork
 from linkd.app.value_sinks import ValueSinkWork
 from linkd.client.calls import Connection, Endpoint
 from linkd.client.description import Description, TaskDescription
+from linkd.client.signals import ending_signals
 from linkd.client.worker import connected, described, dial_to
 from linkd.core.pipeline import LinkSpec, Pipeline
 from linkd.core.rights import sink_task, source_task
@@ -202,22 +202,20 @@ async def _until_told(settings: Settings, events: AdapterEvents) -> int:
         if not working.stop():
             task.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told_to_stop)
-
     def heard() -> None:
         if not os.read(sys.stdin.fileno(), 4096):
             loop.remove_reader(sys.stdin.fileno())
             task.cancel()
 
     loop.add_reader(sys.stdin.fileno(), heard)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        return EXIT_INTERRUPTED
-    except Error as error:
-        events.failed(WORKER, error)
-        return error.exit_code
+    with ending_signals(told_to_stop):
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return EXIT_INTERRUPTED
+        except Error as error:
+            events.failed(WORKER, error)
+            return error.exit_code
 
 
 def _write_line(line: str) -> None:

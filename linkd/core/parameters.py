@@ -71,12 +71,6 @@ def parse_parameters_json(text: str) -> dict[str, ParamValue]:
     return params
 
 
-def split_assignment(text: str) -> tuple[str, str] | None:
-    """`year=2014`, as it stands behind `-s`, in its two halves; None if there is no `=` or nothing before it."""
-    name, equals, value = text.partition("=")
-    return (name.strip(), value) if equals and name.strip() else None
-
-
 def _declared(reader: Reader, name: str, text: Text) -> ParamValue | None:
     if text.style or not (_WHOLE.fullmatch(text.value) or _NUMBER.fullmatch(text.value) or text.value in _BOOLEANS):
         return _bounded(reader, name, text.value, text.span)

@@ -32,6 +32,7 @@ from linkd.model.records import Record, SnapshotCommitted, TaskBegan, TaskEnded
 from linkd.store.committer import Committed, GroupCommitted
 from linkd.store.staging import StagedPayload
 from linkd.store.store import Store
+from linkd.store.store_limits import StoreLimits
 from linkd.telemetry.events import CallRefused, GenerationBegan, GenerationEnded, GroupSynced, Recovered, StorageFailedEvent, ValueDropped
 from linkd.telemetry.hub import Telemetry
 from linkd.telemetry.trace_context import Span, SpanContext, parent_and_links, parse_traceparent
@@ -100,11 +101,12 @@ class Home:
         tracing: Tracing,
         *,
         memory_bytes: int = MEMORY_BUDGET_BYTES,
+        store_limits: StoreLimits | None = None,
     ) -> Home:
         """Opens (or makes) the directory, takes its checkpoint and reads the journal behind it. Starts nothing. Raises StateDamaged, StateForeign."""
         began = clock.monotonic_s()
         directory.mkdir(parents=True, exist_ok=True)
-        store = Store.open(directory)
+        store = Store.open(directory, limits=store_limits)
         ledger = restored(store.kept, layout.tasks)
         frames = 0
         for _, records in store.replay():
@@ -200,9 +202,15 @@ class Home:
             await asyncio.shield(self._last)
 
     def check_open(self) -> None:
-        """Draining while shutting down; StorageFailed (from the store) once the disk has refused."""
+        """Raises Draining while shutting down. That the disk has refused the store says itself, when it is given something."""
         if self.draining:
             raise Draining("linkd is shutting down; connect again")
+
+    def check_alive(self) -> None:
+        """For one who waits. Raises Draining while shutting down, StorageFailed once the disk has refused: then nothing more will come."""
+        self.check_open()
+        if self.failure:
+            raise StorageFailed(self.failure)
 
     # -- what everybody asks ---------------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from linkd.core.links import Generation, GenerationState, Link
 from linkd.core.rights import Identity
-from linkd.errors import Draining, InvalidArgument, LinkNotFound, StorageFailed
+from linkd.errors import InvalidArgument, LinkNotFound
 from linkd.home.changes import Watch, link_topic
 from linkd.home.home import Home
 from linkd.home.outgoing import Out, Outgoing
@@ -116,7 +116,7 @@ class _Following:
     async def _values(self, link: Link, generation: Generation) -> AsyncGenerator[Out, None]:
         """What of the generation was not sent yet, as it becomes durable. Ends when all of it was sent and another one has begun."""
         while True:
-            self._check_alive()
+            self.home.check_alive()
             last, kept = link.durable_last(generation), generation.number in link.generations
             if kept and self._sent < last:
                 with self.home.retention.reading(link.name, generation.number):
@@ -129,15 +129,9 @@ class _Following:
                 await self._pause()
 
     async def _pause(self) -> None:
-        self._check_alive()
+        self.home.check_alive()
         await self.watch.wait()
-        self._check_alive()
-
-    def _check_alive(self) -> None:
-        if self.home.draining:
-            raise Draining("linkd is shutting down; connect again")
-        if self.home.failure:
-            raise StorageFailed(self.home.failure)
+        self.home.check_alive()
 
 
 def allow_reading(home: Home, who: Identity, operation: str, link: str) -> None:

@@ -18,7 +18,7 @@ from linkd.core import commits
 from linkd.core.composition import rows_within
 from linkd.core.rights import Identity
 from linkd.core.tasks import LATEST, Again, End, Offer, Task, Wait
-from linkd.errors import Draining, LinkNotFound, SessionFenced, StorageFailed
+from linkd.errors import LinkNotFound, SessionFenced
 from linkd.home.changes import LEASES, Watch, link_topic, task_topic
 from linkd.home.composing import next_snapshot
 from linkd.home.delivery import Delivery
@@ -161,10 +161,7 @@ class SnapshotSession:
         self._check_alive()
 
     def _check_alive(self) -> None:
-        if self.home.draining:
-            raise Draining("linkd is shutting down; connect again")
-        if self.home.failure:
-            raise StorageFailed(self.home.failure)
+        self.home.check_alive()
         if self.who.epoch and self.who.epoch != self.home.ledger.epoch:
             raise SessionFenced(f"a newer run has begun ({self.home.ledger.epoch}): end this program")
 

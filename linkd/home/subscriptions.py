@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from linkd.core.groups import Group, GroupOffer
 from linkd.core.links import Generation, Link
 from linkd.core.rights import Identity
-from linkd.errors import Draining, GenerationAbandoned, LeaseLost, StorageFailed
+from linkd.errors import GenerationAbandoned, LeaseLost
 from linkd.home.changes import Watch, group_topic, link_topic
 from linkd.home.home import Home, check_group
 from linkd.home.outgoing import Out, Outgoing
@@ -172,15 +172,9 @@ class Subscription:
 
     async def _pause(self, timeout_s: float | None) -> None:
         assert self._watch is not None
-        self._check_alive()
+        self.home.check_alive()
         await self._watch.wait(timeout_s)
-        self._check_alive()
-
-    def _check_alive(self) -> None:
-        if self.home.draining:
-            raise Draining("linkd is shutting down; connect again")
-        if self.home.failure:
-            raise StorageFailed(self.home.failure)
+        self.home.check_alive()
 
     def _left(self, group: Group) -> None:
         if group.release(self.session):

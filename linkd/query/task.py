@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +31,7 @@ from linkd.client.discovery import TASK_VARIABLE, dial_for
 from linkd.client.encoding import encode
 from linkd.client.payloads import Arrived, Publish
 from linkd.client.publishing import KnownSchema
+from linkd.client.signals import ending_signals
 from linkd.client.snapshot_feed import TaskContext
 from linkd.client.worker import Complete, WholeSnapshot, commit, connected, publishing, whole_snapshot
 from linkd.core.parameters import PARAMS_VARIABLE, parse_parameters_json
@@ -209,14 +209,12 @@ def exit_code(error: Error) -> int:
 
 
 async def _until_told() -> int:
-    loop = asyncio.get_running_loop()
-    work = asyncio.create_task(run_task(Settings.of(os.environ), dial_for(None, None, None, os.environ, Path.cwd())))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        return EXIT_INTERRUPTED
+    work = asyncio.create_task(run_task(Settings.of(os.environ), dial_for(None, None, None, os.environ, Path.cwd())), name="linkd SQL task")
+    with ending_signals(work.cancel):
+        try:
+            await work
+        except asyncio.CancelledError:
+            return EXIT_INTERRUPTED
     return EXIT_DONE
 
 

@@ -30,6 +30,7 @@ from linkd.home.home import Home
 from linkd.home.tokens import RUN_NAME
 from linkd.limits import MEMORY_BUDGET_BYTES
 from linkd.query.children import QueryChildren
+from linkd.store.store_limits import StoreLimits
 from linkd.telemetry.hub import Telemetry
 from linkd.telemetry.tracing import open_tracing
 from linkd.testing.events import EventRecorder
@@ -47,6 +48,7 @@ class InProcessHome:
     clock: Clock
     memory_bytes: int
     supervised: bool
+    store_limits: StoreLimits | None = None
     home: Home = field(init=False)
     links: LinksService = field(init=False)
     face: GrpcFace = field(init=False)
@@ -66,7 +68,15 @@ class InProcessHome:
         telemetry = Telemetry()
         telemetry.attach(self.events)
         tracing = open_tracing({}, telemetry, "linkd", "test")
-        self.home = Home.open(self.layout, self.directory, telemetry, self.clock, tracing, memory_bytes=self.memory_bytes)
+        self.home = Home.open(
+            self.layout,
+            self.directory,
+            telemetry,
+            self.clock,
+            tracing,
+            memory_bytes=self.memory_bytes,
+            store_limits=self.store_limits,
+        )
         if self.supervised:
             self.home.new_epoch()
         self.links = LinksService(self.home, QueryChildren(self.home, self.endpoint, self.directory / "spill"))
@@ -107,10 +117,11 @@ async def running_home(
     clock: Clock | None = None,
     memory_bytes: int = MEMORY_BUDGET_BYTES,
     supervised: bool = True,
+    store_limits: StoreLimits | None = None,
 ) -> AsyncIterator[InProcessHome]:
     """Serves `layout` from `directory` until the block is left. The socket has a short directory of its own: its path is bounded."""
     private = Path(tempfile.mkdtemp(prefix=f"linkd-{os.getpid()}-"))
-    home = InProcessHome(directory, private / "socket", layout, clock or SystemClock(), memory_bytes, supervised)
+    home = InProcessHome(directory, private / "socket", layout, clock or SystemClock(), memory_bytes, supervised, store_limits)
     try:
         await home.start()
         try:

@@ -97,6 +97,14 @@ async def test_types_that_csv_cannot_hold_are_refused_by_column(desk: Desk, kind
     assert not (desk.base / "out").exists()
 
 
+@pytest.mark.parametrize("kind", [pa.duration("s"), pa.list_(pa.duration("s"))])
+async def test_types_that_json_cannot_hold_are_refused_by_column(desk: Desk, kind: pa.DataType) -> None:
+    sink = ADAPTER.sink(desk.options("out/t.jsonl"))
+    with pytest.raises(SchemaMismatch, match=r"out/t\.jsonl: column took is .*duration.*, which JSON cannot hold; write Arrow or Parquet"):
+        await sink.begin(pa.schema([("n", pa.int64()), ("took", kind)]))
+    assert not (desk.base / "out").exists()
+
+
 async def test_a_file_in_the_place_of_a_directory_is_named(desk: Desk) -> None:
     desk.file("out", "a file")
     message = f"out/t.csv cannot be written: {desk.base}/out is a file, not a directory; move it away or choose another place"

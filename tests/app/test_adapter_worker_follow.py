@@ -158,7 +158,8 @@ async def test_a_finite_run_appends_what_comes_and_shows_parts_when_all_is_there
             await home.until(lambda told: next(task for task in told.tasks if task.name == "to:rows").commits > 0)
             worker.process.kill()
         async with worker_for(home) as worker:
-            await until(lambda: bool(worker.told("sink_done")), worker)
+            async with asyncio.timeout(DEADLINE_S):
+                assert await worker.process.wait() == 0, worker.events
             assert {task.name: task.ended for task in (await home.described()).tasks}["to:rows"]
     names = sorted(path.name for path in (tmp_path / "out/parts.parquet").iterdir())
     assert names == ["part-000001-0000000001.parquet", "part-000001-0000000002.parquet"]

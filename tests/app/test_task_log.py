@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from linkd.app.run.task_log import AttemptHeader, TaskLog, header_run
+from linkd.app.run.task_log import AttemptHeader, TaskLog
 from linkd.core.masking import Mask
 from linkd.errors import StorageFailed
 from linkd.limits import LOG_FILE_MAX_BYTES, LOG_FILES_KEPT, LOG_LINES_SHOWN_PER_S
@@ -71,7 +71,9 @@ async def test_files_are_rotated_over_runs_and_each_says_whose_output_it_begins_
     assert all(file.stat().st_size <= LOG_FILE_MAX_BYTES + 200 for file in files)
     for file in files:
         with file.open("rb") as content:
-            assert header_run(content.readline()) in (3, 4, 5)
+            header = AttemptHeader.parse(content.readline().decode())
+            assert header is not None
+            assert header.run in (3, 4, 5)
 
 
 async def test_a_screen_gets_so_many_lines_a_second_and_hears_how_many_there_were(tmp_path: Path) -> None:
@@ -91,6 +93,5 @@ def test_a_header_is_told_from_what_a_program_prints() -> None:
     header = AttemptHeader(12, BEGAN, 2, continued=True)
     assert str(header) == f"--- run 12 ({BEGAN}), attempt 2, continued ---"
     assert AttemptHeader.parse(f"{header}\n") == header
-    assert header_run(f"{header}\n".encode()) == 12
-    for line in (b"--- run x ---\n", b"--- run 1 (now), attempt 1 ---\n", b"\xff\n", b""):
-        assert header_run(line) is None
+    for line in ("--- run x ---\n", "--- run 1 (now), attempt 1 ---\n", "\ufffd\n", ""):
+        assert AttemptHeader.parse(line) is None

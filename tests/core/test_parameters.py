@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from linkd.core.diagnostics import Span
 from linkd.core.document import Reader, Record, Text
-from linkd.core.parameters import parameter_text, parameters_json, parse_parameters_json, read_parameters, split_assignment
+from linkd.core.parameters import parameter_text, parameters_json, parse_parameters_json, read_parameters
 from linkd.core.pipeline import ParamValue
 from linkd.core.sql_parameters import sql_parameters
 from linkd.core.substitution import named_secrets, reveal
@@ -57,13 +57,6 @@ def test_what_is_said_takes_the_type_of_what_is_declared() -> None:
     assert declared("a", said={"x": "2"}) == ("2", [])
     assert declared("a", said={"x": ""}) == ("", [])
     assert declared("1", said={"x": "a"})[0] == 1
-
-
-def test_an_assignment_has_a_name_and_an_equals_sign() -> None:
-    assert split_assignment("year=a=b") == ("year", "a=b")
-    assert split_assignment("year=") == ("year", "")
-    assert split_assignment("year") is None
-    assert split_assignment("=1") is None
 
 
 values = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False), st.text())

@@ -19,6 +19,7 @@ from linkd.plugin.contract import LinkOptions
 from linkd_adapters.file.arrow_writer import ArrowWriter
 from linkd_adapters.file.csv_text import require_writable_types
 from linkd_adapters.file.encodings import GZIP_LEVEL, Encoding, columns_text, encoding_of
+from linkd_adapters.file.jsonl_text import require_json_types
 from linkd_adapters.file.location import FileFormat, FileLocation
 
 
@@ -34,6 +35,8 @@ def require_writable(location: FileLocation, schema: pa.Schema) -> None:
     """Raise `SchemaMismatch` if the format cannot hold such columns, as far as it can be told before anything is opened."""
     if location.format is FileFormat.CSV:
         require_writable_types(schema, location.shown)
+    if location.format is FileFormat.JSONL:
+        require_json_types(schema, location.shown)
 
 
 def row_writer(options: LinkOptions, location: FileLocation, schema: pa.Schema, file: io.RawIOBase) -> RowWriter:

@@ -58,12 +58,6 @@ class AttemptHeader:
         return AttemptHeader(int(found[1]), found[2], int(found[3]), found[4] is not None) if found else None
 
 
-def header_run(line: bytes) -> int | None:
-    """The run whose output begins below this line of a log; None for a line that a program printed."""
-    header = AttemptHeader.parse(line.decode("utf-8", "replace")) if line.startswith(b"--- run ") else None
-    return header.run if header is not None else None
-
-
 class TaskLog:
     """The log of one program in one run."""
 
