@@ -32,9 +32,11 @@ JSON_ROW_MAX_BYTES = 16 * MIB
 NAME_MAX_CHARS = 40
 """Of links and tasks: a Kubernetes label holds 63 and our suffixes need the rest."""
 GROUP_NAME_MAX_CHARS = 80
+"""Of consumer groups: two names of tasks, for people put the program and its place into it."""
 LINKS_MAX = 4_096
 """Links of one pipeline: each costs a few KiB of state in the home."""
 TASKS_MAX = 1_024
+"""Tasks of one pipeline: each is a process while it runs."""
 TASK_NAMES_KEPT = 4_096
 """Tasks of which the home knows how often they began; above this it forgets those that are in no file and made nothing there still is."""
 PIPELINE_FILE_MAX_BYTES = 1 * MIB
@@ -53,6 +55,7 @@ TASK_RETRIES_MAX = 100
 """A task that failed that often fails for a reason."""
 TASK_TIMEOUT_MIN_S = 0.1
 TASK_TIMEOUT_MAX_S = 30 * 86_400.0
+"""Of `timeout:`: in less no program starts, and for more nobody waits."""
 EVERY_MIN_S = 0.1
 EVERY_MAX_S = 30 * 86_400.0
 """Of `every:`; it travels as milliseconds in 32 bits, which hold 49 days."""
@@ -77,6 +80,7 @@ STAGED_IN_MEMORY_MAX_BYTES = 64 * MIB
 CREDIT_BYTES = 8 * MIB
 """Bytes a subscriber may have been sent without having given the credit back: a few values of ordinary size."""
 CREDIT_MAX_BYTES = 256 * MIB
+"""What a client may ask for: all that the home holds in memory."""
 PREFETCH_SNAPSHOTS = 2
 """Snapshots handed out ahead of the one a program works on: one hides the round trip, a second the jitter."""
 PREFETCH_SNAPSHOTS_MAX = 256
@@ -100,6 +104,7 @@ JOURNAL_QUEUE_MAX_BYTES = 64 * MIB
 PAGE_BYTES = 4 * KIB
 """Groups of the journal start on it, so that a torn write never touches what was acked before."""
 JOURNAL_FILE_MAX_BYTES = 64 * MIB
+"""Room comes free by whole files, so they are small; one holds the largest frame."""
 JOURNAL_GROUP_MAX_BYTES = 4 * MIB
 """A group is closed at this size: one write of it takes a few milliseconds."""
 JOURNAL_FRAME_MAX_BYTES = 32 * MIB
@@ -119,6 +124,7 @@ CHECKPOINT_PIECE_ITEMS = 256
 CHECKPOINT_PIECE_MAX_BYTES = 64 * MIB
 """A longer piece is damage; the largest task has a few hundred open snapshots and answers, of some KiB each."""
 SEGMENT_FILE_MAX_BYTES = 256 * MIB
+"""Room comes free by whole files here too; one holds four of the largest values."""
 OPEN_FILES_MAX = 64
 """Read descriptors kept open by the store."""
 CATALOG_TAIL_MAX_VALUES = 10_000
@@ -134,6 +140,7 @@ COPY_WRITE_BYTES = 1 * MIB
 
 # -- time ------------------------------------------------------------------------------------------------------------------------------
 CONNECT_TIMEOUT_S = 30.0
+"""A client waits so long for a home that starts again; it recovers in seconds."""
 RECONNECT_BACKOFF_FIRST_S = 0.05
 RECONNECT_BACKOFF_MAX_S = 1.0
 """A client tries again after half to all of a wait that doubles between the two: at once for a restart, gently for an outage."""
@@ -144,18 +151,25 @@ CLIENT_CLOSE_TIMEOUT_S = 5.0
 INTERRUPT_NOTICE_S = 0.5
 """Within this a waiting synchronous call notices an interrupt that fell into the instant before its wait."""
 DRAIN_TIMEOUT_S = 10.0
+"""For the calls in hand when a home ends: a third of what Kubernetes grants by default."""
 TASK_TERM_GRACE_S = 10.0
 """Between TERM and KILL for a task's process group."""
+LAST_WORDS_MAX_S = 1.0
+"""For the output of a group that was killed: it is in the pipe already, unless something has left the group and keeps that open."""
+OUTPUT_HELD_TOLD_AFTER_S = 10.0
+"""A program that has exited, and whose output something in the background keeps open, is told of after this: it looks like a run that hangs."""
 MAKE_WAY_MARGIN_S = 5.0
 """Beyond its drain, for a home that makes way to sync, close and exit on a busy machine."""
 ON_DEMAND_IDLE_S = 2.0
 """A home that was started for a reader ends this long after its last client: two commands in a row share one."""
 HOME_START_TIMEOUT_S = 30.0
+"""As long as its clients wait for it."""
 FOLLOW_EVERY_S = 10.0
 """Under `--follow`: how long the inputs of a `whole` task are idle before it begins again, where `every:` says nothing else."""
 HOME_FILE_MAX_BYTES = 4 * KIB
 """`home.json` and a token file hold one short line."""
 QUERY_TIMEOUT_S = 300.0
+"""A query is somebody waiting; what takes longer is a SQL task."""
 COMMIT_RECORDS_KEPT = 256
 """Answers to repeated commits kept per task, in memory and in every checkpoint: as many as a client can have snapshots without an answer."""
 
@@ -167,6 +181,7 @@ TRACE_SCAN_VALUES = 64
 
 # -- queries ---------------------------------------------------------------------------------------------------------------------------
 QUERY_TEXT_MAX_BYTES = 1 * MIB
+"""A statement is written by hand, or by a tool for a person; anything larger is data."""
 QUERIES_MAX = 4
 """Query children at once: two cores and 24 GiB are an ordinary laptop."""
 QUERY_PIECE_BYTES = 256 * KIB
@@ -175,6 +190,8 @@ QUERY_MEMORY_MAX_BYTES = 2 * GIB
 """DuckDB's own limit in the child; it spills above."""
 SPILL_BATCH_BYTES = 8 * MIB
 """Values of an input gathered into one batch before they are written for DuckDB: thousands of tiny batches scan slowly."""
+SPILL_GATHERED_VALUES = 1_024
+"""Values that wait one by one to be gathered: each costs some 700 bytes a column beside its rows, which are often a few bytes."""
 QUERY_THREADS_MAX = 4
 """Cores that one query may use: a scan of mapped batches gains little beyond, and the data path needs the others."""
 SQL_TASK_TIMEOUT_S = 7 * 24 * 3600.0
@@ -184,10 +201,17 @@ SQL_TASK_TIMEOUT_S = 7 * 24 * 3600.0
 CSV_BLOCK_BYTES = 1 * MIB
 CSV_ROW_MAX_BYTES = 64 * MIB
 """One row of a CSV file: fields of many megabytes are real (documents in a column), endless ones are an unclosed quote."""
+JSONL_NESTING_MAX = 50
+"""Lists and objects within one another in a line of JSON that become lists and structs; what is deeper stays JSON text. Arrow ends at 64."""
+JSONL_TEXT_NESTING_MAX = 500
+"""The same, of any line: Python reads and writes JSON by recursion, and stops at less than 1,000."""
 REJECT_TEXT_MAX_BYTES = 64 * KIB
 """Raw text kept of a rejected row."""
 SOURCE_BATCH_MAX_BYTES = 64 * MIB
 """Stored bytes of the rows of one batch of a source: rows of more than a KiB make batches of fewer than `ROWS_PER_VALUE`."""
+TYPED_ROWS_AT_ONCE = 2_048
+"""Rows of a Parquet or Arrow file unpacked at once: a text of a dictionary is stored once, and unpacked as often as there are rows with it,
+so that only unpacking tells how large a batch becomes."""
 SINK_TAIL_BYTES = 64 * KIB
 """Of the end of a file that rows are appended to: what it must still be for rows to go behind it. Reading it costs nothing beside a sync."""
 SOURCE_FILES_MAX = 10_000
@@ -220,6 +244,7 @@ MESSAGE_TEXT_MAX_CHARS = 40
 # -- supervision -----------------------------------------------------------------------------------------------------------------------
 LOG_FILE_MAX_BYTES = 10 * MIB
 LOG_FILES_KEPT = 3
+"""Of each task: between 20 and 30 MiB of what it printed last."""
 LOG_LINE_MAX_BYTES = 64 * KIB
 """A longer line of a task's output is folded; a program that prints a gigabyte without a newline must not fill memory."""
 LOG_LINE_SHOWN_MAX_CHARS = 2_000
@@ -227,6 +252,7 @@ LOG_LINE_SHOWN_MAX_CHARS = 2_000
 LOG_LINES_SHOWN_PER_S = 200
 """Of one program's output on the screen: more than anybody reads, and a program that prints a gigabyte does not drown the others."""
 FAILURE_TAIL_LINES = 20
+"""Of what a failed program printed: most tracebacks, and the screen still shows what came before."""
 RETRY_BACKOFF_FIRST_S = 1.0
 RETRY_BACKOFF_MAX_S = 30.0
 """Between two attempts of a task: the wait doubles from the one to the other, for what it needs may be on its way back."""
@@ -234,6 +260,8 @@ STALL_AFTER_S = 60.0
 """Without any progress for so long, a run says who waits for whom; again after twice as long, and so on."""
 STALL_LINES_MAX = 12
 """Half a screen: what stands at the end of a chain stands for the others."""
+RUN_NOTES_SHOWN_MAX = 20
+"""Notes at the end of a run: a screen of them; a pipeline that has more has one odd source."""
 SCREEN_REFRESH_PER_S = 8
 """Of the live table: smooth for the eye, nothing for the processor."""
 WATCH_INTERVAL_S = 0.1
@@ -253,7 +281,9 @@ CELL_SHOWN_MAX_CHARS = 60
 CELL_SHOWN_MIN_CHARS = 12
 """A column of text is narrowed down to this before columns are left out: less tells nobody anything."""
 TAIL_ROWS_DEFAULT = 10
+"""As `tail` has it everywhere."""
 NOTEBOOK_ROWS = 10
+"""Of a table in a notebook: what it holds is seen, and the next cell too."""
 NOTEBOOK_COLUMNS_MAX = 30
 """Of a table in a notebook: wider ones push the page aside."""
 NOTEBOOK_WAIT_S = 5.0
@@ -277,6 +307,7 @@ LOG_QUEUE_MAX_LINES = 4_096
 LOG_FIELD_MAX_CHARS = 1_024
 """Of one field of a log line: reasons are sentences, not documents."""
 LOG_FLUSH_TIMEOUT_S = 2.0
+"""How long an exit waits for a stderr that nobody reads."""
 SPAN_CAUSES_MAX = 128
 """Links of one span, as OpenTelemetry's own default has it; a snapshot may have been made from any number of values."""
 TRACE_FLUSH_TIMEOUT_S = 2.0
@@ -292,7 +323,9 @@ LOOP_LAG_NOTICE_S = 0.1
 HTTP_LINE_MAX_BYTES = 4 * KIB
 HTTP_HEADER_MAX_BYTES = 8 * KIB
 HTTP_HEADERS_MAX = 64
+"""A request of a probe, a scraper or a browser has less than half of each."""
 HTTP_BACKLOG = 64
+"""Connections not accepted yet: probes and scrapers are a handful."""
 HTTP_KEEPALIVE_S = 75.0
 """Longer than the scrape intervals in use (15 to 60 s), so that a scraper keeps its connection."""
 HTTP_LINGER_S = 0.1

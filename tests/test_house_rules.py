@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -9,9 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from linkd import limits
 from linkd.wire.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
+FILE_MAX_LINES = 400
+FUNCTION_MAX_LINES = 60
+
+
+def _written() -> list[Path]:
+    """The modules of linkd and its adapters, but for generated ones."""
+    return [path for folder in ("linkd", "adapters") for path in (ROOT / folder).rglob("*.py") if not path.stem.endswith("_pb2")]
 
 
 @pytest.mark.slow
@@ -41,6 +50,23 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
     nothing = {"utils", "util", "helpers", "common", "misc", "manager"}
     named = [path for folder in ("linkd", "adapters") for path in (ROOT / folder).rglob("*.py") if path.stem in nothing]
     assert not named
+
+
+def test_files_and_functions_are_read_in_one_sitting() -> None:
+    long = []
+    for path in _written():
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > FILE_MAX_LINES:
+            long.append(str(path))
+        functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        long += [f"{path}: {node.name}" for node in functions if (node.end_lineno or 0) - node.lineno >= FUNCTION_MAX_LINES]
+    assert not long
+
+
+def test_every_bound_has_a_user() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in _written() if path.name != "limits.py")
+    words = set(re.findall(r"\w+", code))
+    assert not [name for name in vars(limits) if name.isupper() and name not in words | {"KIB", "MIB", "GIB"}]
 
 
 def test_every_package_says_what_lives_in_it() -> None:

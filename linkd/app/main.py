@@ -29,8 +29,9 @@ def main() -> NoReturn:
         print(BASE_ONLY, file=sys.stderr)
         sys.exit(EXIT_USAGE)
     gc.set_threshold(limits.GC_THRESHOLD)
-    forks = fork_ahead(sys.argv[1:])
+    forks = None
     try:
+        forks = fork_ahead(sys.argv[1:])
         command_line()(prog_name="linkd", obj=forks)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

@@ -72,10 +72,13 @@ def find_pipeline(start: Path) -> Path:
             return found[0]
         if found:
             names = "".join(f"\n    {path}" for path in found)
-            raise UsageFault(f"there are several pipeline files in {directory.absolute()}:{names}\n  name one of them: -p {found[0]}")
+            raise UsageFault(
+                f"there are several pipeline files in {directory.absolute()}:{names}\n"
+                f"  name one of them: linkd run {found[0]}, or -p {found[0]} with the verbs that look"
+            )
     raise UsageFault(
         f"there is no pipeline file in {start.absolute()} or above it\n"
-        "  a pipeline file ends in .yaml and begins with `pipeline: NAME`; name it with -p FILE if it is elsewhere"
+        "  a pipeline file ends in .yaml and begins with `pipeline: NAME`; name it if it is elsewhere: linkd run FILE, or -p FILE with the verbs that look"
     )
 
 

@@ -2,7 +2,7 @@
 
 It ends by SIGTERM or SIGINT, when the pipe of the supervisor that started it closes (`supervised`), or a little after its last client
 (`on_demand`). When it serves it prints one JSON line to its standard output: `endpoint`, `pid`, `http_port`, and for its supervisor
-`run_token`; then nothing more.
+`run_token`; then nothing more. If one that was started on demand cannot open its directory it prints `refused` instead, the code of the error.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from linkd.app.layout import layout_of
 from linkd.app.state import ON_DEMAND, STANDALONE, SUPERVISED, Lock, make_state_directory, socket_path, write_json
 from linkd.app.take_over import take_lock
 from linkd.core.layout import OPEN, Layout
+from linkd.errors import Error
 from linkd.faces.call import Presence
 from linkd.faces.describe import version
 from linkd.faces.grpc_server import GrpcFace
@@ -112,7 +113,12 @@ async def _serve(options: ServeOptions, layout: Layout) -> int:
 
 
 async def _serve_observed(options: ServeOptions, layout: Layout, telemetry: Telemetry, tracing: Tracing, began_s: float) -> int:
-    home = Home.open(layout, options.directory, telemetry, SystemClock(), tracing, memory_bytes=options.memory_bytes)
+    try:
+        home = Home.open(layout, options.directory, telemetry, SystemClock(), tracing, memory_bytes=options.memory_bytes)
+    except Error as error:
+        if options.on_demand:
+            _say({"refused": error.code})
+        raise
     if options.supervised:
         home.new_epoch()
     path = options.socket if options.socket is not None else socket_path(options.directory)
@@ -142,6 +148,10 @@ def _announce(home: Home, face: GrpcFace, options: ServeOptions, http_port: int 
     said = {"endpoint": face.endpoint, "pid": os.getpid(), "http_port": http_port}
     if options.supervised:
         said["run_token"] = home.tokens.make(RUN_NAME, home.ledger.epoch)
+    _say(said)
+
+
+def _say(said: Mapping[str, object]) -> None:
     with contextlib.suppress(BrokenPipeError):  # whoever started us does not listen
         print(json.dumps(said), flush=True)
 

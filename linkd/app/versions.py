@@ -33,6 +33,7 @@ from linkd.errors import UsageFault
 _VERSION_DIGITS = 32
 _CHANGES_NAMED = 3
 _OF = " of "
+_PLACE = f"setting to{_OF}"
 _PARAMETER = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -89,9 +90,14 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, st
 
 
 def merged(before: Mapping[str, str], after: Mapping[str, str], taking_part: frozenset[str]) -> dict[str, str]:
-    """The fingerprint to record: of those that take part as they are now, of all others as it was recorded last."""
+    """The fingerprint to record: of those that take part as they are now, of all others as it was recorded last.
+
+    A place that one of them writes to is not recorded any more of a sink that wrote there before: what it wrote is gone.
+    """
+    now = {key: digest for key, digest in after.items() if key.rpartition(_OF)[2] in taking_part}
+    written = {digest for key, digest in now.items() if key.startswith(_PLACE)}
     kept = {key: digest for key, digest in before.items() if key.rpartition(_OF)[2] not in taking_part}
-    return kept | {key: digest for key, digest in after.items() if key.rpartition(_OF)[2] in taking_part}
+    return {key: digest for key, digest in kept.items() if not (key.startswith(_PLACE) and digest in written)} | now
 
 
 def _order(key: str) -> tuple[int, str]:

@@ -31,6 +31,7 @@ from linkd.errors import (
     MissingExtra,
     PipelineFileInvalid,
     StateLocked,
+    every_error,
 )
 from linkd.limits import HOME_FILE_MAX_BYTES, KIB
 
@@ -55,7 +56,8 @@ def serve_command(pipeline_file: Path) -> list[str]:
 def start_home(command: Sequence[str], timeout_s: float, abandoned: threading.Event) -> str:
     """Starts a home by `command` and gives its endpoint. Blocks, at most `timeout_s`, or until `abandoned` is set.
 
-    Raises PipelineFileInvalid, StateLocked (another home has just begun: look for it), ConnectionFailed, InternalFault.
+    Raises PipelineFileInvalid, StateLocked (another home has just begun: look for it), ConnectionFailed, InternalFault, and what keeps a
+    home from opening its directory: StateDamaged, StateForeign, StorageFailed.
     """
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
@@ -71,7 +73,7 @@ def start_home(command: Sequence[str], timeout_s: float, abandoned: threading.Ev
             raise ConnectionFailed(f"`{shlex.join(command)}` was started and was not ready after {timeout_s:g} s")
         endpoint = _endpoint(line)
         if endpoint is None:
-            raise _refusal(process, command, said)
+            raise _refusal(process, command, said, _said(line).get("refused"))
         return endpoint
 
 
@@ -92,19 +94,26 @@ def _first_line(stdout: IO[bytes], timeout_s: float, abandoned: threading.Event)
 
 
 def _endpoint(line: bytes) -> str | None:
+    endpoint = _said(line).get("endpoint")
+    return endpoint if isinstance(endpoint, str) else None
+
+
+def _said(line: bytes) -> dict[str, object]:
+    """The JSON line of a home; empty if it is none."""
     with contextlib.suppress(ValueError):
         said = json.loads(line)
-        if isinstance(said, dict) and isinstance(said.get("endpoint"), str):
-            return str(said["endpoint"])
-    return None
+        if isinstance(said, dict):
+            return said
+    return {}
 
 
-def _refusal(process: subprocess.Popen[bytes], command: Sequence[str], said: IO[bytes]) -> Error:
-    """Why the home ended instead of saying where it listens."""
+def _refusal(process: subprocess.Popen[bytes], command: Sequence[str], said: IO[bytes], code: object) -> Error:
+    """Why the home ended instead of saying where it listens; `code` if it said what of."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=_POLL_S * 10)
     size_bytes = said.seek(0, 2)
     said.seek(max(0, size_bytes - _SAID_MAX_BYTES))
     text = said.read().decode("utf-8", "replace").strip()
-    kind = _BY_EXIT_CODE.get(process.returncode if process.returncode is not None else -1, InternalFault)
+    by_exit_code = _BY_EXIT_CODE.get(process.returncode if process.returncode is not None else -1, InternalFault)
+    kind = every_error().get(code, by_exit_code) if isinstance(code, str) else by_exit_code
     return kind(text or f"`{shlex.join(command)}` ended with exit code {process.returncode} instead of saying where it listens")

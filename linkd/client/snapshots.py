@@ -254,4 +254,4 @@ class Snapshots:
 
 def _unknown(what: str, name: str, task: str, known: Mapping[str, object]) -> NotAllowed:
     listed = ", ".join(known) or "it has none"
-    return NotAllowed(with_suggestion(f"no {what} '{name}' in task {task} ({what}s: {listed})", name, list(known)))
+    return NotAllowed(with_suggestion(f"no {what} `{name}` in task {task} ({what}s: {listed})", name, list(known)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from linkd import limits
 from linkd.core import graph, policy_checks
@@ -15,6 +16,9 @@ from linkd.core.pipeline import REJECTS_SUFFIX, InputSpec, LinkSpec, Pipeline, T
 from linkd.core.policies import WHOLE_TEXT, render_input_policy
 from linkd.core.wiring import ParsedWiring, WiredTask, Wiring, render_wiring
 from linkd.model.records import TaskKind
+
+_MAGIC = frozenset("*?[")
+"""What makes a location a pattern."""
 
 
 def check(declaration: Declaration, parsed: ParsedWiring) -> list[Problem]:
@@ -198,6 +202,49 @@ def _file_problems(links: Collection[LinkDeclaration]) -> Iterator[Problem]:
         elif target in readers:
             what = f"`{link.name}` would overwrite `{link.sink.value}`, which `{readers[target].name}` reads"
             yield Problem(link.sink.span, what, "write to another file")
+        elif (source := _source_with(link, readers)) is not None and source.source is not None:
+            what = f"`{link.name}` would write `{link.sink.value}`, which `{source.name}` reads with `{source.source.value}`"
+            yield Problem(
+                link.sink.span, what, "write into another directory, or narrow what is read: each run would read what the last one wrote"
+            )
+
+
+def _source_with(link: LinkDeclaration, readers: Mapping[str, LinkDeclaration]) -> LinkDeclaration | None:
+    """The first source of several files (a pattern, a directory) that would have what the link writes among them."""
+    if link.sink is None or "://" in link.sink.value:
+        return None
+    is_parts = link.mode == "parts"
+    written = posixpath.join(_target(link.sink.value), "part") if is_parts else _target(link.sink.value)
+    directory, name = posixpath.split(written)
+    of_directory = readers.get(directory or ".")
+    if of_directory is not None and not name.startswith(".") and (is_parts or _is_of_format(name, of_directory.format)):
+        return of_directory
+    for location, source in readers.items():
+        if _MAGIC.isdisjoint(location):
+            continue
+        # Whatever the pattern says of names, the parts that lie in its directory are for its readers.
+        pattern = posixpath.join(posixpath.dirname(location), "*") if is_parts else location
+        if _matches(written.split("/"), pattern.split("/")):
+            return source
+    return None
+
+
+def _is_of_format(name: str, kind: str | None) -> bool:
+    """Whether a directory whose files of this format are read has the file among them. Without a format they are all of one."""
+    return kind is None or kind in name.split(".")[1:]
+
+
+def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a shell's pattern, part by part, matches; `**` stands for any number of directories, and only a dot matches a leading dot."""
+    if not pattern:
+        return not path
+    if pattern[0] == "**" and _matches(path, pattern[1:]):
+        return True
+    if not path or (path[0].startswith(".") and not pattern[0].startswith(".")):
+        return False
+    if pattern[0] == "**":
+        return _matches(path[1:], pattern)
+    return fnmatchcase(path[0], pattern[0]) and _matches(path[1:], pattern[1:])
 
 
 def _target(path: str) -> str:

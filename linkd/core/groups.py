@@ -54,18 +54,20 @@ class Group:
                 return GroupOffer(sequence, lease.attempt + 1)
             soonest = lease.not_before_s if soonest is None else min(soonest, lease.not_before_s)
         fresh = max(self.handed_sequence, self.cursor.last_done) + 1
-        if fresh <= link.durable_last(link.generations[self.generation]):
+        generation = link.generations.get(self.generation)
+        if generation is not None and fresh <= link.durable_last(generation):
             return GroupOffer(fresh, 1)
         return soonest
 
     def finished(self, link: Link) -> bool:
-        """The generation is sealed and everything in it is done."""
-        generation = link.generations[self.generation]
-        return generation.is_sealed and self.cursor.all_done(generation.last_sequence)
+        """The generation is sealed and everything in it is done; so it was if it is not kept any more, for nothing else lets it go."""
+        generation = link.generations.get(self.generation)
+        return generation is None or (generation.is_sealed and self.cursor.all_done(generation.last_sequence))
 
     def superseded(self, link: Link) -> bool:
         """The generation was abandoned: it will never be complete."""
-        return link.generations[self.generation].state is GenerationState.ABANDONED
+        generation = link.generations.get(self.generation)
+        return generation is not None and generation.state is GenerationState.ABANDONED
 
     def leased(self, sequence: int, token: int, attempt: int) -> None:
         """A value goes out (again); it waits until `hold` says to whom."""

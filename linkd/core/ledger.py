@@ -257,9 +257,9 @@ def no_link(name: str, links: Iterable[str]) -> LinkNotFound:
     """The error for a name that no link has, with what there is."""
     known = sorted(links)
     near = difflib.get_close_matches(name, known, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    meant = f"; did you mean `{near[0]}`?" if near else ""
     shown = ", ".join(known[:_LINKS_SHOWN]) + (", ..." if len(known) > _LINKS_SHOWN else "")
-    return LinkNotFound(f"there is no link {name}{meant} (links: {shown or 'none yet'})")
+    return LinkNotFound(f"there is no link `{name}`{meant} (links: {shown or 'none yet'})")
 
 
 _LINKS_SHOWN = 20

@@ -1,7 +1,7 @@
 """What a run has to do to make every output current, task by task, and why. Pure.
 
-A task *begins again*, into new generations, if it never began, if it is another version than the one that began, or if an input of it has a
-new generation; so does all that depends on it. It *goes on* in the generations it has if its input only grew (what outsiders appended, a
+A task *begins again*, into new generations, if it never began, if it is another version than the one that began, if an input of it has a
+new generation, or if another task has written its outputs since; so does all that depends on it. It *goes on* in the generations it has if its input only grew (what outsiders appended, a
 followed source) and it takes it value by value, or if another version of it is to continue (`on_change: continue`). One that was interrupted
 continues. Nothing else runs.
 
@@ -93,7 +93,7 @@ def needed_for(layout: Layout, only: frozenset[str]) -> frozenset[str]:
         name = waiting.pop()
         link = layout.links.get(name)
         if link is None:
-            raise LinkNotFound(f"there is no link {name} to build (links: {', '.join(layout.links)})")
+            raise LinkNotFound(f"there is no link `{name}` to build (links: {', '.join(layout.links)})")
         if name in only and sink_task(name) in layout.tasks:
             needed.add(sink_task(name))
         if link.writer and link.writer not in needed:
@@ -148,6 +148,9 @@ class _Planning:
         task = self.ledger.tasks.get(shape.name)
         if task is None or task.execution == 0:
             return Step(shape.name, Action.BEGIN, "first run" if self.ledger.run is None else "new")
+        theirs = [name for name in shape.outputs if self._is_of_another(task, name)]
+        if theirs:
+            return Step(shape.name, Action.BEGIN, f"another task wrote {', '.join(theirs)} since")
         # In a run that follows, the latest of an input is of whatever generation it has by then.
         new = [name for name, policy in shape.inputs if self._is_new(task, name) and not (self.wishes.follow and policy == LATEST)]
         change = self.facts.changes.get(shape.name)
@@ -157,6 +160,8 @@ class _Planning:
             return Step(shape.name, Action.BEGIN, _inputs("changes", new) if new else "its wiring changed")
         grown = [name for name, _ in shape.inputs if self._news.get(name) is _News.GROWN or self._went_on(task, name)]
         lives = self.wishes.follow and (shape.name in self.facts.followed or any(name in self._live for name, _ in shape.inputs))
+        if grown and not self.wishes.follow and not takes_value_by_value(shape):
+            return self._grown(shape, grown)  # also if it was interrupted: what it was handed then is not what its input holds now
         if change:
             return Step(shape.name, Action.RESUME, f"{change}, and the new version continues")
         if not task.ended:
@@ -180,6 +185,11 @@ class _Planning:
             return True
         newest = link.current
         return newest is not None and newest.number != task.inputs[name]
+
+    def _is_of_another(self, task: Task, name: str) -> bool:
+        """What the link has now was made by another task: this one was taken out of the pipeline, or renamed, and is back."""
+        link = self.ledger.links.get(name)
+        return link is not None and name in task.outputs and link.newest != task.outputs[name]
 
     def _went_on(self, task: Task, name: str) -> bool:
         """A run that followed took what the input held at a moment; since then it has more, or may yet get it."""

@@ -2,8 +2,8 @@
 
 Of each link there stay: the newest generation, whatever became of it; the last two that were complete once; every one that is growing or of
 which the end is not on disk yet; and every one that somebody stands in: a task that has not ended reads or writes it, a consumer group is in
-it, or the caller says so (`held`). The rest is dropped: its payloads go at once, and the envelopes of its values when nothing there still is
-was made from it, over any number of steps; until then a trace finds them.
+it and not through with it, or the caller says so (`held`). The rest is dropped: its payloads go at once, and the envelopes of its values when
+nothing there still is was made from it, over any number of steps; until then a trace finds them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def _stood_in(ledger: Ledger) -> Iterable[Key]:
             yield from task.inputs.items()
             yield from task.outputs.items()
     for group in ledger.groups.values():
-        yield group.link, group.generation
+        if not group.finished(ledger.links[group.link]):
+            yield group.link, group.generation
 
 
 def _ancestors(ledger: Ledger, going: Collection[Key]) -> set[Key]:

@@ -202,13 +202,13 @@ def _add_progress(home: Home, info: pb.TaskInfo, task: Task) -> None:
 
 def _group(home: Home, name: str, link_name: str) -> pb.GroupInfo:
     group = home.ledger.groups[name, link_name]
-    generation = home.ledger.links[link_name].generations[group.generation]
+    generation = home.ledger.links[link_name].generations.get(group.generation)  # none: the group is through with it, and it is not kept
     held = [lease for lease in group.leases.values() if lease.session is not None]
     return pb.GroupInfo(
         group=name,
         link=link_name,
         done_sequence=group.cursor.done_sequence,
-        lag_values=group.cursor.left(generation.last_sequence),
+        lag_values=group.cursor.left(generation.last_sequence) if generation is not None else 0,
         leased=len(held),
         connections=len({lease.session for lease in held}),
         generation=group.generation,

@@ -20,7 +20,9 @@ def tell_lags(home: Home) -> None:
                 _tell(home, link, generation, task.cursors[name], task.name)
     for group in home.ledger.groups.values():
         link = home.ledger.links[group.link]
-        _tell(home, link, link.generations[group.generation], group.cursor, group.name)
+        generation = link.generations.get(group.generation)
+        if generation is not None:
+            _tell(home, link, generation, group.cursor, group.name)
 
 
 def _tell(home: Home, link: Link, generation: Generation, cursor: Cursor, reader: str) -> None:

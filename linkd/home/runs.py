@@ -75,7 +75,10 @@ def tokens(home: Home) -> dict[str, str]:
 
 
 async def task_exited(home: Home, who: Identity, name: str, exit_code: int) -> dict[str, int]:
-    """A program has ended. With code 0 its leases end and its outputs are sealed. Returns what it left unread, by input."""
+    """A program has ended. With code 0 its leases end and its outputs are sealed; else it is told as failed.
+
+    Returns what it left unread, by input.
+    """
     with home.audited(who, "runs.task_exited"):
         home.rights.end_task(who, name)
     task = home.ledger.tasks.get(name)

@@ -127,7 +127,10 @@ class Subscription:
             if group is not None and link is not None:
                 await self.home.room()
                 self._renew(group, link)
-                return group
+                if group.generation in link.generations:
+                    return group
+                await self._pause(None)
+                continue
             generation = link.current if link is not None and self.follow else (link.readable if link is not None else None)
             if link is not None and generation is not None:
                 opened = GroupOpened(

@@ -53,7 +53,7 @@ class Spill:
         """The query reads `link`; `schema` is what is known of its columns before any value comes."""
         spilled = self._inputs.setdefault(link, _Input(link, self._directory))
         if schema is not None:
-            spilled.expect(plain_schema(schema))
+            spilled.expect(schema)
 
     def add(self, link: str, batch: pa.RecordBatch) -> None:
         """One more value of `link`, in order. Raises `InvalidArgument` for a batch whose insides do not add up."""
@@ -79,20 +79,22 @@ class _Input:
         self._directory = directory
         self._schema: pa.Schema | None = None
         self._waiting: list[pa.RecordBatch] = []
+        self._gathered: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         self._waiting_bytes = 0
         self._paths: list[Path] = []
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
 
     def expect(self, schema: pa.Schema) -> None:
-        """Values have this schema from here on."""
+        """Values have this schema from here on. Raises `SchemaMismatch` for a type that DuckDB lacks."""
+        schema = _readable(plain_schema(schema), self._link)
         if self._schema is None or not self._schema.equals(schema):
             self._flush()
             self.close()
             self._schema = schema
 
     def add(self, batch: pa.RecordBatch) -> None:
-        self.expect(plain_schema(batch.schema))
+        self.expect(batch.schema)
         if batch.num_rows == 0:
             return
         self._waiting.append(conform(batch, self._schema, link=self._link))
@@ -100,6 +102,8 @@ class _Input:
         self._waiting_bytes += batch.nbytes
         if self._waiting_rows >= limits.ROWS_PER_VALUE or self._waiting_bytes >= limits.SPILL_BATCH_BYTES:
             self._flush()
+        elif len(self._waiting) == limits.SPILL_GATHERED_VALUES:
+            self._gather()
 
     def table(self) -> pa.Table:
         if self._schema is None:
@@ -115,11 +119,16 @@ class _Input:
         if writer is not None:
             _on_disk(writer.close)
 
+    def _gather(self) -> None:
+        """What waits becomes one batch, which waits with those before it."""
+        self._gathered += pa.Table.from_batches(self._waiting).combine_chunks().to_batches()
+        self._waiting = []
+
     def _flush(self) -> None:
-        if not self._waiting:
+        if not (self._waiting or self._gathered):
             return
-        gathered = pa.Table.from_batches(self._waiting).combine_chunks()
-        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+        gathered = pa.Table.from_batches([*self._gathered, *self._waiting]).combine_chunks()
+        self._waiting, self._gathered, self._waiting_rows, self._waiting_bytes = [], [], 0, 0
         if self._writer is None:
             path = self._directory / f"{self._link}.{len(self._paths)}.arrow"
             self._writer = _on_disk(lambda: pa.ipc.new_file(str(path), gathered.schema))
@@ -131,6 +140,24 @@ class _Input:
         with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as file:
             batches = [file.get_batch(number) for number in range(file.num_record_batches)]
         return [batch if batch.schema.equals(self._schema) else conform(batch, self._schema, link=self._link) for batch in batches]
+
+
+def _readable(schema: pa.Schema, link: str) -> pa.Schema:
+    """The schema in types that DuckDB has: it knows no half floats, which a float holds as well, and no decimals of 256 bits."""
+    return pa.schema([pa.field(field.name, _readable_type(field.type, f"{link}.{field.name}")) for field in schema])
+
+
+def _readable_type(kind: pa.DataType, column: str) -> pa.DataType:
+    types = pa.types
+    if types.is_float16(kind):
+        return pa.float32()
+    if types.is_decimal256(kind):
+        raise SchemaMismatch(f"{column} is {kind}, which SQL cannot read: publish it as decimal128, with at most 38 digits, or as text")
+    if types.is_list(kind):
+        return pa.list_(_readable_type(kind.value_type, column))
+    if types.is_struct(kind):
+        return pa.struct([pa.field(field.name, _readable_type(field.type, column)) for field in kind])
+    return kind
 
 
 def _on_disk(step: Callable[[], Answer]) -> Answer:

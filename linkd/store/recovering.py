@@ -9,7 +9,8 @@ from linkd.errors import StateDamaged
 from linkd.model.kept import SchemaMessage, SegmentFileHeld
 from linkd.model.records import Dropped, Record, SchemaKept, ValueStored
 from linkd.model.values import PlaceKind
-from linkd.store import rebuilding
+from linkd.store import directory as layout_of
+from linkd.store import journal_format, rebuilding
 from linkd.store.catalog import Catalog, CatalogEntry
 from linkd.store.checkpoint_file import Checkpoint, CheckpointRecovery
 from linkd.store.files import Files
@@ -25,12 +26,17 @@ from linkd.wire.frames import decode_frame, encode_envelope
 
 def check_reach(directory: Path, found: CheckpointRecovery, journal: JournalRecovery) -> None:
     """The journal must lead on from the checkpoint, without a gap. Raises `StateDamaged`."""
-    lsn = found.checkpoint.lsn
+    lsn, needed_file = found.checkpoint.lsn, found.checkpoint.held.copied_file + 1
     first_lsn = journal.headers[0].first_lsn if journal.headers else journal.end.next_lsn
-    if first_lsn <= lsn + 1 <= journal.end.next_lsn:
+    reaches = first_lsn <= lsn + 1 <= journal.end.next_lsn
+    if reaches and (not journal.headers or journal.headers[0].number <= needed_file):
         return
     if found.damaged:
         where = f"the checkpoint {found.damaged[0]} is not what was written"
+    elif reaches:
+        where = (
+            f"{directory / layout_of.JOURNAL / journal_format.file_name(needed_file)} is missing, and it has values that are nowhere else"
+        )
     elif lsn + 1 < first_lsn:
         where = f"{directory}: the journal begins with frame {first_lsn}, and no checkpoint covers what was before"
     else:
@@ -95,10 +101,19 @@ class Replay:
             self._catalog.begin_at(self._holdings.copied_file + 1)
 
     def _must_be_made_again(self, next_lsn: int) -> bool:
-        """The index is of another time than the rest, or was being made again when the process ended."""
-        applied_lsn = self._catalog.applied_lsn
-        of_this_time = self._lsn <= applied_lsn < next_lsn
-        return not of_this_time or self._catalog.journal_from != self._holdings.copied_file + 1
+        """The index is of an earlier time than the rest, or was being made again when the process ended."""
+        self._check_end(next_lsn)
+        return self._catalog.applied_lsn < self._lsn or self._catalog.journal_from != self._holdings.copied_file + 1
+
+    def _check_end(self, next_lsn: int) -> None:
+        """The index is written behind the journal: frames that it has and the journal has not were durable and are lost."""
+        lost = self._catalog.applied_lsn - next_lsn + 1
+        if lost > 0:
+            index = layout_of.CATALOG_FILE
+            raise StateDamaged(
+                f"{self._segments_directory.parent}: the journal ends with frame {next_lsn - 1}, but {lost} more were durable, as {index} there "
+                f"knows. The disk or another program has changed it; restore the directory from a backup, or delete {index} and go on without them"
+            )
 
     def _is_needed(self, header: FileHeader, value: ValueStored) -> bool:
         """Whether a value of a frame that the checkpoint covers is there, and is in the journal."""

@@ -23,7 +23,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from linkd.errors import Error
 from linkd.model.kept import Held, Kept
 from linkd.store import checkpoint_file, envelope_file
 from linkd.store.catalog import Catalog
@@ -177,7 +176,7 @@ class Upkeep:
         def on_loop() -> None:
             try:
                 taken.set_result(take())
-            except Error as problem:
+            except Exception as problem:  # the thread waits for an answer, whatever it is
                 taken.set_exception(problem)
 
         self._loop.call_soon_threadsafe(on_loop)

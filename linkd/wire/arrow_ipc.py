@@ -11,7 +11,7 @@ A stream is a schema message, then record batch messages, then the end mark FF F
 tables read here (Message.fbs and Schema.fbs), by index: Message 0 version, 1 header type, 2 header, 3 bodyLength, 4
 custom_metadata; RecordBatch 0 length, 1 nodes, 2 buffers, 3 compression; Schema 0 endianness; KeyValue 0 key, 1 value.
 
-A flatbuffer from a stranger is a web of offsets. Every read goes through `_Flatbuffer`, which checks that it lies
+A flatbuffer from a stranger is a web of offsets. Every read goes through `Flatbuffer`, which checks that it lies
 inside the bytes; nothing follows an offset backwards except to a vtable, so reading ends. Whatever is wrong is
 `InvalidArgument`.
 
@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 from linkd import limits
 from linkd.errors import InvalidArgument
+from linkd.wire.flatbuffers import Flatbuffer, Table
 
 CONTINUATION = b"\xff\xff\xff\xff"
 EOS = CONTINUATION + b"\x00\x00\x00\x00"
@@ -306,8 +307,8 @@ def _kind(header_type: int) -> str:
 class MessageView:
     """The root table of a message and what every reader of it wants."""
 
-    root: _Table
-    header: _Table
+    root: Table
+    header: Table
     header_type: int
     version: int
     body_bytes: int
@@ -315,8 +316,8 @@ class MessageView:
 
 def message_view(metadata: Bytes) -> MessageView:
     """The root of a message's metadata. Raises `InvalidArgument`."""
-    data = _Flatbuffer(memoryview(metadata))
-    root = _Table(data, data.uint32(0))
+    data = Flatbuffer(memoryview(metadata))
+    root = Table(data, data.uint32(0))
     version, header_type = root.int16(0, 0), root.uint8(1, 0)
     header, body_bytes = root.table(2), root.int64(3, 0)
     if version not in _VERSIONS:
@@ -326,81 +327,3 @@ def message_view(metadata: Bytes) -> MessageView:
     if body_bytes < 0 or body_bytes % 8:
         raise InvalidArgument(f"an Arrow IPC message says that its body has {body_bytes} bytes")
     return MessageView(root, header, header_type, version, body_bytes)
-
-
-class _Flatbuffer:
-    """Bytes in which every read is checked to lie inside."""
-
-    __slots__ = ("_view",)
-
-    def __init__(self, view: memoryview) -> None:
-        self._view = view.cast("B")
-
-    def slice(self, at: int, length: int) -> memoryview:
-        if at < 0 or length < 0 or at + length > len(self._view):
-            raise InvalidArgument(f"the metadata of an Arrow IPC message is damaged: it points to {at}, but has {len(self._view)} bytes")
-        return self._view[at : at + length]
-
-    def integer(self, at: int, length: int, signed: bool = False) -> int:
-        return int.from_bytes(self.slice(at, length), "little", signed=signed)
-
-    def uint32(self, at: int) -> int:
-        return self.integer(at, 4)
-
-
-class _Table:
-    """A flatbuffer table at `at`. Fields are asked for by index; a field that is absent has its default."""
-
-    __slots__ = ("_data", "_vtable", "at")
-
-    def __init__(self, data: _Flatbuffer, at: int) -> None:
-        self._data = data
-        self.at = at
-        vtable_at = at - data.integer(at, 4, signed=True)
-        self._vtable = data.slice(vtable_at, data.integer(vtable_at, 2))
-
-    def _field(self, index: int) -> int | None:
-        slot = 4 + 2 * index
-        if slot + 2 > len(self._vtable):
-            return None
-        distance = int.from_bytes(self._vtable[slot : slot + 2], "little")
-        return self.at + distance if distance else None
-
-    def _scalar(self, index: int, default: int, length: int, signed: bool) -> int:
-        at = self._field(index)
-        return default if at is None else self._data.integer(at, length, signed)
-
-    def uint8(self, index: int, default: int) -> int:
-        return self._scalar(index, default, 1, signed=False)
-
-    def int16(self, index: int, default: int) -> int:
-        return self._scalar(index, default, 2, signed=True)
-
-    def int64(self, index: int, default: int) -> int:
-        return self._scalar(index, default, 8, signed=True)
-
-    def table(self, index: int) -> _Table | None:
-        at = self._field(index)
-        return None if at is None else _Table(self._data, at + self._data.uint32(at))
-
-    def _vector(self, index: int, item_bytes: int) -> tuple[int, int]:
-        """Where the items of a vector begin, and how many there are; all of them are inside."""
-        field = self._field(index)
-        if field is None:
-            return 0, 0
-        at = field + self._data.uint32(field)
-        count = self._data.uint32(at)
-        self._data.slice(at + 4, count * item_bytes)
-        return at + 4, count
-
-    def structs(self, index: int, item_bytes: int) -> memoryview:
-        at, count = self._vector(index, item_bytes)
-        return self._data.slice(at, count * item_bytes)
-
-    def tables(self, index: int) -> list[_Table]:
-        at, count = self._vector(index, 4)
-        return [_Table(self._data, slot + self._data.uint32(slot)) for slot in range(at, at + 4 * count, 4)]
-
-    def string(self, index: int) -> bytes:
-        at, length = self._vector(index, 1)
-        return bytes(self._data.slice(at, length))

@@ -112,3 +112,10 @@ async def test_feather_version_1_is_refused_with_what_to_do(desk: Desk) -> None:
     desk.file("f.feather", b"FEA1....FEA1")
     with pytest.raises(DataFault, match=r"^f\.feather is Feather version 1, which is no Arrow IPC; write it anew with pandas"):
         await desk.survey(desk.options("f.feather"))
+
+
+async def test_a_column_name_that_is_no_text_is_refused(desk: Desk) -> None:
+    content = pa.schema([("name", pa.int64())]).serialize().to_pybytes()
+    desk.file("f.arrows", content.replace(b"name", b"n\xffme"))
+    with pytest.raises(DataFault, match=r"^f\.arrows: the name of a column is not UTF-8 \(b'n\\xffme'\); write it anew$"):
+        await desk.survey(desk.options("f.arrows"))

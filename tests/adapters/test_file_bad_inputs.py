@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,6 +122,9 @@ PLACES: list[tuple[str, str]] = [
     ("dta/flights.csv", "dta/flights.csv does not exist: there is no directory {base}/dta"),
     ("zzz.csv", "zzz.csv does not exist in {base}"),
     ("folder.csv", "folder.csv has no file of format csv in it: it is empty"),
+    ("x" * 300 + ".csv", "x" * 300 + ".csv cannot be read: File name too long; choose another place"),
+    ("loop.csv", "loop.csv cannot be read: Too many levels of symbolic links; choose another place"),
+    ("dangling.csv", "dangling.csv is a symbolic link to gone.csv, which does not exist; make it, or name another file"),
 ]
 
 
@@ -129,6 +133,8 @@ async def test_a_place_without_a_file_is_refused_with_what_may_be_meant(desk: De
     desk.file("flights.csv.zip", b"")
     desk.file("data/flights.csv.gz", b"")
     (desk.base / "folder.csv").mkdir()
+    (desk.base / "loop.csv").symlink_to("loop.csv")
+    (desk.base / "dangling.csv").symlink_to("gone.csv")
     with pytest.raises(InvalidArgument) as raised:
         await desk.survey(desk.options(name))
     assert str(raised.value) == message.format(base=desk.base)
@@ -202,3 +208,14 @@ async def test_an_archive_must_hold_exactly_one_file(desk: Desk) -> None:
     assert str(raised.value) == (
         "f.zip holds 5 files (a.csv, b.csv, c.csv and 2 more); a zip archive must hold exactly one, so unpack it and name the file you mean"
     )
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+async def test_an_archive_with_a_flipped_byte_is_damaged_however_it_was_packed(desk: Desk, method: int) -> None:
+    with zipfile.ZipFile(desk.base / "f.csv.zip", "w", method) as archive:
+        archive.writestr("f.csv", "a\n" + "".join(f"{number}\n" for number in range(5_000)))
+    content = bytearray((desk.base / "f.csv.zip").read_bytes())
+    content[60:62] = bytes(byte ^ 0xFF for byte in content[60:62])
+    desk.file("f.csv.zip", bytes(content))
+    with pytest.raises(DataFault, match=r"^f\.csv\.zip: the compressed data is damaged or cut short \(.*\); get the file again$"):
+        await desk.survey(desk.options("f.csv.zip"))

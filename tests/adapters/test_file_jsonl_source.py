@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from linkd.errors import BadRow, DataFault
-from linkd.limits import ROWS_PER_VALUE
+from linkd.limits import JSONL_NESTING_MAX, ROWS_PER_VALUE
 from linkd.testing.adapter_conformance import read_all, summary
 
 if TYPE_CHECKING:
@@ -50,6 +50,36 @@ async def test_values_without_a_common_type_are_text_and_a_note_says_where(desk:
         "column n is string because of line 4: a number is beyond int64",
     )
     assert [row["a"] for row in await desk.rows(desk.options("f.jsonl"))] == ["1", "1", "1", "x", "[1]"]
+
+
+async def test_what_is_nested_too_deep_for_arrow_is_json_text_and_a_note_says_so(desk: Desk) -> None:
+    deep, shallow = ("[" * depth + "]" * depth for depth in (JSONL_NESTING_MAX, JSONL_NESTING_MAX - 1))
+    desk.file("f.jsonl", f'{{"a": {shallow}, "b": [[], "["]}}\n{{"a": {deep}}}\n')
+    survey = await desk.survey(desk.options("f.jsonl"))
+    assert survey.notes[0] == f"column a is string because of line 2: it is nested more than {JSONL_NESTING_MAX} deep"
+    assert [row["a"] for row in await desk.rows(desk.options("f.jsonl"))] == [shallow, deep]
+    desk.file("f.jsonl", f'{{"a": {shallow}}}\n')
+    (batch,) = await desk.batches(desk.options("f.jsonl"))
+    assert pa.ipc.read_record_batch(batch.data.serialize(), batch.data.schema).equals(batch.data)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"a":' + "[" * 100_000 + "]" * 100_000 + "}", "it is nested too deeply"),
+        ('{"a":' * 900 + "1" + "}" * 900, "it is nested too deeply"),
+        ('{"a":' + "1" * 5_000 + "}", "a number has more than 4,300 digits"),
+        ('{"a":{"\\ud800":1}}', "a key has half of a surrogate pair, which no text has"),
+        ('{"\\uDFFF":1}', "a key has half of a surrogate pair, which no text has"),
+        ('{"a":1e99999999999999999999}', "1e99999999999999999999 is beyond float64"),
+    ],
+)
+@pytest.mark.parametrize("schema", [None, {"a": "string"}, {"a": "decimal(10, 2)"}])
+async def test_lines_that_no_column_can_hold_are_rejected(desk: Desk, line: str, reason: str, schema: dict[str, str] | None) -> None:
+    desk.file("f.jsonl", f'{line}\n{{"a": "\\ud83d\\ude00"}}\n' if schema is None else f"{line}\n")
+    options = desk.options("f.jsonl", on_bad_row="reject", schema=schema)
+    assert [row["reason"] for row in await desk.rejects(options)] == [reason]
+    assert await desk.rows(options) == ([{"a": "😀"}] if schema is None else [])
 
 
 async def test_declared_types_are_taken_as_links_write_them(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from linkd_adapters.file.parquet_reader import widest_row_bytes
 from linkd_adapters.file.typed_files import rows_per_batch
 
 from linkd.errors import BadRow, DataFault
-from linkd.limits import ROWS_PER_VALUE
+from linkd.limits import ROWS_PER_VALUE, TYPED_ROWS_AT_ONCE
 from linkd.testing.adapter_conformance import read_all, summary
 
 if TYPE_CHECKING:
@@ -79,3 +79,27 @@ async def test_damage_behind_the_footer_is_found_by_reading(desk: Desk) -> None:
 def test_wide_rows_make_batches_of_fewer_rows(desk: Desk) -> None:
     pq.write_table(pa.table({"s": ["x" * 1_000_000 + str(row) for row in range(4)]}), desk.base / "f.parquet", use_dictionary=False)
     assert 60 <= rows_per_batch(widest_row_bytes(pq.read_metadata(desk.base / "f.parquet"))) <= 67
+
+
+async def test_texts_of_a_dictionary_are_counted_as_they_are_unpacked(desk: Desk) -> None:
+    text = "x" * 100_000
+    pq.write_table(pa.table({"s": pa.DictionaryArray.from_arrays(pa.array([0] * 3_000, pa.int8()), [text])}), desk.base / "f.parquet")
+    assert (desk.base / "f.parquet").stat().st_size < 2 * len(text)
+    batches = await desk.batches(desk.options("f.parquet"))
+    assert [batch.data.num_rows for batch in batches] == [TYPED_ROWS_AT_ONCE, 3_000 - TYPED_ROWS_AT_ONCE]
+    source = desk.source(desk.options("f.parquet"))
+    again = await read_all(source, await source.survey(), batches[0].position)
+    assert [summary(batch) for batch in again] == [summary(batch) for batch in batches[1:]]
+
+
+async def test_texts_that_are_no_text_are_damage(desk: Desk) -> None:
+    texts = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe"))
+    pq.write_table(pa.table({"n": [1], "s": texts}), desk.base / "f.parquet")
+    with pytest.raises(DataFault, match=r"^f\.parquet is damaged: In column 1: .*Invalid UTF8.*; write it anew$"):
+        await desk.batches(desk.options("f.parquet"))
+
+
+async def test_a_file_without_columns_is_refused(desk: Desk) -> None:
+    pq.write_table(pa.table({}), desk.base / "f.parquet")
+    with pytest.raises(DataFault, match=r"^f\.parquet has no columns; write at least one$"):
+        await desk.survey(desk.options("f.parquet"))

@@ -9,6 +9,7 @@ import gzip
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from linkd_adapters.file import ADAPTER
 
 from linkd.errors import InvalidArgument, SchemaMismatch
 from linkd.limits import ROWS_PER_VALUE
-from linkd.plugin.contract import Role
+from linkd.plugin.contract import Role, SinkValue
 
 if TYPE_CHECKING:
     from conftest import Desk
@@ -112,6 +113,21 @@ async def test_a_file_in_the_place_of_a_directory_is_named(desk: Desk) -> None:
     with pytest.raises(InvalidArgument) as raised:
         await ADAPTER.sink(desk.options("out/t.csv")).begin(pa.schema([("n", pa.int64())]))
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+async def test_a_pipe_or_a_device_is_neither_replaced_nor_waited_for(desk: Desk, mode: str) -> None:
+    os.mkfifo(desk.base / "t.csv")
+    options = replace(desk.options("t.csv"), mode=mode)
+    message = "t.csv is not a regular file; a sink is a file that can be replaced or added to, so name another place"
+    assert ADAPTER.check(options, Role.SINK) == [message]
+    with pytest.raises(InvalidArgument) as raised:
+        if mode == "append":
+            await ADAPTER.value_sink(options).write(SinkValue(1, 1, pa.record_batch({"n": [1]})), {})
+        else:
+            await ADAPTER.sink(options).begin(pa.schema([("n", pa.int64())]))
+    assert str(raised.value) == message
+    assert (desk.base / "t.csv").is_fifo()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

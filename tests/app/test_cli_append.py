@@ -94,7 +94,7 @@ def test_a_link_of_the_pipeline_itself_is_refused_with_the_remedy(orders: Pipeli
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("tpyed", "x.csv"), "did you mean typed?"),
+        (("tpyed", "x.csv"), "did you mean `typed`?"),
         (("typed", "x.csv"), "x.csv does not exist"),
         (("typed", "x", "--format", "toml"), "`toml`"),
     ],

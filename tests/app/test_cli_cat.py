@@ -73,7 +73,7 @@ def test_a_value_is_found_by_its_id(endpoint: str) -> None:
     ("words", "said"),
     [
         (("trips@9",), "there is no value trips@9 (its last is trips@3)"),
-        (("trisp",), "did you mean trips?"),
+        (("trisp",), "did you mean `trips`?"),
         (("trips@3..1",), "trips@3 comes behind trips@1: name the earlier one first"),
         (("trips@x",), "names no value: write LINK@42"),
         (("trips", "--generation", "7"), "trips has no generation 7"),

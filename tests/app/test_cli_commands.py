@@ -113,6 +113,20 @@ def test_ctrl_c_is_130() -> None:
     assert ended(verb)[0] == 130
 
 
+def test_ctrl_c_while_a_run_is_still_being_imported_is_130_and_no_traceback() -> None:
+    program = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'linkd.store.store': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "sys.argv = ['linkd', 'run']\n"
+        "from linkd.app.main import main; main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment(), check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_the_verb_gives_the_exit_code() -> None:
     assert ended(lambda: 3)[0] == 3
     assert ended(lambda: None)[0] == 0
@@ -130,6 +144,22 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
     command = f"'{sys.executable}' -c '{program}' | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment(), check=False)
     assert (done.stdout, done.stderr) == ("0\n0\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_output_that_finds_no_room_or_is_closed_is_no_defect_of_linkd() -> None:
+    program = (
+        "from linkd.app.cli.conclusion import conclude; import typer\n"
+        "app = typer.Typer()\n"
+        "def verb(): print(1)\n"
+        "app.command()(conclude(verb))\n"
+        "app()\n"
+    )
+    command = f"'{sys.executable}' -c '{program}' > /dev/full; echo $?; '{sys.executable}' -c '{program}' >&-; echo $?"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment(), check=False)
+    assert done.stdout == "5\n0\n"
+    assert done.stderr.startswith("could not write everything: No space left on device (the output itself, or a temporary file in ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from linkd.app.cli.listing import document, headline, lease_columns, link_columns, task_columns, waits
 from linkd.app.cli.tables import table_lines
-from linkd.app.cli.wording import age_text, rate_text
+from linkd.app.wording import age_text, rate_text
 from linkd.client.description import (
     Description,
     GenerationDescription,

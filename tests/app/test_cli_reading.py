@@ -157,6 +157,12 @@ def test_values_of_a_pipeline_that_never_ran_are_not_there(never_run: Path, word
     assert result.stderr == f"flights has not run yet: linkd run {never_run}\n"
 
 
+def test_no_value_is_traced_before_the_first_run_though_somebody_has_looked(never_run: Path) -> None:
+    assert linkd("ls", "--json", "-p", str(never_run)).exit_code == 0
+    result = linkd("trace", "flown@last", "-p", str(never_run))
+    assert (result.exit_code, result.stderr) == (2, f"flights has not run yet: linkd run {never_run}\n")
+
+
 def test_a_target_that_is_not_there_is_refused(tmp_path: Path) -> None:
     result = linkd("ls", "-p", str(tmp_path / "absent.yaml"))
     assert result.exit_code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 from decimal import Decimal
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from rich.console import Console
 from linkd import limits
 from linkd.app.cli.cells import columns_of
 from linkd.app.cli.tables import Column, fit, print_columns, print_table
-from linkd.app.cli.wording import size_text
+from linkd.app.wording import size_text
 
 
 class Screen(io.StringIO):
@@ -41,6 +42,21 @@ def cells(values: list[object], kind: pa.DataType) -> list[str | None]:
 def test_numbers_stand_right_with_thousands_separators_and_text_stands_left() -> None:
     table = pa.table({"airline": ["United", "Envoy Air"], "miles": [88828070, 9]})
     assert printed(table) == ["airline         miles", "United     88,828,070", "Envoy Air           9"]
+
+
+class Unasked(Console):
+    def print(self, *_: object, **__: object) -> None:
+        raise AssertionError("a million lines of a pipe do not go through rich")
+
+
+def test_a_pipe_gets_its_lines_without_the_detour_and_a_terminal_the_same_with_colours() -> None:
+    table = pa.table({"a": ["x", None], "b": [1, 88_828_070]})
+    file, screen = io.StringIO(), Screen()
+    print_table(Unasked(file=file), table)
+    print_table(Console(file=screen, width=80, force_terminal=True, color_system="standard", soft_wrap=True), table)
+    coloured = screen.getvalue()
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[\d*m", "", coloured) == file.getvalue() == "a              b\nx              1\nnull  88,828,070\n"
 
 
 def test_a_column_of_small_integers_has_no_separators_because_2013_is_a_year() -> None:

@@ -626,7 +626,7 @@ def test_several_pipelines_are_listed(tmp_path: Path) -> None:
         find_pipeline(tmp_path)
     assert str(caught.value) == (
         f"there are several pipeline files in {tmp_path}:\n    {tmp_path}/a.yaml\n    {tmp_path}/b.yaml\n"
-        f"  name one of them: -p {tmp_path}/a.yaml"
+        f"  name one of them: linkd run {tmp_path}/a.yaml, or -p {tmp_path}/a.yaml with the verbs that look"
     )
 
 

@@ -125,3 +125,15 @@ async def test_what_an_earlier_run_left_is_ended_and_nobody_else(tmp_path: Path)
         orphaned.wait()
     assert read_json(directory / "groups.json") == []
     await stranger.end(0.0)
+
+
+async def test_what_has_ended_with_its_whole_group_is_not_recorded_any_more(tmp_path: Path) -> None:
+    processes = Processes(tmp_path)
+    lasting = await processes.start("lasting", ["sleep", "60"], env=os.environ, cwd=tmp_path)
+    for _ in range(3):
+        ended = await processes.start("again", ["true"], env=os.environ, cwd=tmp_path)
+        await ended.end(30.0)
+    last = await processes.start("again", ["sleep", "60"], env=os.environ, cwd=tmp_path)
+    assert [group["pid"] for group in read_json(tmp_path / "groups.json")] == [lasting.pid, last.pid]
+    await last.end(0.0)
+    await lasting.end(0.0)

@@ -76,6 +76,39 @@ async def test_what_a_failed_program_left_in_the_background_does_not_hold_up_the
         assert (await ran.program.run()).code == 2
 
 
+async def test_what_a_failed_program_left_outside_its_group_does_not_hold_up_the_run_either(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "setsid sleep 15 & exit 2")
+    async with asyncio.timeout(10):
+        assert (await ran.program.run()).code == 2
+
+
+async def test_what_a_program_that_has_succeeded_left_in_the_background_is_waited_for_and_told_of(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "{ while ! test -e told; do sleep 0.1; done; echo late; } &")
+    ran.program.held_told_after_s = 0.0
+    running = asyncio.create_task(ran.program.run())
+    async with asyncio.timeout(20):
+        while not ran.said:
+            await asyncio.sleep(0)
+        (tmp_path / "told").touch()
+        assert await running == Attempt(1, 0)
+    assert ran.said == ["clean exited with code 0, but something it started still has its output open: it is waited for"]
+    assert ran.printed == ["late"]
+
+
+async def test_the_grace_is_that_of_the_program_behind_the_shell(tmp_path: Path) -> None:
+    program = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('put away')))\nprint('began')\nsignal.pause()\n"
+    (tmp_path / "slow.py").write_text(program)
+    ran = Ran(tmp_path, f"{sys.executable} -u slow.py; true")
+    running = asyncio.create_task(ran.program.run())
+    async with asyncio.timeout(20):
+        while not ran.printed:
+            await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert ran.printed == ["began", "put away"]
+
+
 async def test_cancelling_ends_the_program(tmp_path: Path) -> None:
     ran = Ran(tmp_path, "echo $$; exec sleep 100")
     running = asyncio.create_task(ran.program.run())

@@ -172,6 +172,16 @@ def test_what_takes_no_part_in_a_run_stays_recorded_as_it_was() -> None:
     assert merged(before, after, frozenset({"a"})) == {"file a.py of a": "2", "file b.py of b": "1"}
 
 
+def test_of_a_sink_whose_place_another_one_writes_to_the_place_is_not_recorded_any_more() -> None:
+    before = {"setting to of to:a": "out.csv", "setting mode of to:a": "append", "setting to of to:b": "other.csv"}
+    after = {"setting to of to:c": "out.csv"}
+    assert merged(before, after, frozenset({"to:c"})) == {
+        "setting mode of to:a": "append",
+        "setting to of to:b": "other.csv",
+        "setting to of to:c": "out.csv",
+    }
+
+
 def test_a_version_in_the_file_stands_for_all_the_rest(directory: Path) -> None:
     pipeline = load_pipeline(directory / "flights.yaml")
     task = replace(pipeline.tasks["clean"], version="1.4")

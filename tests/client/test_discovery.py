@@ -148,6 +148,11 @@ def test_a_home_that_does_not_answer_is_none(tmp_path: Path, content: str) -> No
     [
         ("import sys; print('flights.yaml:3:1: what', file=sys.stderr); sys.exit(2)", errors.PipelineFileInvalid, "flights.yaml:3:1: what"),
         ("import sys; print('locked', file=sys.stderr); sys.exit(4)", errors.StateLocked, "locked"),
+        (
+            """import sys; print('{"refused": "state_damaged"}'); print('not what was written', file=sys.stderr); sys.exit(4)""",
+            errors.StateDamaged,
+            "not what was written",
+        ),
         ("import sys; sys.exit(5)", errors.InternalFault, "ended with exit code 5 instead of saying where it listens"),
         ("print('no json')", errors.InternalFault, "ended with exit code 0 instead of saying where it listens"),
     ],

@@ -90,8 +90,8 @@ async def test_names_that_the_wiring_does_not_know_get_a_suggestion(home: FakeHo
     with pytest.raises(errors.NotAllowed) as refused:
         async with snap:
             await snap.publish("flwn", _flights(1))
-    assert str(refused.value) == "no output 'flwn' in task clean (outputs: flown, cancelled); did you mean `flown`?"
-    with pytest.raises(errors.NotAllowed, match=r"no input 'flight' in task clean \(inputs: flights\); did you mean `flights`\?"):
+    assert str(refused.value) == "no output `flwn` in task clean (outputs: flown, cancelled); did you mean `flown`?"
+    with pytest.raises(errors.NotAllowed, match=r"no input `flight` in task clean \(inputs: flights\); did you mean `flights`\?"):
         snap["flight"]
 
 

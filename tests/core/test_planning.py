@@ -50,6 +50,10 @@ class Life:
     def __post_init__(self) -> None:
         self.ledger.shapes = self.layout.tasks
 
+    def of(self, layout: Layout) -> None:
+        """The pipeline file was edited."""
+        self.layout, self.ledger.shapes = layout, layout.tasks
+
     def admit(self, records: Iterable[Record]) -> None:
         kept = list(records)
         self.ledger.restore(kept)
@@ -203,7 +207,7 @@ def test_only_one_link_takes_what_it_needs_and_nothing_else() -> None:
         "sum_up": Action.BEGIN,
         "to:totals": Action.BEGIN,
     }
-    with pytest.raises(LinkNotFound, match="there is no link flwn to build"):
+    with pytest.raises(LinkNotFound, match="there is no link `flwn` to build"):
         life.plan(wishes=Wishes(frozenset({"flwn"})))
 
 
@@ -235,6 +239,20 @@ def test_what_outsiders_append_is_taken_further_value_by_value_and_makes_windows
     assert [record.task for record in life.records if isinstance(record, TaskBegan)] == ["pair", "count"]
     assert life.ledger.tasks["clean"].cursors["events"].done_sequence == cursor
     assert life.ledger.links["cleaned"].readable is life.ledger.links["cleaned"].generations[1]
+
+
+def test_what_grew_behind_an_interruption_makes_windows_and_wholes_anew_too() -> None:
+    life = Life(EVENTS)
+    life.append("events")
+    life.run(complete=False)
+    life.append("events")
+    expected = {"clean": Action.CONTINUE, "pair": Action.CONTINUE, "count": Action.CONTINUE}
+    assert actions(life.plan()) == expected, "clean takes what is more, and nothing of it was complete for those behind it"
+    life.complete("clean")
+    life.append("events")
+    assert actions(life.plan()) == {"clean": Action.RESUME, "pair": Action.BEGIN, "count": Action.BEGIN}
+    wishes = Wishes(on_change={"count": "continue"})
+    assert life.plan({"count": "count.py changed"}, wishes)["count"][0] is Action.BEGIN
 
 
 def test_on_change_continue_goes_on_with_the_new_version_and_marks_it() -> None:
@@ -308,6 +326,21 @@ def test_other_wires_are_another_task() -> None:
     life.layout = rewired
     life.ledger.tasks["clean"].shape = rewired.tasks["clean"]
     assert life.plan()["clean"] == (Action.BEGIN, "its wiring changed")
+
+
+def test_a_task_that_is_back_begins_again_if_another_one_wrote_its_outputs_meanwhile() -> None:
+    first = pipeline(source("a"), run_task("one", {"a": "each"}, "b"), run_task("two", {"b": "whole"}, "c"))
+    second = pipeline(source("a"), run_task("other", {"a": "each"}, "b"), run_task("two", {"b": "whole"}, "c"))
+    life = Life(first)
+    life.run()
+    life.of(second)
+    assert actions(life.plan()) == {"from:a": Action.NOTHING, "other": Action.BEGIN, "two": Action.BEGIN}
+    life.run()
+    life.of(first)
+    again = {"from:a": (Action.NOTHING, "unchanged"), "two": (Action.BEGIN, "its input b changes")}
+    assert life.plan() == again | {"one": (Action.BEGIN, "another task wrote b since")}
+    wishes = Wishes(on_change={"one": "continue"})
+    assert life.plan({"one": "one.py changed"}, wishes)["one"][0] is Action.BEGIN, "there is nothing of it to continue"
 
 
 @st.composite

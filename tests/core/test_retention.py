@@ -66,6 +66,16 @@ def test_whoever_stands_in_a_generation_keeps_it() -> None:
     assert [record[:2] for record in gone(ledger, ("a", 2))] == [("b", 1)]
 
 
+def test_a_group_that_is_through_with_a_generation_does_not_keep_it() -> None:
+    ledger = ledger_of(a="SSSS")
+    group = ledger.groups["g", "a"] = Group("g", "a", 1, 1, Cursor(1))
+    assert [record[:2] for record in gone(ledger)] == [("a", 1), ("a", 2)]
+    ledger.apply(drops(ledger, ["a"]))
+    assert group.finished(ledger.links["a"])
+    assert not group.superseded(ledger.links["a"])
+    assert group.next_value(ledger.links["a"], 0.0) is None
+
+
 def test_only_the_links_that_are_asked_for_are_looked_at() -> None:
     ledger = ledger_of(a="SSS", b="SSS")
     assert [record.link for record in drops(ledger, ["b", "nowhere"])] == ["b"]

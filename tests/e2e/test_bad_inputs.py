@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from linkd.errors import EXIT_BAD_DATA, EXIT_DONE, EXIT_INTERRUPTED, EXIT_STATE, EXIT_TASK_FAILED, EXIT_USAGE
-from linkd.limits import LOG_FILE_MAX_BYTES, LOG_FILES_KEPT, MIB
+from linkd.limits import HOME_START_TIMEOUT_S, LOG_FILE_MAX_BYTES, LOG_FILES_KEPT, MIB
+from linkd.store.directory import open_directory
+from linkd.store.files import LocalFiles
 
 if TYPE_CHECKING:
     from conftest import MakePipeline
@@ -201,6 +203,18 @@ def test_state_that_cannot_be_kept_is_told_before_anything_starts(make: MakePipe
     done = pipeline.run()
     assert done.stderr.startswith(f"cannot keep state in {pipeline.state}: Not a directory; make the directory writable")
     assert (done.exit_code, done.stdout) == (EXIT_STATE, "")
+
+
+def test_state_that_is_damaged_is_told_at_once_by_a_run_and_by_whoever_looks(make: MakePipeline) -> None:
+    pipeline = trial(make, "n\n1\n")
+    pipeline.state.parent.mkdir()
+    open_directory(LocalFiles(), pipeline.state, "id")
+    for number in (1, 2):
+        (pipeline.state / "journal" / f"{number:016d}.journal").write_bytes(b"what a journal does not begin with")
+    for verb in (["run", pipeline.file.name], ["ls"]):
+        done = pipeline.linkd(*verb, timeout_s=HOME_START_TIMEOUT_S / 2)
+        assert f"{1:016d}.journal, offset 0: the file header is damaged" in done.stderr
+        assert (done.exit_code, done.stdout) == (EXIT_STATE, "")
 
 
 def test_a_second_run_is_refused_by_the_pid_of_the_first(make: MakePipeline) -> None:

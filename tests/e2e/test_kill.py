@@ -95,7 +95,11 @@ def _killed(pipeline: PipelineDirectory, victim: str, moment_s: float) -> tuple[
         with contextlib.suppress(subprocess.TimeoutExpired):
             run.wait(moment_s)
             return None
-        os.kill(pid, signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:  # the run was ending it: all was done
+            run.communicate(timeout=RUN_TIMEOUT_S)
+            return None
         _, complaint = run.communicate(timeout=RUN_TIMEOUT_S)
         return run.returncode, complaint
 

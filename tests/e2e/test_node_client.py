@@ -122,7 +122,7 @@ def test_refusals_carry_the_stable_code_in_their_trailing_metadata(seen: dict[st
     assert refusals["unknown_link"] == {
         "status": not_found,
         "linkd_error": ["link_not_found"],
-        "message": "there is no link nobody (links: documents, readings, ticks)",
+        "message": "there is no link `nobody` (links: documents, readings, ticks)",
     }
     assert refusals["unknown_column"] == {
         "status": invalid_argument,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from raw_client import RawClient, next_value, send_ack, until
+from raw_client import RawClient, ack, next_value, send_ack, until
 from small_pipeline import Connect
 
 from linkd.core import publishing
@@ -68,6 +68,32 @@ async def test_a_consumer_group_keeps_the_generation_it_is_in_until_it_goes_on(o
     await until(lambda: open_home.home.ledger.groups["g", "a"].generation == 4)
     await until(lambda: 1 not in open_home.home.ledger.links["a"].generations)
     assert list(open_home.home.ledger.links["a"].generations) == [4, 5, 6]
+
+
+@pytest.mark.parametrize("follow", [False, True])
+async def test_a_group_that_has_left_when_it_was_through_keeps_nothing_and_goes_on_with_what_there_is(
+    open_home: InProcessHome, connect: Connect, follow: bool
+) -> None:
+    client = await connect(open_home)
+    await client.publish("a", LARGE)
+    stream = await client.subscribe("a")
+    value = await next_value(stream)
+    assert value is not None
+    await next_generation(open_home.home, "a")
+    await ack(stream, value)
+    stream.cancel()
+    await until(lambda: not open_home.tasks_of_calls())
+    await generations(open_home.home, client, "a", 4)
+    assert list(open_home.home.ledger.links["a"].generations) == [4, 5, 6]
+    for restart in (False, True):
+        if restart:
+            await open_home.restart()
+            client = await connect(open_home)
+        [group] = (await client.describe("a")).groups
+        assert group.lag_values == 0
+    found = await next_value(await client.subscribe("a", follow=follow))
+    assert found is not None
+    assert found.sequence == 5
 
 
 async def test_a_reader_gets_to_the_end_of_what_it_began(open_home: InProcessHome, connect: Connect) -> None:

@@ -38,6 +38,19 @@ def test_rows_are_mapped_not_held(tmp_path: Path) -> None:
         assert pa.total_allocated_bytes() - before < 100_000
 
 
+def test_thousands_of_tiny_values_do_not_wait_one_by_one(tmp_path: Path) -> None:
+    count = 4 * limits.SPILL_GATHERED_VALUES
+    with Spill(tmp_path / "spill") as spill:
+        before = pa.total_allocated_bytes()
+        for row in range(count):
+            spill.add("flown", _value(row))
+        assert pa.total_allocated_bytes() - before < 50 * count
+        spill.add("flown", _value(count))
+        table = spill.tables()["flown"]
+    assert table.column("a").to_pylist() == list(range(count + 1))
+    assert table.column("a").num_chunks == 1
+
+
 def test_the_directory_is_private_and_gone_afterwards_while_tables_stay(tmp_path: Path) -> None:
     directory = tmp_path / "spill"
     with Spill(directory) as spill:
@@ -91,3 +104,18 @@ def test_a_disk_that_refuses_is_said_so(tmp_path: Path) -> None:
         (directory / "flown.0.arrow").mkdir()
         with pytest.raises(StorageFailed, match="could not write the rows it reads"):
             spill.add("flown", pa.record_batch({"a": range(limits.ROWS_PER_VALUE)}))
+
+
+def test_half_floats_are_floats_for_sql_which_has_none(tmp_path: Path) -> None:
+    halves = pa.array([1.5, None]).cast(pa.float16())
+    with Spill(tmp_path / "spill") as spill:
+        spill.declare("flown", pa.schema([("h", pa.float16()), ("l", pa.list_(pa.float16()))]))
+        spill.add("flown", pa.record_batch({"h": halves, "l": pa.array([None, None], pa.list_(pa.float16()))}))
+        table = spill.tables()["flown"]
+    assert table.schema.types == [pa.float32(), pa.list_(pa.float32())]
+    assert table.column("h").to_pylist() == [1.5, None]
+
+
+def test_a_type_that_sql_lacks_is_refused_with_its_column(tmp_path: Path) -> None:
+    with Spill(tmp_path / "spill") as spill, pytest.raises(SchemaMismatch, match=r"flown\.d is decimal256\(50, 2\), which SQL cannot read"):
+        spill.declare("flown", pa.schema([("d", pa.decimal256(50, 2))]))

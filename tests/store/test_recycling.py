@@ -307,6 +307,37 @@ async def test_a_missing_journal_behind_a_checkpoint_is_damage(tmp_path: Path) -
         Store.open(tmp_path / "s", limits=LIMITS)
 
 
+async def test_a_journal_file_that_is_missing_though_its_values_are_nowhere_else_is_named(tmp_path: Path) -> None:
+    await recycled(tmp_path / "s")
+    oldest = sorted((tmp_path / "s" / "journal").iterdir())[0]
+    oldest.unlink()
+    with pytest.raises(StateDamaged, match=f"{oldest.name} is missing, and it has values that are nowhere else"):
+        Store.open(tmp_path / "s", limits=LIMITS)
+
+
+@pytest.mark.parametrize("left", ["", "beginning", "missing"])
+async def test_an_end_of_the_journal_that_was_durable_and_is_gone_is_no_torn_tail(tmp_path: Path, left: str) -> None:
+    killed = tmp_path / "killed"
+    async with opened(tmp_path / "s") as store:
+        await fill(store, 10)
+        while store._catalog.write_waiting(100):
+            pass
+        shutil.copytree(tmp_path / "s", killed)
+    newest = sorted((killed / "journal").iterdir())[-1]
+    if left == "missing":
+        newest.unlink()
+    else:
+        newest.write_bytes(newest.read_bytes()[: 3 * 4096 if left else 0])
+    store = Store.open(killed, limits=LIMITS)
+    with pytest.raises(StateDamaged, match=r"the journal ends with frame \d, but \d more were durable, as catalog\.db there knows"):
+        list(store.replay())
+    store._catalog.close()
+    (killed / "catalog.db").unlink()
+    async with opened(killed) as store:
+        there = await content(store)
+        assert there == published(len(there))
+
+
 async def test_a_store_that_cannot_be_kept_small_stops_taking_commits_and_says_why(tmp_path: Path) -> None:
     told: list[StorageFailed] = []
     limits = dataclasses.replace(LIMITS, checkpoint_at_close_frames=5)
@@ -325,6 +356,23 @@ async def test_a_store_that_cannot_be_kept_small_stops_taking_commits_and_says_w
                 await store.append([RunEnded(1, "x" * 3_000, 1)])
     await store.close()
     assert len(told) == 1
+
+
+async def test_a_defect_of_whoever_tells_the_state_stops_the_store_and_not_its_end(tmp_path: Path) -> None:
+    def defective() -> Sequence[Kept]:
+        raise RuntimeError("out of order")
+
+    told = asyncio.Event()
+    store = Store.open(tmp_path / "s", limits=dataclasses.replace(LIMITS, checkpoint_frames=3))
+    list(store.replay())
+    store.start(asyncio.get_running_loop(), keep=defective, on_failure=lambda _: told.set())
+    for _ in range(3):
+        await store.append([RunEnded(1, "done", 1)])
+    async with asyncio.timeout(DEADLINE_S):
+        await told.wait()
+        with pytest.raises(StorageFailed, match="a defect of linkd: RuntimeError: out of order"):
+            await store.room()
+        await store.close()
 
 
 def test_an_envelope_file_that_changed_is_named(tmp_path: Path) -> None:

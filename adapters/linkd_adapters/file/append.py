@@ -64,7 +64,7 @@ class AppendSink(ValueSink):
     def _check(self, last: Mapping[str, str]) -> None:
         target = self._target()
         with translated(self._location):
-            if target.exists():
+            if target.is_file():
                 with target.open("rb") as file:
                     self._end(target, file, last)
 

@@ -2,7 +2,7 @@
 
 Of a file the stream in it is read, from its start. Before Arrow reads a message it is known how much it takes unpacked, and every batch is
 validated: a wrong offset would be a crash later on. A batch has the same number of rows throughout a file: `ROWS_PER_VALUE`, or fewer if
-so many would exceed `SOURCE_BATCH_MAX_BYTES`.
+so many would exceed `SOURCE_BATCH_MAX_BYTES`; and fewer still where the texts of dictionaries make it larger.
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ from linkd.errors import DataFault, SchemaMismatch
 
 
 def require_column_names(names: Sequence[str], shown: str) -> None:
-    """Raise `DataFault` if a column has no name or the name of another."""
+    """Raise `DataFault` if there is no column, or one has no name or the name of another."""
+    if not names:
+        raise DataFault(f"{shown} has no columns; write at least one")
     unnamed = [str(place) for place, name in enumerate(names, 1) if not name.strip()]
     if unnamed:
         which = f"column {unnamed[0]} has" if len(unnamed) == 1 else f"columns {', '.join(unnamed)} have"

@@ -36,7 +36,18 @@ def can_grow(options: LinkOptions, location: FileLocation) -> bool:
 
 def may_come(options: LinkOptions, location: FileLocation) -> bool:
     """Whether a source that is to be followed is not there and can be waited for."""
-    return options.growing and can_grow(options, location) and not location.path.exists() and location.path.parent.is_dir()
+    return options.growing and can_grow(options, location) and _is_missing(location.path) and location.path.parent.is_dir()
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there may be such a file one day: not where the system has something else against it."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def is_continued(location: FileLocation, position: bytes) -> bool:

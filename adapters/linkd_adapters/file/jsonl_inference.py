@@ -2,7 +2,8 @@
 
 Whole numbers are int64, numbers with a fraction or an exponent float64 (a column with both is float64), then bool, string, list, struct.
 A string stays one, whatever it looks like; `schema:` makes dates of it. A column without any value is string. What has no type in common,
-a number beyond int64, and an object without keys make the whole column string: text as it is, everything else as its JSON.
+a number beyond int64, an object without keys, and what is nested more than `JSONL_NESTING_MAX` deep make the whole column string: text as it
+is, everything else as its JSON.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from linkd.limits import JSONL_NESTING_MAX
 from linkd.plugin.column_types import type_text
 from linkd.plugin.json_rows import Differs, json_type, unified
+from linkd_adapters.file.jsonl_nesting import is_deep
 
 _LEAST, _GREATEST = -(1 << 63), (1 << 63) - 1
 
@@ -40,6 +43,9 @@ class JsonTypes:
             if name in self._reasons:
                 continue
             seen = self._types.setdefault(name, pa.null())
+            if is_deep(value):
+                self._make_string(name, line, shown, f"it is nested more than {JSONL_NESTING_MAX} deep")
+                continue
             try:
                 self._types[name] = unified(seen, _type_of(value))
             except Differs as error:

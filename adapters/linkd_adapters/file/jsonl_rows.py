@@ -9,24 +9,29 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.json as pa_json
 
+from linkd.limits import JSONL_TEXT_NESTING_MAX
 from linkd.plugin.column_types import type_text
 from linkd.plugin.json_rows import Unfit, storage_type
 from linkd_adapters.file.blocks import Block
 from linkd_adapters.file.conversion import reject_text, shown_value
 from linkd_adapters.file.csv_rows import no_text_reason
+from linkd_adapters.file.jsonl_nesting import has_deep_line
 from linkd_adapters.file.jsonl_values import ValueReader, value_reader
 from linkd_adapters.file.rejects import Reject
 from linkd_adapters.file.rows import Rows, fitted, is_text
 
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_HALF = re.compile("[\ud800-\udfff]")
 _MINUS_ZEROS = (b"-0,", b"-0}", b"-0]", b"-0 ", b"-0\t")
 
 
@@ -42,7 +47,7 @@ class JsonRecord:
 
 def json_records(block: Block, *, decimals: bool = False) -> Iterator[JsonRecord]:
     """The rows of a block one by one; `decimals` keeps all digits of numbers with a fraction."""
-    decoder = json.JSONDecoder(parse_float=Decimal if decimals else _finite)
+    decoder = json.JSONDecoder(parse_float=_decimal if decimals else _finite)
     for row, record in enumerate(block.grammar.records(block.text)):
         raw = block.text[record.start : record.end]
         yield JsonRecord(row, block.line + record.lines_before, raw, _object(decoder, raw))
@@ -55,6 +60,13 @@ def _finite(text: str) -> float:
     return number
 
 
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise _TooLarge(text) from None
+
+
 class _TooLarge(ValueError):
     """A number beyond float64."""
 
@@ -62,6 +74,8 @@ class _TooLarge(ValueError):
 def _object(decoder: json.JSONDecoder, raw: bytes) -> dict[str, Any] | str:
     if not is_text(raw):
         return no_text_reason(raw, "utf-8")
+    if has_deep_line(raw, JSONL_TEXT_NESTING_MAX):
+        return "it is nested too deeply"
     try:
         value = decoder.decode(raw.decode())
     except json.JSONDecodeError as error:
@@ -70,17 +84,33 @@ def _object(decoder: json.JSONDecoder, raw: bytes) -> dict[str, Any] | str:
         return f"not JSON: {error.msg} at character {error.pos + 1}"
     except _TooLarge as error:
         return f"{error} is beyond float64"
-    except RecursionError:
-        return "it is nested too deeply"
+    except ValueError:
+        return f"a number has more than {sys.get_int_max_str_digits():,} digits"
     if not isinstance(value, dict):
         return f"{shown_value(json.dumps(value))} is not an object"
+    if _SURROGATE.search(raw) and _has_half_in_key(value):
+        return "a key has half of a surrogate pair, which no text has"
     return "a key is empty; every column needs a name" if "" in value else value
 
 
+def _has_half_in_key(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if any(_HALF.search(key) for key in item):
+                return True
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+    return False
+
+
 def is_plain(block: Block) -> bool:
-    """Whether pyarrow may be asked: it is text, and each line an object by its looks (pyarrow would take two in a line, and lists)."""
+    """Whether pyarrow may be asked: it is text, not too deep, and each line an object by its looks (pyarrow would take two in a line, and
+    lists)."""
     text = block.text
-    if not text.startswith(b"{") or not is_text(text):
+    if not text.startswith(b"{") or not is_text(text) or has_deep_line(text):
         return False
     starts = text.count(b"}\n{") + text.count(b"}\r\n{")
     return starts == block.lines - 1 and text[-3:].rstrip(b"\r\n").endswith(b"}")

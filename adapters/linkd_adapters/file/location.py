@@ -6,6 +6,7 @@ import difflib
 import enum
 import glob
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,10 +89,11 @@ def locate(options: LinkOptions) -> FileLocation:
     """The file or files and the format that the options mean. Raises `InvalidArgument` for a format or extension that is none."""
     shown, path = options.location, Path(options.base, options.location)
     declared = _declared_format(options)
-    if path.is_dir() or shown.endswith(("/", os.sep)):
+    # Of `os.path`, which says no where `Path` raises: what the system has against a place is said by `reading_problem` and `writing_problem`.
+    if os.path.isdir(path) or shown.endswith(("/", os.sep)):  # noqa: PTH112
         return FileLocation(shown, options.base, path, declared or format_of_name(shown.rstrip("/")), is_directory=True)
     packing = packing_of_name(shown)
-    if glob.has_magic(shown) and not path.exists():
+    if glob.has_magic(shown) and not os.path.exists(path):  # noqa: PTH110
         return FileLocation(shown, options.base, path, declared or format_of_name(shown), packing, is_pattern=True)
     return FileLocation(shown, options.base, path, declared or _told_format(shown, packing), packing)
 
@@ -146,11 +148,17 @@ def role_problem(options: LinkOptions, location: FileLocation, kind: FileFormat 
 def reading_problem(location: FileLocation) -> str | None:
     """Why the file cannot be opened for reading, with a remedy, or `None` if it can be."""
     path = location.path
-    if path.is_dir() and not location.is_directory:
-        return f"{location.shown} is a directory; name a file in it"
-    if not path.exists():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            return f"{location.shown} is a symbolic link to {path.readlink()}, which does not exist; make it, or name another file"
         return f"{location.shown} does not exist{_nearby(location)}"
-    if not path.is_file() and not path.is_dir():
+    except OSError as error:
+        return f"{location.shown} cannot be read: {error.strerror}; {_remedy(error)}"
+    if stat.S_ISDIR(mode) and not location.is_directory:
+        return f"{location.shown} is a directory; name a file in it"
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         return f"{location.shown} is not a regular file; a source is read twice, so write it to a file first"
     if not os.access(path, os.R_OK):
         return f"{location.shown} may not be read by this user; change its permissions: chmod u+r {path}"
@@ -162,6 +170,8 @@ def _nearby(location: FileLocation) -> str:
     parent = location.path.parent
     if not parent.is_dir():
         return f": there is no directory {parent}"
+    if not os.access(parent, os.R_OK):
+        return f" in {parent}"
     names = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
     wanted = location.path.name
     related = [name for name in names if name.startswith(f"{wanted}.") or wanted.startswith(f"{name}.")]
@@ -173,8 +183,16 @@ def _nearby(location: FileLocation) -> str:
 
 def writing_problem(location: FileLocation) -> str | None:
     """Why the file cannot be written, with a remedy, or `None` if it can be. Missing directories will be made."""
-    if location.path.is_dir():
+    try:
+        mode = location.path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = stat.S_IFREG
+    except OSError as error:
+        return f"{location.shown} cannot be written: {error.strerror}; {_remedy(error)}"
+    if stat.S_ISDIR(mode):
         return f"{location.shown} is a directory; name a file in it"
+    if not stat.S_ISREG(mode):
+        return f"{location.shown} is not a regular file; a sink is a file that can be replaced or added to, so name another place"
     parent = Path(os.path.realpath(location.path)).parent
     while not parent.exists() and parent != parent.parent:
         parent = parent.parent
@@ -184,6 +202,12 @@ def writing_problem(location: FileLocation) -> str | None:
         remedy = "change its permissions or choose another place"
         return f"{location.shown} cannot be written: directory {parent} is not writable by this user; {remedy}"
     return None
+
+
+def _remedy(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "change the permissions of the directories on the way to it, or choose another place"
+    return "choose another place"
 
 
 def reading_failed(location: FileLocation, error: OSError) -> Error:

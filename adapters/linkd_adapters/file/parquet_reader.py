@@ -1,7 +1,8 @@
 """Parquet files, read by row groups.
 
 A batch has the same number of rows throughout a file: `ROWS_PER_VALUE`, or fewer if its metadata says that so many would exceed
-`SOURCE_BATCH_MAX_BYTES`.
+`SOURCE_BATCH_MAX_BYTES`; and fewer still where rows are larger unpacked than the metadata says. Every batch is validated: Arrow does not ask
+whether the texts of a Parquet file are UTF-8.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linkd.errors import DataFault
+from linkd.limits import TYPED_ROWS_AT_ONCE
 from linkd.plugin.contract import LinkOptions
 from linkd_adapters.file.location import reading_failed
 from linkd_adapters.file.reader import FileBatch, Found, Kept, Place
@@ -31,7 +33,9 @@ class ParquetReader:
     def batches(self, stored: StoredFile, schema: pa.Schema, before: Place, kept: Kept | None = None) -> Iterator[FileBatch]:
         file = _opened(stored)
         rows = rows_per_batch(widest_row_bytes(file.metadata))
-        return typed_batches(_stored_batches(stored, file, rows, before.row), rows, schema, before, stored.location.shown)
+        return typed_batches(
+            _stored_batches(stored, file, min(rows, TYPED_ROWS_AT_ONCE), before.row), rows, schema, before, stored.location.shown
+        )
 
 
 class ParquetSurveyor:
@@ -78,6 +82,7 @@ def _stored_batches(stored: StoredFile, file: pq.ParquetFile, rows: int, skipped
     try:
         for batch in file.iter_batches(batch_size=rows, row_groups=groups, use_threads=False):
             if skipped_rows < batch.num_rows:
+                batch.validate(full=True)
                 yield batch.slice(skipped_rows)
             skipped_rows = max(0, skipped_rows - batch.num_rows)
     except pa.ArrowException as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import os
 import zipfile
 import zlib
@@ -28,7 +29,7 @@ _ZIP_EMPTY = b"PK\x05\x06"
 _MEMBERS_SHOWN = 3
 _SPREADSHEET = "[Content_Types].xml"
 """A member of every document of Office Open XML (ECMA-376 part 2)."""
-_DAMAGE = (zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, EOFError)
+_DAMAGE = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError)
 
 
 class HashedReader(io.RawIOBase):
@@ -188,6 +189,8 @@ class ContentReader:
         except (RuntimeError, NotImplementedError) as error:
             raise DataFault(f"{shown}: the zip archive cannot be read: {error}; unpack it yourself and name the file") from error
         except OSError as error:
+            if error.errno is None:  # as bz2 has it
+                raise DataFault(f"{shown}: the compressed data is damaged or cut short ({error}); get the file again") from error
             raise reading_failed(self._location, error) from error
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from linkd.errors import DataFault, SchemaMismatch
-from linkd.limits import ROWS_PER_VALUE, SOURCE_BATCH_MAX_BYTES
+from linkd.limits import ROWS_PER_VALUE, SOURCE_BATCH_MAX_BYTES, TYPED_ROWS_AT_ONCE
 from linkd.plugin.column_types import CastLoses, declared_types, plain_array, plain_schema, type_text
 from linkd.plugin.contract import LinkOptions
 from linkd_adapters.file.columns import FileColumns, require_column_names
@@ -33,6 +33,12 @@ class TypedColumns:
 
     def take(self, schema: pa.Schema, rows: int, shown: str) -> None:
         """The next file has this schema, and so many rows. Raises `DataFault`."""
+        try:
+            self._take(schema, rows, shown)
+        except UnicodeDecodeError as error:
+            raise DataFault(f"{shown}: the name of a column is not UTF-8 ({error.object!r}); write it anew") from error
+
+    def _take(self, schema: pa.Schema, rows: int, shown: str) -> None:
         require_column_names(schema.names, shown)
         self._columns.take(schema.names, shown)
         self._rows += rows
@@ -82,15 +88,21 @@ def rows_per_batch(row_bytes: int) -> int:
 
 
 def typed_batches(batches: Iterator[pa.RecordBatch], rows: int, schema: pa.Schema, before: Place, shown: str) -> Iterator[FileBatch]:
-    """The rows of `batches`, which follow `before`, as `schema`, in batches of `rows`, the last one shorter; one of none if there are none."""
+    """The rows of `batches`, which follow `before`, as `schema`, in batches of `rows`; one of none if there are none. The last one is shorter,
+    and so are those that would exceed `SOURCE_BATCH_MAX_BYTES`."""
     waiting: pa.RecordBatch | None = None
-    for some in _recut((_plain(batch, shown) for batch in batches), rows):
+    for some in _recut((_plain(some, shown) for batch in batches for some in _pieces(batch)), rows):
         if waiting is not None:
             made = _file_batch(waiting, schema, before, is_last=False)
             before = made.after
             yield made
         waiting = some
     yield _file_batch(empty_batch(schema) if waiting is None else waiting, schema, before, is_last=True)
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    for start in range(0, batch.num_rows, TYPED_ROWS_AT_ONCE):
+        yield batch.slice(start, TYPED_ROWS_AT_ONCE)
 
 
 def _plain(batch: pa.RecordBatch, shown: str) -> pa.RecordBatch:
@@ -101,17 +113,20 @@ def _plain(batch: pa.RecordBatch, shown: str) -> pa.RecordBatch:
 
 
 def _recut(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of `rows`, the last one shorter."""
+    """The same rows in batches of `rows`, the last one shorter, and those that have `SOURCE_BATCH_MAX_BYTES` with fewer."""
     waiting: list[pa.RecordBatch] = []
-    held = 0
+    held = held_bytes = 0
     for some in batches:
         rest = some
         while held + rest.num_rows >= rows:
             yield pa.concat_batches([*waiting, rest.slice(0, rows - held)])
-            rest, waiting, held = rest.slice(rows - held), [], 0
+            rest, waiting, held, held_bytes = rest.slice(rows - held), [], 0, 0
         if rest.num_rows:
             waiting.append(rest)
-            held += rest.num_rows
+            held, held_bytes = held + rest.num_rows, held_bytes + rest.nbytes
+        if held_bytes >= SOURCE_BATCH_MAX_BYTES:
+            yield pa.concat_batches(waiting)
+            waiting, held, held_bytes = [], 0, 0
     if waiting:
         yield pa.concat_batches(waiting)
 

@@ -9,7 +9,7 @@ import typer
 
 from linkd.app.cli.options import JsonOption, PipelineOption, QuietOption, VerboseOption
 from linkd.app.cli.target import ask, find_target
-from linkd.app.cli.wording import counted, sequence_text
+from linkd.app.wording import counted, sequence_text
 from linkd.errors import UsageFault
 
 if TYPE_CHECKING:

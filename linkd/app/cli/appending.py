@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pyarrow as pa
 
 from linkd import limits
-from linkd.app.cli.wording import counted, sequence_text
+from linkd.app.wording import counted, sequence_text
 from linkd.core.arrow_types import parse_type, type_text
 from linkd.core.rights import OUTSIDER, Rights
 from linkd.errors import BadRow, Error, InvalidArgument, SchemaMismatch

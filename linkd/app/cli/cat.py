@@ -9,7 +9,7 @@ import typer
 
 from linkd.app.cli.options import FormatOption, JsonOption, OutputOption, PipelineOption, QuietOption, VerboseOption
 from linkd.app.cli.target import Target, has_content, readable_target
-from linkd.app.cli.wording import sequence_text
+from linkd.app.wording import sequence_text
 from linkd.core.value_names import ExtentName, parse_extent_name
 from linkd.errors import LinkNotFound, UsageFault
 

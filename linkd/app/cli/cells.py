@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from linkd.app.cli.tables import Column
-from linkd.app.cli.wording import number_text
+from linkd.app.wording import number_text
 from linkd.core.json_values import has_json_form, storage_type, writer
 
 _LINE_BREAKS = str.maketrans({"\n": "↵", "\r": "", "\t": " "})
@@ -30,6 +30,8 @@ def columns_of(table: pa.Table) -> list[Column]:
 def printable(text: str) -> str:
     """`text` as it may appear on a terminal, on one line."""
     shown = text[:_TEXT_LOOKED_AT_CHARS].translate(_LINE_BREAKS)
+    if shown.isprintable():
+        return shown
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in shown)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from linkd.app.cli.options import JsonOption, QuietOption, VerboseOption
-from linkd.app.cli.wording import counted
+from linkd.app.wording import counted
 from linkd.errors import EXIT_DONE, EXIT_USAGE, InvalidArgument, MissingExtra, PipelineFileInvalid, QueryInvalid
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from linkd.app.cli.encoders import BINARY, CSV, FORMATS, JSONL, OutputPipe, encoder
-from linkd.app.cli.wording import counted, size_text
+from linkd.app.wording import counted, size_text
 from linkd.client.loop_thread import LOOP_THREAD
 from linkd.core.diagnostics import with_suggestion
 from linkd.errors import UsageFault

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from unicodedata import combining, east_asian_width
 
-from linkd.app.cli.wording import counted, rate_text
+from linkd.app.wording import counted, rate_text
 from linkd.client.description import Description, LinkDescription, TaskDescription
 from linkd.core.drawing import Edge, Node
 from linkd.core.layout import Layout

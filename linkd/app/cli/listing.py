@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from linkd.app.cli.cells import printable
 from linkd.app.cli.tables import Column
-from linkd.app.cli.wording import age_text, moment_text, number_text, rate_text, sequence_text, size_text
+from linkd.app.wording import age_text, moment_text, number_text, rate_text, sequence_text, size_text
 from linkd.client.description import Description, LeaseDescription, LinkDescription, TaskDescription
 from linkd.core.arrow_types import type_text
 from linkd.core.tasks import SINK_PREFIX, SOURCE_PREFIX

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from linkd.app.cli.cells import printable
-from linkd.app.cli.wording import counted, moment_text, sequence_text
+from linkd.app.wording import counted, moment_text, sequence_text
 from linkd.client.lineage import Ancestor, Lineage, SinkCommit
 from linkd.core.tasks import SOURCE_PREFIX
 from linkd.model.values import Envelope, Parent, value_id_text

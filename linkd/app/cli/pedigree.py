@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from linkd.app.cli.cells import printable
-from linkd.app.cli.wording import counted, moment_text, sequence_text
+from linkd.app.wording import counted, moment_text, sequence_text
 from linkd.client.lineage import Ancestor, Lineage
 from linkd.core.tasks import SOURCE_PREFIX
 from linkd.model.values import Envelope, Parent

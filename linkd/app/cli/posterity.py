@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from linkd.app.cli.cells import printable
 from linkd.app.cli.pedigree import DIGEST_SHOWN_CHARS, INDENT, SEE_ABOVE, Brood, about_values, broods, by_task
-from linkd.app.cli.wording import counted, moment_text
+from linkd.app.wording import counted, moment_text
 from linkd.client.lineage import Descendant, Lineage, SinkCommit
 from linkd.model.values import Envelope, Parent
 

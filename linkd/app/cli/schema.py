@@ -92,7 +92,7 @@ def _print(found: LinkDescription, columns: dict[str, str], *, quiet: bool) -> N
     from linkd.app.cli.cells import printable
     from linkd.app.cli.tables import Column, print_columns
     from linkd.app.cli.terminal import remark, result_console
-    from linkd.app.cli.wording import counted
+    from linkd.app.wording import counted
 
     shown = [Column("column", [printable(name) for name in columns]), Column("type", [printable(kind) for kind in columns.values()])]
     print_columns(result_console(), shown)

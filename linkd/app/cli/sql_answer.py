@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from linkd import limits
 from linkd.app.cli.delivery import Destination, deliver
-from linkd.app.cli.wording import counted
+from linkd.app.wording import counted
 
 if TYPE_CHECKING:
     from linkd.client.sync import Client

@@ -24,7 +24,7 @@ from linkd.app.cli.sql_completion import suggestions
 from linkd.app.cli.sql_history import SqlHistory
 from linkd.app.cli.tables import Column, print_columns
 from linkd.app.cli.terminal import remark, result_console
-from linkd.app.cli.wording import number_text
+from linkd.app.wording import number_text
 from linkd.core.arrow_types import type_text
 from linkd.core.diagnostics import with_suggestion
 from linkd.core.sql_text import StatementCutter, is_complete

@@ -71,10 +71,11 @@ def print_table(console: Console, table: pa.Table, limit: int | None = None) -> 
 
 def print_columns(console: Console, columns: Sequence[Column]) -> int:
     """Prints columns of equal length under their headings, and returns how many had no room."""
-    lines, hidden = table_lines(columns, room(console))
-    for line in lines:
-        console.print(line)
-    return hidden
+    shown, fitted = _layout(columns, room(console))
+    _put(console, [column.heading for column in shown], shown, fitted, heading=True)
+    for row in zip(*(column.cells for column in shown), strict=True):
+        _put(console, row, shown, fitted)
+    return len(columns) - len(fitted.columns)
 
 
 class RollingTable:
@@ -97,20 +98,25 @@ class RollingTable:
             self._widths[column.heading] = max(column.width, self._widths.get(column.heading, 0))
         fitted = fit([self._widths[heading] for heading in headings], [column.can_narrow for column in columns], room(self._console))
         if headings != self._headings:
-            self._console.print(_line(headings, columns, fitted, heading=True))
+            _put(self._console, headings, columns, fitted, heading=True)
             self._headings = headings
         for row in zip(*(column.cells for column in columns), strict=True):
-            self._console.print(_line(row, columns, fitted))
+            _put(self._console, row, columns, fitted)
         self._console.file.flush()
 
 
 def table_lines(columns: Sequence[Column], available: int | None) -> tuple[list[Text], int]:
     """The lines of a table, the heading first, and how many columns had no room in `available` terminal columns."""
-    kept = by_rank(columns, available)
-    fitted = fit([column.width for column in kept], [column.can_narrow for column in kept], available)
-    lines = [_line([column.heading for column in kept], kept, fitted, heading=True)]
-    lines += [_line(row, kept, fitted) for row in zip(*(column.cells for column in kept), strict=True)]
+    shown, fitted = _layout(columns, available)
+    lines = [_line([column.heading for column in shown], shown, fitted, heading=True)]
+    lines += [_line(row, shown, fitted) for row in zip(*(column.cells for column in shown), strict=True)]
     return lines, len(columns) - len(fitted.columns)
+
+
+def _layout(columns: Sequence[Column], available: int | None) -> tuple[list[Column], Fitted]:
+    """The columns whose rank lets them be shown, and which of them fit, how wide."""
+    kept = by_rank(columns, available)
+    return kept, fit([column.width for column in kept], [column.can_narrow for column in kept], available)
 
 
 def by_rank(columns: Sequence[Column], available: int | None) -> list[Column]:
@@ -178,17 +184,33 @@ def _outermost(widths: Sequence[int], available: int) -> list[int]:
     return sorted(taken)
 
 
+def _put(console: Console, cells: Sequence[str | None], columns: Sequence[Column], fitted: Fitted, *, heading: bool = False) -> None:
+    """Prints one line. Where nothing is styled it is written as it is: rich takes far longer than that, and a link may have a million rows."""
+    if console.color_system is not None:
+        console.print(_line(cells, columns, fitted, heading=heading))
+        return
+    parts = _padded_cells(cells, columns, fitted)
+    if fitted.gap_at is not None:
+        parts.insert(fitted.gap_at, CUT)
+    console.file.write((" " * _GAP).join(parts).rstrip() + "\n")
+
+
 def _line(cells: Sequence[str | None], columns: Sequence[Column], fitted: Fitted, *, heading: bool = False) -> Text:
-    parts: list[Text] = []
-    for index, width in zip(fitted.columns, fitted.widths, strict=True):
-        cell = cells[index]
-        style = "bold" if heading else "dim" if cell is None else ""
-        parts.append(Text(_padded(_NULL if cell is None else cell, width, right=columns[index].is_number), style=style))
+    parts = [
+        Text(text, style="bold" if heading else "dim" if cells[index] is None else "")
+        for index, text in zip(fitted.columns, _padded_cells(cells, columns, fitted), strict=True)
+    ]
     if fitted.gap_at is not None:
         parts.insert(fitted.gap_at, Text(CUT, style="dim"))
     line = Text(" " * _GAP).join(parts)
     line.rstrip()
     return line
+
+
+def _padded_cells(cells: Sequence[str | None], columns: Sequence[Column], fitted: Fitted) -> list[str]:
+    """Of those that are shown."""
+    shown = zip(fitted.columns, fitted.widths, strict=True)
+    return [_padded(_NULL if (cell := cells[index]) is None else cell, width, right=columns[index].is_number) for index, width in shown]
 
 
 def _padded(text: str, width: int, *, right: bool) -> str:

@@ -10,7 +10,7 @@ import typer
 from linkd import limits
 from linkd.app.cli.options import JsonOption, PipelineOption, QuietOption, VerboseOption
 from linkd.app.cli.target import Target, ask, has_content, readable_target
-from linkd.app.cli.wording import counted, sequence_text
+from linkd.app.wording import counted, sequence_text
 from linkd.errors import LinkNotFound, UsageFault
 
 if TYPE_CHECKING:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from linkd.app.cli.options import JsonOption, PipelineOption, QuietOption, VerboseOption
-from linkd.app.cli.target import ask, readable_target
+from linkd.app.cli.target import Target, ask, has_content, readable_target
+from linkd.errors import LinkNotFound, UsageFault
+
+if TYPE_CHECKING:
+    from linkd.client.lineage import Lineage
+    from linkd.client.session import Client
 
 
 def trace(
@@ -34,7 +39,8 @@ def trace(
     written of them. A time names the value that was the newest then; it is UTC, unless `Z` or an offset stands behind it. -v has digests and
     versions in full.
     """
-    found = ask(readable_target(pipeline), lambda client: client.trace(value, forward=forward, depth=depth))
+    target = readable_target(pipeline)
+    found = ask(target, lambda client: _traced(client, target, value, forward=forward, depth=depth))
     from linkd.app.cli.passport import document, passport_lines
     from linkd.app.cli.pedigree import pedigree
     from linkd.app.cli.posterity import posterity
@@ -54,6 +60,16 @@ def trace(
     if found.cut:
         told, kin = (found.descendants, "descendants") if forward else (found.ancestors, "ancestors")
         remark(f"there are more {kin} than these {len(told):,} values", quiet=quiet)
+
+
+async def _traced(client: Client, target: Target, value: str, *, forward: bool, depth: int | None) -> Lineage:
+    try:
+        return await client.trace(value, forward=forward, depth=depth)
+    except LinkNotFound:
+        described = await client.describe()
+        if has_content(described):
+            raise
+        raise UsageFault(target.not_run(described.pipeline)) from None
 
 
 def _shown(path: str) -> str:

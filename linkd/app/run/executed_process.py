@@ -49,6 +49,9 @@ class ExecutedProcess:
         assert code is not None
         return code
 
+    def close(self) -> None:
+        self._transport.close()
+
 
 async def execute_process(
     words: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdin: int, stdout: int, stderr: int, pass_fds: Sequence[int]

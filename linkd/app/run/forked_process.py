@@ -17,8 +17,11 @@ from linkd.limits import MIB
 class ForkedProcess:
     """What the supervisor has of a process that the fork server made. `stdin` is there if a pipe was asked for, `stdout` always is one."""
 
-    def __init__(self, forked: Forked, stdin: asyncio.StreamWriter | None, stdout: asyncio.StreamReader) -> None:
+    def __init__(
+        self, forked: Forked, stdin: asyncio.StreamWriter | None, stdout: asyncio.StreamReader, reading: asyncio.ReadTransport
+    ) -> None:
         self._forked = forked
+        self._reading = reading
         self.stdin = stdin
         self.stdout: asyncio.StreamReader | None = stdout
 
@@ -32,6 +35,11 @@ class ForkedProcess:
 
     async def wait(self) -> int:
         return await asyncio.shield(self._forked.ended)
+
+    def close(self) -> None:
+        self._reading.close()
+        if self.stdin is not None:
+            self.stdin.close()
 
 
 async def fork_process(
@@ -62,7 +70,7 @@ async def fork_process(
         descriptors = (their_input, write_end, write_end if stderr == subprocess.STDOUT else stderr)
         forked = await forks.fork(program, environment=env, directory=cwd, descriptors=descriptors, keep=pass_fds, title=title)
         output = asyncio.StreamReader(limit=MIB)
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(output), reading)
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(output), reading)
         writer = None if talking is None else (await asyncio.open_unix_connection(sock=talking))[1]
         ours.pop_all()
-    return ForkedProcess(forked, writer, output)
+    return ForkedProcess(forked, writer, output, transport)

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from linkd.app.run.executed_process import execute_process
 from linkd.app.run.fork_server import ForkServer, OwnProgram
@@ -44,6 +44,10 @@ class Process(Protocol):
     stdout: asyncio.StreamReader | None
 
     async def wait(self) -> int: ...
+
+    def close(self) -> None:
+        """Closes our ends of its pipes, when it is gone and nothing of its output is wanted any more."""
+        ...
 
 
 @dataclass(slots=True)
@@ -84,7 +88,7 @@ class Processes:
         self._path = directory / "groups.json"
         self._forks = forks
         self._table = process_table()
-        self._groups: list[dict[str, object]] = []
+        self._groups: list[dict[str, Any]] = []
 
     def end_leftovers(self) -> list[str]:
         """Kills the groups that an earlier supervisor left behind; returns their names."""
@@ -144,6 +148,7 @@ class Processes:
         return await self.start(name, command, env=env, cwd=cwd, stdin=stdin, stderr=stderr, pass_fds=pass_fds)
 
     def _recorded(self, name: str, process: Process) -> Child:
+        self._groups = [group for group in self._groups if _exists(group["pid"])]  # a run that follows starts programs again for days
         self._groups.append({"pid": process.pid, "started": self._table.start_time(process.pid), "name": name})
         write_json(self._path, self._groups)
         return Child(name, process)
@@ -152,6 +157,17 @@ class Processes:
         """Everything has been ended."""
         self._groups.clear()
         write_json(self._path, [])
+
+
+def _exists(group: int) -> bool:
+    """Whether the process group has a member, or another user's has its number by now."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def ending(code: int) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -18,11 +19,12 @@ from linkd import errors
 from linkd.app.run.interpreter import interpreter_of
 from linkd.app.run.own_programs import ADAPTERS, SQL_TASK
 from linkd.app.run.processes import Child, Processes, ending, task_environment
-from linkd.app.run.screen import Screen, counted
+from linkd.app.run.screen import Screen
 from linkd.app.run.task_log import AttemptHeader, TaskLog
 from linkd.app.run.task_program import Attempt, TaskProgram, utc_now
 from linkd.app.run.variables import TaskVariables, task_variables
 from linkd.app.secrets import read_secrets
+from linkd.app.wording import counted
 from linkd.core.masking import Mask
 from linkd.core.parameters import parameter_text
 from linkd.core.pipeline import Pipeline, TaskSpec
@@ -201,7 +203,8 @@ class Programs:
                 return
             else:
                 answer = await connection.call(methods.RUN_TASK_EXITED, runs_pb2.TaskExitedRequest(task=name, exit_code=0))
-                self.unread[name] = dict(answer.unread)
+                if answer.unread:
+                    self.unread[name] = dict(answer.unread)
         if not attempt.succeeded:
             stop(self._failed(spec, attempt, log))
 
@@ -276,6 +279,12 @@ class Programs:
     def _not_started(self, spec: TaskSpec, error: OSError) -> Stopped:
         message = f"task {spec.name} could not be started: {error.strerror}: {error.filename}"
         return Stopped("failed", message, errors.EXIT_TASK_FAILED, spec.name, _shown(spec))
+
+    def kill(self) -> None:
+        """Lets nothing that still runs finish."""
+        for child in self._children:
+            if child.running:
+                child.signal(signal.SIGKILL)
 
     async def end(self) -> None:
         """Ends whatever still runs: TERM, grace, KILL, all at once."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from linkd.app.run.plan import Plan
+from linkd.app.wording import counted
 from linkd.core.layout import Layout
 from linkd.limits import SCREEN_REFRESH_PER_S
 
@@ -153,11 +154,6 @@ class _Rate:
             self.per_s = fresh if not self.per_s else 0.6 * self.per_s + 0.4 * fresh
             self.rows, self.at_s = rows, now_s
         return f"{self.per_s:,.0f}" if self.per_s >= 1 else ""
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 value`, `336,776 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _waiting(description: Any) -> dict[str, int]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from linkd.app.run.programs import Programs, Stopped, shown_path
 from linkd.app.run.screen import Screen
+from linkd.app.wording import counted
 from linkd.core.pipeline import Pipeline
-
-NOTES_SHOWN = 20
+from linkd.limits import RUN_NOTES_SHOWN_MAX
 
 
 def print_summary(screen: Screen, pipeline: Pipeline, description: Any, started: Programs, seconds: float) -> None:
@@ -38,9 +38,9 @@ def print_summary(screen: Screen, pipeline: Pipeline, description: Any, started:
 
 
 def _notes(description: Any, started: Programs) -> list[str]:
-    lines = [f"note: {note}" for note in started.notes[:NOTES_SHOWN]]
-    if len(started.notes) > NOTES_SHOWN:
-        lines.append(f"note: {len(started.notes) - NOTES_SHOWN} more")
+    lines = [f"note: {note}" for note in started.notes[:RUN_NOTES_SHOWN_MAX]]
+    if len(started.notes) > RUN_NOTES_SHOWN_MAX:
+        lines.append(f"note: {len(started.notes) - RUN_NOTES_SHOWN_MAX} more")
     for link in description.links:
         source = link.source_state
         if link.source and source.rows_rejected:
@@ -49,9 +49,15 @@ def _notes(description: Any, started: Programs) -> list[str]:
                 f"{link.name}: {source.rows_read:,} rows read = {published:,} published + {source.rows_rejected:,} rejected"
                 f" (linkd tail {link.name}.rejects)"
             )
-    for task, inputs in started.unread.items():
-        lines.extend(f"note: {task} left {left:,} values of {link} unread" for link, left in inputs.items())
-    return lines
+    return lines + _unread(started)
+
+
+def _unread(started: Programs) -> list[str]:
+    return [
+        f"note: {task} exited with code 0 and left {counted(left, 'value')} of {link} unread"
+        for task, inputs in started.unread.items()
+        for link, left in inputs.items()
+    ]
 
 
 def _as_json(description: Any, started: Programs, seconds: float) -> dict[str, Any]:
@@ -67,8 +73,8 @@ def _as_json(description: Any, started: Programs, seconds: float) -> dict[str, A
     return {"outcome": "done", "seconds": round(seconds, 3), "links": links, "notes": started.notes, "unread": started.unread}
 
 
-def print_failure(screen: Screen, pipeline: Pipeline, stopped: Stopped) -> None:
-    """It is not complete: what happened, where it is written, how to go on. To standard error."""
+def print_failure(screen: Screen, pipeline: Pipeline, stopped: Stopped, started: Programs) -> None:
+    """It is not complete: what happened, what may have led to it, where it is written, how to go on. To standard error."""
     if screen.as_json:
         screen.say("", outcome=stopped.kind, task=stopped.task, message=stopped.message, exit_code=stopped.exit_code)
         return
@@ -78,6 +84,7 @@ def print_failure(screen: Screen, pipeline: Pipeline, stopped: Stopped) -> None:
     if stopped.tail:
         lines.append(f"  its last {len(stopped.tail)} lines:" if len(stopped.tail) > 1 else "  its last line:")
         lines += [f"    {line}" for line in stopped.tail]
+    lines += [f"  {note}" for note in _unread(started)]
     if stopped.log is not None:
         lines.append(f"  log: {shown_path(stopped.log)}")
     if stopped.kind == "failed":

@@ -160,7 +160,7 @@ class _Run:
         if self.stopped.kind == "done":
             print_summary(screen, self.pipeline, self.latest, started, time.monotonic() - self.began_s)
         else:
-            print_failure(screen, self.pipeline, self.stopped)
+            print_failure(screen, self.pipeline, self.stopped, started)
         return self.stopped.exit_code
 
     async def _begin(self, home: HomeProcess, plan: Plan) -> Any:
@@ -212,6 +212,9 @@ class _Run:
                 await self._let_others_finish(home)
             for watcher in watchers:
                 watcher.cancel()
+            hurry = group.create_task(self._hurry(started), name="linkd run: hurry")
+            await asyncio.wait(watchers)
+            hurry.cancel()
         return why
 
     async def _watch(self, home: HomeProcess, stop: Any, screen: Screen) -> None:
@@ -244,6 +247,11 @@ class _Run:
     async def _person(self, stop: Any) -> None:
         await self.interrupted.asked.wait()
         stop(Stopped("interrupted", "interrupted: run again to go on where it stopped", errors.EXIT_INTERRUPTED))
+
+    async def _hurry(self, started: Programs) -> None:
+        """The second Ctrl-C: programs that are being ended are not waited for."""
+        await self.interrupted.urged.wait()
+        started.kill()
 
     async def _let_others_finish(self, home: HomeProcess) -> None:
         """No further snapshots are handed out; waits until none is on lease, for as long as a task is given to end, or until urged."""

@@ -13,7 +13,7 @@ from linkd.app.run.processes import Child, ending
 from linkd.app.run.task_log import AttemptHeader, TaskLog
 from linkd.core.durations import duration_text
 from linkd.core.pipeline import TaskSpec
-from linkd.limits import RETRY_BACKOFF_FIRST_S, RETRY_BACKOFF_MAX_S, TASK_TERM_GRACE_S
+from linkd.limits import LAST_WORDS_MAX_S, OUTPUT_HELD_TOLD_AFTER_S, RETRY_BACKOFF_FIRST_S, RETRY_BACKOFF_MAX_S, TASK_TERM_GRACE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class TaskProgram:
     run_number: int
     start: Callable[[], Awaitable[Child]]
     say: Callable[[str], None]
+    held_told_after_s: float = OUTPUT_HELD_TOLD_AFTER_S
 
     async def run(self) -> Attempt:
         """The last attempt. Raises OSError if there is no such program, StorageFailed if the log cannot be written.
@@ -69,30 +70,46 @@ class TaskProgram:
     async def _attempt(self, number: int) -> Attempt:
         child = await self.start()
         timeout_s = None
-        try:
-            async with asyncio.timeout(self.spec.timeout_s):
-                await self._until_over(child)
-        except TimeoutError:
-            timeout_s = self.spec.timeout_s
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None  # only the log can fail
-        finally:
-            await self._end(child)
+        with contextlib.closing(child.process):
+            try:
+                async with asyncio.timeout(self.spec.timeout_s):
+                    await self._until_over(child)
+            except TimeoutError:
+                timeout_s = self.spec.timeout_s
+            except ExceptionGroup as failures:
+                raise failures.exceptions[0] from None  # only the log can fail
+            finally:
+                await self._end(child)
         return Attempt(number, await child.process.wait(), timeout_s)
 
     async def _until_over(self, child: Child) -> None:
-        """Until the program has exited, and whatever it started has closed its output."""
+        """Until the program has exited and, if it has succeeded, whatever it started has closed its output."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_clear_if_failed(child), name=f"linkd exit of {child.name}")
-            await self._read(child)
+            reading = group.create_task(self._read(child), name=f"linkd output of {child.name}")
+            if await child.process.wait() == 0 and not (await asyncio.wait((reading,), timeout=self.held_told_after_s))[0]:
+                self.say(f"{child.name} exited with code 0, but something it started still has its output open: it is waited for")
+                await asyncio.wait((reading,))
+            reading.cancel()  # a program that has failed leaves nothing behind that could go on in its name, nor hold up the run
 
     async def _end(self, child: Child) -> None:
-        """TERM, grace, KILL, to the whole group, while its last words are still read."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(child.end(TASK_TERM_GRACE_S if child.running else 0.0), name=f"linkd end {child.name}")
-            with contextlib.suppress(TimeoutError):  # something left the group and keeps the output open: not ours to wait for
-                async with asyncio.timeout(TASK_TERM_GRACE_S + 1.0):
-                    await self._read(child)
+        """TERM, grace, KILL, to the whole group, while its last words are still read.
+
+        The grace is for all of it: of a command line TERM ends the shell at once, and the program that has work to finish stands behind it.
+        """
+        try:
+            if child.running:
+                child.signal(signal.SIGTERM)
+                await self._last_words(child, TASK_TERM_GRACE_S)
+        finally:
+            await child.end(0.0)
+        await self._last_words(child, LAST_WORDS_MAX_S)
+
+    async def _last_words(self, child: Child, wait_s: float) -> None:
+        """Until it is gone and its output closed; or not, where something has left the group and keeps it open."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._read(child)
+                await child.process.wait()
 
     async def _read(self, child: Child) -> None:
         assert child.process.stdout is not None
@@ -102,9 +119,3 @@ class TaskProgram:
 def utc_now() -> str:
     """As the header of an attempt has it."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-async def _clear_if_failed(child: Child) -> None:
-    """A program that has failed leaves nothing behind that could go on in its name."""
-    if await child.process.wait() != 0:
-        child.signal(signal.SIGKILL)
