@@ -78,7 +78,8 @@ def find_pipeline(start: Path) -> Path:
             )
     raise UsageFault(
         f"there is no pipeline file in {start.absolute()} or above it\n"
-        "  a pipeline file ends in .yaml and begins with `pipeline: NAME`; name it if it is elsewhere: linkd run FILE, or -p FILE with the verbs that look"
+        "  a pipeline file ends in .yaml and begins with `pipeline: NAME`; name it if it is elsewhere: "
+        "linkd run FILE, or -p FILE with the verbs that look"
     )
 
 

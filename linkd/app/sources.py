@@ -144,9 +144,12 @@ class SourceWork:
         link = self.options.link
         rejects = link + REJECTS_SUFFIX
         rejects_schema = REJECTS_SCHEMA.serialize().to_pybytes()
+        state = self.told.source_state
+        # Of a source without rows an empty value tells the columns; one that has nothing more behind its rows only says so.
+        says_nothing = not batch.data.num_rows and state is not None and state.rows_read > 0
         return SourceStep(
             link=link,
-            payloads=encode(link, batch.data, schema=schema, declared=True, inputs=()),
+            payloads=() if says_nothing else encode(link, batch.data, schema=schema, declared=True, inputs=()),
             rejects=() if batch.rejects is None else encode(rejects, batch.rejects, schema=rejects_schema, declared=True, inputs=()),
             position=batch.position,
             digest=batch.digest or survey.digest,

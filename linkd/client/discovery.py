@@ -108,7 +108,9 @@ def pipeline_place(file: Path) -> PipelinePlace:
 
 
 def _address(target: str) -> str | None:
-    """The endpoint that `target` spells out, or None if it is a path."""
+    """The endpoint that `target` spells out, or None if it is a path. Raises InvalidArgument for what can be neither."""
+    if target == _UNIX:
+        raise InvalidArgument(f"`{_UNIX}` names no socket: write unix:PATH")
     if target.startswith(_UNIX):
         return target
     path = Path(target)
@@ -117,6 +119,10 @@ def _address(target: str) -> str | None:
             return _UNIX + str(path.absolute())
         return None
     except OSError:
+        if "://" in target:
+            raise InvalidArgument(
+                f"a URL ({target.partition('://')[0]}://...) is no target: linkd is reached by `unix:PATH` or `HOST:PORT`"
+            ) from None
         return target if _HOST_PORT.fullmatch(target) else None
 
 

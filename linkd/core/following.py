@@ -5,8 +5,8 @@ again: a new execution with the present extents, into a new generation of its ou
 that are complete (sealed, and not made by something that is about to begin again) need not be idle first. A task that takes values in turn
 moves on to a new generation of its input when it is through with the one before.
 
-An input counts as settled only when nothing upstream is at work on it or is about to be; so a task with two roads to one source begins once,
-not once for each road.
+With several inputs, one counts as settled only when nothing upstream is at work on it or is about to be; so a task with two roads to one
+source begins once, not once for each road. A single input that is complete is taken as it is, for its source may never rest.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Following:
 
     def _due_at(self, task: Task) -> float | None:
         """When a `whole` task may begin again; None while something else has to happen first."""
-        if not has_news(self.ledger, task) or is_at_work(self.ledger, task) or not all(self.settled(name) for name in task.inputs):
+        if not has_news(self.ledger, task) or is_at_work(self.ledger, task) or not self._is_consistent(task):
             return None
         every_s = self.moment.every_s.get(task.name, self.moment.default_every_s)
         at_s = self.moment.now_s
@@ -67,6 +67,13 @@ class Following:
                     return None  # nothing came yet, so nothing is known of it, not even its columns
                 at_s = max(at_s, self.moment.changed_s.get(name, self.moment.now_s) + every_s)
         return at_s
+
+    def _is_consistent(self, task: Task) -> bool:
+        """What it would read belongs together. One input that is complete does so by itself: what comes behind it may never rest."""
+        names = [name for name, policy in task.shape.inputs if policy != LATEST]
+        if len(names) == 1 and _newest(self.ledger.links[names[0]]).is_sealed:
+            return True
+        return all(self.settled(name) for name in names)
 
     def _moves_at(self, task: Task) -> float | None:
         """Now, if a task that takes values in turn is through with a generation of its input and there is a newer one."""

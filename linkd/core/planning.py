@@ -1,9 +1,9 @@
 """What a run has to do to make every output current, task by task, and why. Pure.
 
 A task *begins again*, into new generations, if it never began, if it is another version than the one that began, if an input of it has a
-new generation, or if another task has written its outputs since; so does all that depends on it. It *goes on* in the generations it has if its input only grew (what outsiders appended, a
-followed source) and it takes it value by value, or if another version of it is to continue (`on_change: continue`). One that was interrupted
-continues. Nothing else runs.
+new generation, or if another task has written its outputs since; so does all that depends on it. It *goes on* in the generations it has if
+its input only grew (what outsiders appended, a followed source) and it takes it value by value, or if another version of it is to continue
+(`on_change: continue`). One that was interrupted continues. Nothing else runs.
 
 Tasks are taken writers first, so one pass decides: what became of a link's writer is known when its readers are asked.
 """
@@ -192,11 +192,13 @@ class _Planning:
         return link is not None and name in task.outputs and link.newest != task.outputs[name]
 
     def _went_on(self, task: Task, name: str) -> bool:
-        """A run that followed took what the input held at a moment; since then it has more, or may yet get it."""
+        """The task took what the input held at a moment, or up to a seal that a run that followed took away; now it has more, or may yet."""
         taken = task.extents.get(name)
-        if taken is None:
+        generation = self.ledger.links[name].generations.get(task.inputs[name])
+        if generation is None:
             return False
-        generation = self.ledger.links[name].generations[task.inputs[name]]
+        if taken is None:
+            return task.ended and not generation.is_sealed
         return not generation.is_sealed or generation.end_sequence > taken
 
     def _continues(self, shape: TaskShape) -> bool:

@@ -139,14 +139,17 @@ def publish(ledger: Ledger, drafts: Sequence[Draft], maker: Maker, now_ns: int, 
 def source_step(ledger: Ledger, source_link: str, drafts: Sequence[Draft], moved: SourceMoved, maker: Maker, now_ns: int) -> list[Record]:
     """What a source publishes at once: values (of its link, and of its rejects), its position, and the seal behind the last.
 
-    A step that does not lead on from where the source stands is refused, so a repeat cannot count twice.
+    A step that does not lead on from where the source stands is refused, so a repeat cannot count twice. One without values that says that the
+    source ends where it stands leads on: a run that followed had taken away the seal, and nothing more came.
     """
     link = ledger.link(source_link)
     generation = link.current
     if generation is None or generation.state is not GenerationState.GROWING:
         raise NotAllowed(f"{source_link} is complete: its source has nothing more to publish")
     before = generation.source
-    if before is not None and (before.position == moved.position or before.rows_read > moved.rows_read or before.final):
+    ends_here = moved.final and not drafts
+    stays = before is not None and before.position == moved.position and not ends_here
+    if before is not None and (stays or before.rows_read > moved.rows_read or before.final):
         raise InvalidArgument(f"{source_link}: the source already stands at this place; ask for its position and go on from there")
     frame = Frame(ledger, now_ns)
     for index, draft in enumerate(drafts):

@@ -149,6 +149,11 @@ async def test_a_place_that_the_system_refuses_is_named(desk: Desk) -> None:
         await ADAPTER.sink(desk.options("/proc/out/t.csv")).begin(pa.schema([("n", pa.int64())]))
 
 
+async def test_a_name_that_leaves_no_room_for_the_file_beside_it_is_refused(desk: Desk) -> None:
+    with pytest.raises(InvalidArgument, match=r"y\.csv cannot be written: File name too long; choose another place$"):
+        await ADAPTER.sink(desk.options("y" * 250 + ".csv")).begin(pa.schema([("n", pa.int64())]))
+
+
 async def test_what_a_dead_writer_left_is_removed_and_what_a_living_one_writes_is_not(desk: Desk) -> None:
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
     desk.file(f".t.csv.tmp-{int(gone.stdout)}", "left")

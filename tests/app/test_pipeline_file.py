@@ -635,7 +635,8 @@ def test_no_pipeline_anywhere_is_told_with_what_one_looks_like(tmp_path: Path) -
         find_pipeline(tmp_path)
     assert str(caught.value) == (
         f"there is no pipeline file in {tmp_path} or above it\n"
-        "  a pipeline file ends in .yaml and begins with `pipeline: NAME`; name it with -p FILE if it is elsewhere"
+        "  a pipeline file ends in .yaml and begins with `pipeline: NAME`; name it if it is elsewhere: "
+        "linkd run FILE, or -p FILE with the verbs that look"
     )
 
 

@@ -54,6 +54,12 @@ async def test_a_task_is_told_everything_by_its_environment(tmp_path: Path) -> N
         dial_for(None, "sum_up", None, environ, tmp_path)
 
 
+@pytest.mark.parametrize(("target", "fault"), [("unix:", "names no socket"), ("https://a:b@example.org/x", r"a URL \(https://\.\.\.\)")])
+def test_an_address_that_cannot_be_one_is_refused_at_once(target: str, fault: str, tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidArgument, match=fault):
+        dial_for(target, None, None, {}, tmp_path)
+
+
 async def test_the_token_of_the_environment_goes_to_no_other_endpoint(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("abc")
     environ = {"LINKD_ENDPOINT": "unix:/x", "LINKD_TOKEN_FILE": str(tmp_path / "token"), "TRACEPARENT": "nonsense"}

@@ -176,6 +176,20 @@ def test_a_task_that_takes_values_in_turn_moves_on_to_the_new_generation_when_it
     assert (mails.newest, mails.generations[2].values) == (2, 1)
 
 
+def test_a_chain_goes_on_while_its_source_never_rests() -> None:
+    layout = pipeline(run_task("count", {"events": "whole"}, "counts"), run_task("echo", {"counts": "whole"}, "echoes"), outside=["events"])
+    live = Live(layout)
+    for _ in range(3):
+        live.append("events")
+        live.now_s += EVERY_S
+        live.look()
+        live.append("events")  # before anybody is through with what came before
+        live.work("count")
+        live.look()
+        live.work("echo")
+    assert live.ledger.tasks["echo"].inputs == {"counts": 3}
+
+
 def test_what_is_read_as_latest_is_the_newest_complete_generation_and_starts_nothing_over() -> None:
     layout = pipeline(
         run_task("count", {"events": "whole"}, "counts"),

@@ -255,6 +255,19 @@ def test_what_grew_behind_an_interruption_makes_windows_and_wholes_anew_too() ->
     assert life.plan({"count": "count.py changed"}, wishes)["count"][0] is Action.BEGIN
 
 
+def test_what_was_complete_before_a_run_that_followed_reopened_its_input_is_not_current() -> None:
+    life = Life(EVENTS)
+    life.append("events")
+    life.run()
+    life.run(wishes=Wishes(follow=True), complete=False)
+    life.append("events")
+    assert life.plan() == {
+        "clean": (Action.CONTINUE, "not complete"),
+        "pair": (Action.BEGIN, "its input cleaned grew"),
+        "count": (Action.BEGIN, "its input cleaned grew"),
+    }
+
+
 def test_on_change_continue_goes_on_with_the_new_version_and_marks_it() -> None:
     life = Life(FLIGHTS)
     life.run()

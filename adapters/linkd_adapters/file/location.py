@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import errno
 import glob
 import os
 import stat
@@ -221,7 +222,8 @@ def reading_failed(location: FileLocation, error: OSError) -> Error:
 def writing_failed(location: FileLocation, error: OSError) -> Error:
     """What the operating system refused while writing, as an error of ours."""
     problem = writing_problem(location)
-    if problem is not None or isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError):
+    is_place = isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError) or error.errno == errno.ENAMETOOLONG
+    if problem is not None or is_place:
         return InvalidArgument(problem or f"{location.shown} cannot be written: {error.strerror}; choose another place")
     return StorageFailed(
         f"{location.shown} cannot be written: {error.strerror or error}; make room or choose another place, then run again"

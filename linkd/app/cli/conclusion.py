@@ -40,7 +40,7 @@ def conclude(verb: Callable[_P, int | None]) -> Callable[_P, None]:
 def _have_output() -> None:
     """Where the shell has closed standard output (`>&-`) nobody wants it, and it goes nowhere."""
     if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process lives
 
 
 def _exit_code(verb: Callable[[], int | None], *, wants_traceback: bool) -> int:
