@@ -74,7 +74,8 @@ class SourceStep:
 
     @property
     def values(self) -> int:
-        return len(self.payloads) + len(self.rejects)
+        """What the step counts for in the acks of its stream: without values of the link, its position goes alone and is one."""
+        return max(1, len(self.payloads)) + len(self.rejects)
 
     @property
     def size_bytes(self) -> int:
@@ -82,23 +83,25 @@ class SourceStep:
 
 
 def source_messages(step: SourceStep, schemas_sent: dict[str, bytes]) -> Iterator[Any]:
-    """The messages of one step: the rejects lead, and the position goes with the last value."""
+    """The messages of one step: the rejects lead, and the position goes with the last value, or alone."""
+    position = pb.SourcePosition(
+        position=step.position,
+        digest=step.digest,
+        rows_read=step.rows_read,
+        rows_rejected=step.rows_rejected,
+        final=step.final,
+    )
     for message in publish_messages(Publish(step.link + REJECTS_SUFFIX, step.rejects, step.attributes), schemas_sent):
         if message.WhichOneof("message") == "value":
             message.value.more = True
         yield message
     for message in publish_messages(Publish(step.link, step.payloads, step.attributes), schemas_sent):
         if message.WhichOneof("message") == "value" and not message.value.more:
-            position = pb.SourcePosition(
-                position=step.position,
-                digest=step.digest,
-                rows_read=step.rows_read,
-                rows_rejected=step.rows_rejected,
-                final=step.final,
-            )
             message.value.source.CopyFrom(position)
             message.value.attributes.update(step.state)
         yield message
+    if not step.payloads:
+        yield pb.PublishRequest(value=pb.PublishValue(link=step.link, source=position, attributes={**step.attributes, **step.state}))
 
 
 class ValueStream:

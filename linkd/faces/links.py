@@ -67,7 +67,11 @@ class LinksService:
                 async for received in values:
                     try:
                         snapshot = (session.who.task, *received.snapshot) if received.snapshot is not None else None
-                        ack = await session.add(received.incoming, more=received.more, snapshot=snapshot, source=received.source)
+                        ack: Awaitable[PublishAck] | None
+                        if received.is_position and received.source is not None:
+                            ack = await session.stand(received.incoming, received.source)
+                        else:
+                            ack = await session.add(received.incoming, more=received.more, snapshot=snapshot, source=received.source)
                     finally:
                         self.home.memory.give(received.size_bytes)
                     if ack is not None:

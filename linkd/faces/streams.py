@@ -41,6 +41,8 @@ class Received:
     snapshot: tuple[bytes, int] | None
     source: SourceStep | None
     size_bytes: int
+    is_position: bool = False
+    """A source's position without a value."""
 
 
 @dataclass(slots=True)
@@ -97,7 +99,8 @@ class Gatherer:
         if header.HasField("source"):
             said = header.source
             source = SourceStep(said.position, said.digest, said.rows_read, said.rows_rejected, said.final)
-        return Received(incoming, header.more, snapshot, source, header.payload_bytes)
+        is_position = source is not None and header.format == value_pb2.FORMAT_UNSPECIFIED and not header.payload_bytes
+        return Received(incoming, header.more, snapshot, source, header.payload_bytes, is_position)
 
 
 async def send_value(out: Out, write: Callable[[Any], Awaitable[None]], wrap: type[Any]) -> None:

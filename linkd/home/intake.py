@@ -81,7 +81,7 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
 
     Raises SchemaMismatch, ValueTooLarge, InvalidArgument. Cancelling leaves nothing behind.
     """
-    _check_attributes(incoming)
+    check_attributes(incoming)
     if incoming.form == ARROW and incoming.schema and incoming.schema == target.schema:
         return [_stage(home, incoming, target.schema_id, target.schema, incoming.parts)]
     made = await _off_loop(incoming.size_bytes, lambda: _convert(incoming, target))
@@ -191,7 +191,7 @@ def _arrow_batches(incoming: Incoming) -> Sequence[Any]:
     return batches or [pa.RecordBatch.from_pylist([], schema=pa.ipc.read_schema(pa.py_buffer(schema_message)))]
 
 
-def _check_attributes(incoming: Incoming) -> None:
+def check_attributes(incoming: Incoming) -> None:
     size_bytes = sum(len(key) + len(value) for key, value in incoming.attributes.items())
     if len(incoming.attributes) > ATTRIBUTES_MAX or size_bytes > ENVELOPE_MAX_BYTES // 2:
         raise InvalidArgument(

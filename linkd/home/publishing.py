@@ -12,7 +12,7 @@ from linkd.core.publishing import Maker
 from linkd.core.rights import Identity, Role, source_task
 from linkd.errors import Error
 from linkd.home.home import Begun, Home
-from linkd.home.intake import Incoming, Prepared, Target, discard, misfits, prepare, prepare_again
+from linkd.home.intake import Incoming, Prepared, Target, check_attributes, discard, misfits, prepare, prepare_again
 from linkd.home.staging import StagedRef, StagedValues
 from linkd.model.records import Record, SourceMoved, TaskKind, ValueStored
 from linkd.model.values import Durability, Envelope, Position
@@ -83,14 +83,15 @@ class PublishSession:
         self._held_values += 1
         if more:
             return None
-        await self._fit()
-        held, count = self._held, self._held_values
-        self._held, self._held_values = [], 0
-        try:
-            return self._publish(incoming.link, held, count, source, began_s)
-        except Error:
-            discard(held)
-            raise
+        return await self._publish_held(incoming.link, source, incoming.attributes, began_s)
+
+    async def stand(self, incoming: Incoming, source: SourceStep) -> Awaitable[PublishAck]:
+        """Takes the position of a source whose link gets no value with it, behind what is held. As `add` otherwise."""
+        self.home.check_open()
+        check_attributes(incoming)
+        await self._allow(incoming.link, source=True)
+        self._held_values += 1
+        return await self._publish_held(incoming.link, source, incoming.attributes, self.home.clock.monotonic_s())
 
     def close(self) -> None:
         """The stream is gone: what waited for the rest of its publish is dropped."""
@@ -166,13 +167,26 @@ class PublishSession:
             await self.home.room()
             index = 0
 
-    def _publish(self, link: str, held: list[Prepared], count: int, source: SourceStep | None, began_s: float) -> Awaitable[PublishAck]:
+    async def _publish_held(
+        self, link: str, source: SourceStep | None, attributes: Mapping[str, str], began_s: float
+    ) -> Awaitable[PublishAck]:
+        await self._fit()
+        held, count = self._held, self._held_values
+        self._held, self._held_values = [], 0
+        moved = self._moved(link, source, attributes) if source is not None else None
+        try:
+            return self._publish(link, held, count, moved, began_s)
+        except Error:
+            discard(held)
+            raise
+
+    def _publish(self, link: str, held: list[Prepared], count: int, source: SourceMoved | None, began_s: float) -> Awaitable[PublishAck]:
         begun = self.home.begin_span(parse_traceparent(self.traceparent))
         traceparent = format_traceparent(begun.context)
         now_ns = self.home.clock.now_ns()
         drafts = [prepared.draft for prepared in held]
         if source is not None:
-            records = self._source_records(link, held, source, traceparent, now_ns)
+            records = self._source_records(held, source, traceparent, now_ns)
         else:
             maker = Maker(self.who.task, traceparent=traceparent)
             records = publishing.publish(self.home.ledger, drafts, maker, now_ns, self.home.clock.entropy(10 * len(drafts)))
@@ -207,6 +221,8 @@ class PublishSession:
                     span=span if name == link else None,
                 )
             )
+        if not mine:
+            return PublishAck(count, 0, link)
         return PublishAck(
             count,
             sum(envelope.rows for envelope in mine),
@@ -218,24 +234,23 @@ class PublishSession:
             mine[-1].id,
         )
 
-    def _source_records(self, link: str, held: list[Prepared], source: SourceStep, traceparent: str, now_ns: int) -> list[Record]:
+    def _moved(self, link: str, source: SourceStep, attributes: Mapping[str, str]) -> SourceMoved:
         generation = self.home.ledger.link(link).current
         number = generation.number if generation is not None else 0
-        moved = SourceMoved(
-            link, number, source.position, source.digest, source.rows_read, source.rows_rejected, source.final, _file_of(held)
+        return SourceMoved(
+            link, number, source.position, source.digest, source.rows_read, source.rows_rejected, source.final, dict(attributes)
         )
-        maker = Maker(source_task(link), source.digest, traceparent=traceparent)
+
+    def _source_records(self, held: list[Prepared], moved: SourceMoved, traceparent: str, now_ns: int) -> list[Record]:
+        link = moved.link
+        generation = self.home.ledger.link(link).current
+        maker = Maker(source_task(link), moved.digest, traceparent=traceparent)
         records = publishing.source_step(self.home.ledger, link, [prepared.draft for prepared in held], moved, maker, now_ns)
         before = generation.source.rows_rejected if generation is not None and generation.source is not None else 0
-        if source.rows_rejected > before:
-            self.home.telemetry.emit(RowsRejected(link=link, rows=source.rows_rejected - before))
+        if moved.rows_rejected > before:
+            self.home.telemetry.emit(RowsRejected(link=link, rows=moved.rows_rejected - before))
         return records
 
 
 async def _done(ack: PublishAck) -> PublishAck:
     return ack
-
-
-def _file_of(held: list[Prepared]) -> Mapping[str, str]:
-    """What the source said of itself with its last value, kept with its position."""
-    return dict(held[-1].draft.attributes) if held else {}

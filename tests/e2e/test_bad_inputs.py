@@ -181,10 +181,11 @@ def test_a_program_that_prints_200_megabytes_drowns_neither_screen_nor_disk(make
 
 
 def test_an_output_below_a_file_is_refused_before_anything_starts(make: MakePipeline) -> None:
-    pipeline = trial(make, "n\n1\n", sink="numbers.csv/copied.csv")
+    pipeline = trial(make, "n\n1\n", sink="notes/copied.csv")
+    pipeline.write("notes", "in the way")
     done = pipeline.run()
     assert done.stderr == (
-        f"{pipeline.file}: numbers.csv/copied.csv cannot be written: {pipeline.path}/numbers.csv is a file, not a directory; "
+        f"{pipeline.file}: notes/copied.csv cannot be written: {pipeline.path}/notes is a file, not a directory; "
         "move it away or choose another place\n"
     )
     assert (done.exit_code, done.stdout) == (EXIT_USAGE, "")

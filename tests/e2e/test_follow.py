@@ -143,6 +143,8 @@ def test_growing_rotated_and_replaced_sources_are_followed_until_ctrl_c_and_a_fi
         finished = pipeline.run()
         assert finished.exit_code == 0, finished.stderr
         assert (tmp_path / "out/counts.csv").read_text() == "n,total\n6,156\n"
+        with linkd.connect(str(pipeline.file)) as client:
+            assert [value.rows() for value in client.read("readings")][-1] == [{"n": 60}], "the end of a source is no value"
         assert pipeline.run().stdout.startswith("Nothing to do")
 
 
