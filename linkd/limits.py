@@ -100,6 +100,25 @@ STREAMS_PER_CONNECTION_MAX = 256
 JOURNAL_QUEUE_MAX_BYTES = 64 * MIB
 """Bytes waiting for the committer; above this publishing waits."""
 
+# -- delivery --------------------------------------------------------------------------------------------------------------------------
+LEASE_S = 30.0
+"""A consumer that does not say within this that it is still at work hangs: what it holds goes to another. A death is seen by its socket."""
+LEASE_MIN_S = 1.0
+LEASE_MAX_S = 24 * 3600.0
+"""Of `lease:`: in less a busy machine looks like a hang, and after a day somebody looks."""
+ATTEMPTS_MAX = 1_000
+"""Of `max_attempts:`: what failed so often fails for a reason."""
+DURABILITY_INTERVAL_S = 0.1
+"""Between two syncs of what has `durability: interval`: ten syncs a second cost little, and no more than this is lost with the power."""
+DURABILITY_INTERVAL_MIN_S = 0.005
+DURABILITY_INTERVAL_MAX_S = 60.0
+"""Of `interval:`: in less a sync for each value costs no more, and after a minute it is `memory`."""
+RETAIN_AGE_MIN_S = 1.0
+RETAIN_AGE_MAX_S = 100 * 365 * 86_400.0
+"""Of an age that is kept: nothing is looked at more often, and longer is for ever."""
+RETAIN_VALUES_MAX = 999_999_999
+"""Of values that are kept; more of them are counted in bytes."""
+
 # -- files -----------------------------------------------------------------------------------------------------------------------------
 PAGE_BYTES = 4 * KIB
 """Groups of the journal start on it, so that a torn write never touches what was acked before."""

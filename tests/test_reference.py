@@ -83,12 +83,15 @@ def _file_with(heading: str, key: str, example: str) -> str:
     elif heading == "links":
         ends = {"from": "from: data/flights.csv", "schema": "schema: {carrier: string}"}
         ends |= {"to": "to: out/copy.csv"} if key in ("to", "mode", "overwrite") else {}
+        ends |= {"durability": "durability: interval"} if key == "interval" else {}
+        ends |= {"bound": "bound: 64MB"} if key == "on_full" else {}
         ends |= {"separator": 'separator: ";"'} if key == "decimal" else {}
         parts["links"] = f"links: {{flights: {{{', '.join({**ends, key: example}.values())}}}}}"
         if "to" in ends:
             del parts["wiring"], parts["tasks"]
     else:
         code = {} if key == "sql" else {"run": 'run: "python clean.py"'}
+        code |= {"key": "key: carrier", "order": "order: key"} if key in ("key", "order") else {}
         parts["tasks"] = f"tasks: {{clean: {{{', '.join({**code, key: example}.values())}}}}}"
     return "\n".join(parts.values())
 

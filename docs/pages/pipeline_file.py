@@ -57,6 +57,11 @@ LINK_EXAMPLES = {
     "mode": "mode: append",
     "overwrite": "overwrite: true",
     "every": "every: 1m",
+    "durability": "durability: memory",
+    "interval": "interval: 250ms",
+    "retain": "retain: {age: 7d, size: 10GB}",
+    "bound": "bound: 256MB",
+    "on_full": "on_full: drop_oldest",
 }
 TASK_EXAMPLES = {
     "run": "run: [python, clean.py]",
@@ -66,6 +71,10 @@ TASK_EXAMPLES = {
     "timeout": "timeout: 10m",
     "on_change": "on_change: continue",
     "every": "every: 30s",
+    "order": "order: key",
+    "key": "key: carrier",
+    "lease": "lease: 5m",
+    "max_attempts": "max_attempts: 5",
     "version": 'version: "1.4"',
 }
 _NO_DEFAULT = {"from": "", "to": "", "run": "", "sql": "", "pipeline": "", "wiring": "", "links": "", "tasks": "", "params": ""}
@@ -75,8 +84,10 @@ _DERIVED = {
     "version": "a digest",
     "on_change": "by the run",
     "timeout": "none",
+    "retain": "two generations",
+    "key": "",
 }
-_ATTRIBUTES = {"timeout": "timeout_s", "every": "every_s"}
+_ATTRIBUTES = {"timeout": "timeout_s", "every": "every_s", "interval": "interval_s", "lease": "lease_s", "bound": "bound_bytes"}
 _TYPES = {"string": "text", "array": "list", "integer": "number", "boolean": "`true` or `false`", "object": "mapping"}
 HEADINGS = ("key", "type", "default", "example", "meaning")
 
@@ -91,7 +102,8 @@ def page() -> str:
         "check it by [pipeline.schema.json](../pipeline.schema.json): put `# yaml-language-server: $schema=PATH` in its first line.",
         code(WHOLE_FILE, "yaml"),
         "Names of pipelines, links, tasks and parameters are lower-case letters, digits and `_`, a letter first, 40 characters at most. Files "
-        "are relative to the pipeline file. Durations are a number and a unit: `500ms`, `10s`, `1.5h`, `2d`.",
+        "are relative to the pipeline file. Durations are a number and a unit: `500ms`, `10s`, `1.5h`, `2d`; sizes too: "
+        "`500KB`, `64MiB`, `1.5GB`.",
         "## The file",
         table(HEADINGS, _rows(TOP_KEYS, schema, TOP_EXAMPLES, None)),
         "## links",
@@ -124,8 +136,10 @@ def _rows(
 
 def _type(key: str, schema: Mapping[str, Any]) -> str:
     """In words, as short as the JSON Schema of the value allows."""
-    if key in ("every", "timeout"):
+    if key in ("every", "timeout", "interval", "lease"):
         return "duration"
+    if key == "bound":
+        return "size"
     if "enum" in schema:
         return ", ".join(ticked(choice) for choice in schema["enum"])
     if "anyOf" in schema:
@@ -141,7 +155,9 @@ def _default(key: str, declared: LinkDeclaration | TaskDeclaration | None) -> st
     if key in _DERIVED:
         return _DERIVED[key]
     owner = declared.dialect if isinstance(declared, LinkDeclaration) and hasattr(declared.dialect, key) else declared
-    value = getattr(owner, _ATTRIBUTES.get(key, key))
+    attribute = _ATTRIBUTES.get(key, key)
+    terms = declared.terms if declared is not None else None
+    value = getattr(terms if hasattr(terms, attribute) and not hasattr(owner, attribute) else owner, attribute)
     if isinstance(value, bool):
         return ticked(str(value).lower())
     if isinstance(value, float):

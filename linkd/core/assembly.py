@@ -21,8 +21,8 @@ _MAGIC = frozenset("*?[")
 """What makes a location a pattern."""
 
 
-def check(declaration: Declaration, parsed: ParsedWiring) -> list[Problem]:
-    """Everything that is wrong with a file, in no order.
+def check(declaration: Declaration, parsed: ParsedWiring, *, directory: str) -> list[Problem]:
+    """Everything that is wrong with a file, in no order. Its paths are relative to `directory`, which is absolute.
 
     While a line of the wiring cannot be read, nothing is said about what the wiring as a whole lacks: it may well stand in that line.
     """
@@ -32,7 +32,7 @@ def check(declaration: Declaration, parsed: ParsedWiring) -> list[Problem]:
     problems += graph.name_problems(wiring)
     problems += policy_checks.policy_problems(wiring)
     problems += graph.writer_problems(wiring, sources)
-    problems += _file_problems(declaration.links.values())
+    problems += _file_problems(declaration.links.values(), directory)
     for task in wiring.tasks:
         if declared := declaration.tasks.get(task.name):
             problems += _task_problems(task, declared)
@@ -81,6 +81,7 @@ def _task(task: WiredTask, declared: TaskDeclaration, statements: Mapping[str, t
         timeout_s=declared.timeout_s,
         on_change=declared.on_change,
         every_s=declared.every_s,
+        terms=declared.terms,
     )
 
 
@@ -119,6 +120,7 @@ def _declared(link: LinkSpec, declared: LinkDeclaration | None) -> LinkSpec:
         mode=declared.mode,
         overwrite=declared.overwrite,
         every_s=declared.every_s,
+        terms=declared.terms,
     )
 
 
@@ -184,17 +186,17 @@ def _size_problems(declaration: Declaration, wiring: Wiring) -> Iterator[Problem
             yield Problem(None, f"the pipeline has {count} {things}", f"one pipeline holds at most {bound}: make two of it")
 
 
-def _file_problems(links: Collection[LinkDeclaration]) -> Iterator[Problem]:
+def _file_problems(links: Collection[LinkDeclaration], directory: str) -> Iterator[Problem]:
     """Two links that write one file, and links that write a file that is read: each run would undo or feed the other."""
     readers: dict[str, LinkDeclaration] = {}
     for link in links:
         if link.source is not None:
-            readers.setdefault(_target(link.source.value), link)
+            readers.setdefault(_target(link.source.value, directory), link)
     writers: dict[str, LinkDeclaration] = {}
     for link in links:
         if link.sink is None:
             continue
-        target = _target(link.sink.value)
+        target = _target(link.sink.value, directory)
         other = writers.setdefault(target, link)
         if other is not link:
             what = f"`{link.name}` and `{other.name}` both write `{link.sink.value}`"
@@ -202,19 +204,19 @@ def _file_problems(links: Collection[LinkDeclaration]) -> Iterator[Problem]:
         elif target in readers:
             what = f"`{link.name}` would overwrite `{link.sink.value}`, which `{readers[target].name}` reads"
             yield Problem(link.sink.span, what, "write to another file")
-        elif (source := _source_with(link, readers)) is not None and source.source is not None:
+        elif (source := _source_with(link, target, readers)) is not None and source.source is not None:
             what = f"`{link.name}` would write `{link.sink.value}`, which `{source.name}` reads with `{source.source.value}`"
             yield Problem(
                 link.sink.span, what, "write into another directory, or narrow what is read: each run would read what the last one wrote"
             )
 
 
-def _source_with(link: LinkDeclaration, readers: Mapping[str, LinkDeclaration]) -> LinkDeclaration | None:
-    """The first source of several files (a pattern, a directory) that would have what the link writes among them."""
-    if link.sink is None or "://" in link.sink.value:
+def _source_with(link: LinkDeclaration, target: str, readers: Mapping[str, LinkDeclaration]) -> LinkDeclaration | None:
+    """The first source of several files (a pattern, a directory) that would have what the link writes to `target` among them."""
+    if "://" in target:
         return None
     is_parts = link.mode == "parts"
-    written = posixpath.join(_target(link.sink.value), "part") if is_parts else _target(link.sink.value)
+    written = posixpath.join(target, "part") if is_parts else target
     directory, name = posixpath.split(written)
     of_directory = readers.get(directory or ".")
     if of_directory is not None and not name.startswith(".") and (is_parts or _is_of_format(name, of_directory.format)):
@@ -247,6 +249,6 @@ def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
     return fnmatchcase(path[0], pattern[0]) and _matches(path[1:], pattern[1:])
 
 
-def _target(path: str) -> str:
-    """A path without detours; addresses (`s3://...`) stay what they are."""
-    return path if "://" in path else posixpath.normpath(path)
+def _target(path: str, directory: str) -> str:
+    """A path without detours, from `directory` on, however it was written; addresses (`s3://...`) stay what they are."""
+    return path if "://" in path else posixpath.relpath(posixpath.join(directory, path), directory)

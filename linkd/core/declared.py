@@ -10,6 +10,7 @@ from linkd.core.document import Text
 from linkd.core.pipeline import CsvDialect, OnBadRow, OnChange, ParamValue, SinkMode
 from linkd.core.substitution import Surroundings
 from linkd.limits import FOLLOW_EVERY_S
+from linkd.model.terms import LinkTerms, TaskTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class LinkDeclaration:
     mode: SinkMode = "replace"
     overwrite: bool = False
     every_s: float = FOLLOW_EVERY_S
+    terms: LinkTerms = LinkTerms()
 
     @property
     def is_copy(self) -> bool:
@@ -62,6 +64,7 @@ class TaskDeclaration:
     timeout_s: float | None = None
     on_change: OnChange | None = None
     every_s: float = FOLLOW_EVERY_S
+    terms: TaskTerms = TaskTerms()
 
     @property
     def is_sql(self) -> bool:

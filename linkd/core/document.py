@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from linkd.core.diagnostics import Problem, Span, one_of, with_suggestion
 from linkd.core.durations import duration_text, parse_duration
+from linkd.core.sizes import parse_size, size_text
 
 _SPELT_OUT = {"\\t": "\t", "tab": "\t"}
 
@@ -134,6 +135,20 @@ class Reader:
             self.note(text.span, f"`{name}` of {text.value} is out of bounds", f"it may be {bounds}")
             return None
         return seconds
+
+    def size(self, node: Node | None, name: str, example: str, least: int) -> int | None:
+        """A number of bytes, no less than `least`."""
+        text = self.text(node, name, example)
+        if text is None:
+            return None
+        size_bytes = parse_size(text.value)
+        if size_bytes is None:
+            self.note(text.span, f"`{name}` is no size: `{text.value[:20]}`", "write a number and a unit: 500KB, 64MB, 1.5GB, 64MiB")
+            return None
+        if size_bytes < least:
+            self.note(text.span, f"`{name}` of {text.value} is too small", f"it may be {size_text(least)} or more")
+            return None
+        return size_bytes
 
     def count(self, node: Node | None, name: str, example: str, most: int) -> int | None:
         """A whole number from 0 to `most`."""

@@ -28,6 +28,11 @@ LINK_KEYS: Mapping[str, str] = {
     "mode": "What a sink does with what is there: `replace` the file, `append` to it, or write `parts`, a file per commit.",
     "overwrite": "Whether a sink replaces a file that somebody else has changed since, instead of stopping.",
     "every": "Under `--follow`: how often a source looks for more, or a sink writes.",
+    "durability": "What an ack means: `fsync` (on disk, the default), `interval` (on disk soon), `memory` (in memory).",
+    "interval": "With `durability: interval`: how long a value may wait for the disk.",
+    "retain": "What is kept, at most: an age, or a mapping of `age`, `size`, `values`; with `hard: true` also of what is still needed.",
+    "bound": "Payload bytes that may wait for those who have not taken them yet; none unless said otherwise.",
+    "on_full": "What becomes of a publish when so much waits: `block`, `refuse`, `drop_oldest` or `drop_newest`.",
 }
 
 TASK_KEYS: Mapping[str, str] = {
@@ -38,12 +43,16 @@ TASK_KEYS: Mapping[str, str] = {
     "timeout": "How long one attempt may take: then the program is ended.",
     "on_change": "What happens when this task is not what it was: `rerun` or `continue`.",
     "every": "Under `--follow`: how long inputs that are taken whole are idle before the task runs again.",
+    "order": "What comes one behind the other through any redelivery: the `link`, the values of a `key`, or `none`.",
+    "key": "With `order: key`: the column whose values are kept in order.",
+    "lease": "How long a program may be silent before what it works on goes to another; 30s unless said otherwise.",
+    "max_attempts": "How often a snapshot is tried before it goes to the dead-letter link `TASK.dead`; for ever unless said otherwise.",
     "version": "The version of what runs, in place of the digest of command, scripts and SQL.",
 }
 
 _KEYS_OF_LATER_VERSIONS = """
-    cache commit defaults durability each files follow handover image interval key memo on on_full order parallel password pipe policy
-    query resources retain sample secrets store stream visible
+    cache commit defaults each files follow handover image memo on parallel password pipe policy query resources sample secrets store stream
+    visible
 """
 LATER_KEYS = frozenset(_KEYS_OF_LATER_VERSIONS.split())
 """Keys that the design knows, and that get their meaning in a later version."""

@@ -11,7 +11,10 @@ from typing import Any
 from linkd.core.durations import DURATION_PATTERN
 from linkd.core.file_keys import LINK_KEYS, TASK_KEYS, TOP_KEYS
 from linkd.core.names import NAME_PATTERN
-from linkd.limits import TASK_ENV_MAX, TASK_RETRIES_MAX, TASK_VERSION_MAX_CHARS
+from linkd.core.sizes import SIZE_PATTERN
+from linkd.limits import ATTEMPTS_MAX, TASK_ENV_MAX, TASK_RETRIES_MAX, TASK_VERSION_MAX_CHARS
+from linkd.model.terms import OnFull, Order
+from linkd.model.values import Durability
 
 JsonSchema = dict[str, Any]
 
@@ -22,6 +25,7 @@ _SCALAR: JsonSchema = {"type": ["string", "number", "boolean"]}
 _TEXT: JsonSchema = {"type": "string", "minLength": 1}
 _FLAG: JsonSchema = {"type": "boolean"}
 _DURATION: JsonSchema = {"type": "string", "pattern": rf"^({DURATION_PATTERN}|.*\$\{{params\..*)$"}
+_SIZE: JsonSchema = {"type": "string", "pattern": rf"^({SIZE_PATTERN}|.*\$\{{params\..*)$"}
 _ON_CHANGE: JsonSchema = {"enum": ["rerun", "continue"]}
 
 _OF_LINKS: Mapping[str, JsonSchema] = {
@@ -39,6 +43,20 @@ _OF_LINKS: Mapping[str, JsonSchema] = {
     "mode": {"enum": ["replace", "append", "parts"]},
     "overwrite": _FLAG,
     "every": _DURATION,
+    "durability": {"enum": list(Durability)},
+    "interval": _DURATION,
+    "retain": {
+        "anyOf": [
+            _DURATION,
+            {
+                "type": "object",
+                "properties": {"age": _DURATION, "size": _SIZE, "values": {"type": "integer", "minimum": 0}, "hard": _FLAG},
+                "additionalProperties": False,
+            },
+        ]
+    },
+    "bound": _SIZE,
+    "on_full": {"enum": list(OnFull)},
 }
 _OF_TASKS: Mapping[str, JsonSchema] = {
     "run": {"anyOf": [_TEXT, {"type": "array", "items": _SCALAR, "minItems": 1}]},
@@ -53,6 +71,10 @@ _OF_TASKS: Mapping[str, JsonSchema] = {
     "timeout": _DURATION,
     "on_change": _ON_CHANGE,
     "every": _DURATION,
+    "order": {"enum": list(Order)},
+    "key": _TEXT,
+    "lease": _DURATION,
+    "max_attempts": {"type": "integer", "minimum": 1, "maximum": ATTEMPTS_MAX},
     "version": {**_SCALAR, "maxLength": TASK_VERSION_MAX_CHARS},
 }
 

@@ -45,10 +45,10 @@ def layout(pipeline: Pipeline, declared: Mapping[str, tuple[bytes, bytes]]) -> L
             tasks[writer] = TaskShape(writer, TaskKind.SOURCE, (), tuple(outputs))
         else:
             writer = spec.writer or ""
-        links[spec.name] = LinkShape(spec.name, writer, declared.get(spec.name))
+        links[spec.name] = LinkShape(spec.name, writer, declared.get(spec.name), spec.terms)
     for task in _writers_first(pipeline):
         inputs = tuple((wire.link, wire.policy) for wire in pipeline.tasks[task].inputs)
-        tasks[task] = TaskShape(task, pipeline.tasks[task].kind, inputs, pipeline.tasks[task].outputs)
+        tasks[task] = TaskShape(task, pipeline.tasks[task].kind, inputs, pipeline.tasks[task].outputs, pipeline.tasks[task].terms)
     for spec in pipeline.links.values():
         if spec.sink is not None:
             name = SINK_PREFIX + spec.name

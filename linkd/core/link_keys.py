@@ -11,6 +11,7 @@ from linkd.core.diagnostics import one_of
 from linkd.core.document import Node, Reader, Record, Text
 from linkd.core.file_keys import LATER_KEYS, LINK_KEYS
 from linkd.core.pipeline import CsvDialect, OnBadRow, SinkMode
+from linkd.core.term_keys import read_link_terms
 from linkd.limits import EVERY_MAX_S, EVERY_MIN_S, FOLLOW_EVERY_S
 
 OF_SOURCES = ("nulls", "on_bad_row")
@@ -47,6 +48,7 @@ def read_link(reader: Reader, key: Text, node: Node, knowledge: Knowledge) -> Li
         mode=cast(SinkMode, mode),
         overwrite=reader.flag(fields.get("overwrite"), f"{name}.overwrite", False),
         every_s=FOLLOW_EVERY_S if every_s is None else every_s,
+        terms=read_link_terms(reader, name, fields),
     )
 
 

@@ -6,16 +6,18 @@ import enum
 from dataclasses import dataclass, field
 
 from linkd.model.records import SourceMoved
+from linkd.model.terms import LinkTerms
 from linkd.model.values import Parent
 
 
 @dataclass(frozen=True, slots=True)
 class LinkShape:
-    """What the pipeline file says of a link: who writes it ("" for outsiders), and the schema it declares, as (id, schema message)."""
+    """What the pipeline file says of a link: who writes it ("" for outsiders), the schema it declares, as (id, schema message), its terms."""
 
     name: str
     writer: str
     declared: tuple[bytes, bytes] | None = None
+    terms: LinkTerms = LinkTerms()
 
 
 class GenerationState(enum.StrEnum):

@@ -11,6 +11,7 @@ from typing import Literal
 
 from linkd.limits import FOLLOW_EVERY_S
 from linkd.model.records import TaskKind
+from linkd.model.terms import LinkTerms, TaskTerms
 
 OnBadRow = Literal["stop", "reject"]
 OnChange = Literal["rerun", "continue"]
@@ -62,6 +63,7 @@ class TaskSpec:
     timeout_s: float | None = None
     on_change: OnChange | None = None
     every_s: float = FOLLOW_EVERY_S
+    terms: TaskTerms = TaskTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class LinkSpec:
     mode: SinkMode = "replace"
     overwrite: bool = False
     every_s: float = FOLLOW_EVERY_S
+    terms: LinkTerms = LinkTerms()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from linkd.core.file_keys import LATER_KEYS, TASK_KEYS
 from linkd.core.pipeline import OnChange, ParamValue
 from linkd.core.sql_parameters import sql_parameters, unknown_parameter
 from linkd.core.substitution import is_sql_path
+from linkd.core.term_keys import read_task_terms
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS = "LINKD_"
@@ -61,6 +62,7 @@ def read_task(reader: Reader, key: Text, node: Node, params: Mapping[str, ParamV
         timeout_s=timeout_s,
         on_change=read_on_change(reader, fields.get("on_change"), f"{name}.on_change") or on_change,
         every_s=limits.FOLLOW_EVERY_S if every_s is None else every_s,
+        terms=read_task_terms(reader, name, fields, timeout_s),
     )
 
 

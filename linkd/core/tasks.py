@@ -31,6 +31,7 @@ from linkd.core.links import Link
 from linkd.core.policies import EACH_TEXT, LATEST_TEXT, WHOLE_TEXT, PolicyFamily, WirePolicy, WirePolicyKind, parse_input_policy
 from linkd.limits import COMMIT_RECORDS_KEPT
 from linkd.model.records import SnapshotCommitted, SnapshotLeased, TaskKind
+from linkd.model.terms import TaskTerms
 from linkd.model.values import Parent
 
 __all__ = ["EACH", "LATEST", "SINK_PREFIX", "SOURCE_PREFIX", "WHOLE", "Again", "End", "Lease", "Offer", "Task", "TaskShape", "Wait"]
@@ -46,12 +47,13 @@ LATEST = LATEST_TEXT
 
 @dataclass(frozen=True, slots=True)
 class TaskShape:
-    """What the pipeline file says of a task: its kind, its inputs with their policies in canonical form, its outputs."""
+    """What the pipeline file says of a task: its kind, its inputs with their policies in canonical form, its outputs, its terms."""
 
     name: str
     kind: TaskKind
     inputs: tuple[tuple[str, str], ...]
     outputs: tuple[str, ...]
+    terms: TaskTerms = TaskTerms()
 
     @property
     def is_whole(self) -> bool:

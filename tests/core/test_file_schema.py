@@ -35,9 +35,11 @@ links:
   flights:
     {from: data/flights.csv, format: csv, nulls: [NA, 0, ~], schema: {carrier: string, day: date32}, on_bad_row: reject, header: false,
      separator: ";", quote: "", encoding: latin-1, decimal: ",", every: 500ms}
-  flown: {to: out/, mode: parts, overwrite: true, every: 1m}
+  flown: {to: out/, mode: parts, overwrite: true, every: 1m, durability: interval, interval: 250ms,
+          retain: {age: 7d, size: 1GB, values: 9, hard: true}, bound: 64MiB, on_full: refuse}
 tasks:
-  clean: {run: [python, clean.py, 1], env: {TZ: UTC, N: 1}, retries: 2, timeout: 10m, on_change: continue, every: 10s, version: 1.4}
+  clean: {run: [python, clean.py, 1], env: {TZ: UTC, N: 1}, retries: 2, timeout: 10m, on_change: continue, every: 10s, version: 1.4,
+          order: key, key: day, lease: 1m, max_attempts: 3}
   total: {sql: "SELECT 1 AS one"}
 """
 
@@ -131,4 +133,6 @@ def test_it_refuses_slips(before: str, after: str) -> None:
 
 def test_the_copy_in_docs_is_current() -> None:
     written = json.loads(COPY.read_text(encoding="utf-8"))
-    assert written == pipeline_json_schema(), "write it anew: linkd schema --editor | python -m json.tool > docs/pipeline.schema.json"
+    assert written == pipeline_json_schema(), (
+        "write it anew: linkd schema --editor | python -m json.tool --indent 2 > docs/pipeline.schema.json"
+    )

@@ -10,6 +10,8 @@ from linkd.core.pipeline import CsvDialect, InputSpec, LinkSpec, Pipeline, TaskS
 from linkd.core.substitution import is_sql_path
 from linkd.core.wiring import parse_wiring
 from linkd.model.records import TaskKind
+from linkd.model.terms import LinkTerms, OnFull, Order, Retain, TaskTerms
+from linkd.model.values import Durability
 
 
 def whats(text: str) -> list[str]:
@@ -19,7 +21,7 @@ def whats(text: str) -> list[str]:
         document.root, Knowledge(is_zone=lambda zone: zone in ("UTC", "Europe/Oslo"), is_codec=lambda codec: codec != "klingon")
     )
     parsed = parse_wiring(declaration.wiring.value if declaration.wiring else "")
-    return [problem.what for problem in check(declaration, parsed)]
+    return [problem.what for problem in check(declaration, parsed, directory="/work")]
 
 
 def build(text: str) -> Pipeline:
@@ -124,6 +126,16 @@ def test_a_task_has_its_environment_its_attempts_and_its_time() -> None:
     assert (task.on_change, pipeline.tasks["u"].on_change) == ("continue", "rerun")
 
 
+def test_links_and_tasks_say_their_terms() -> None:
+    links = "{a: {from: a.csv, durability: interval, interval: 250ms, retain: 7d}, "
+    links += "b: {retain: {size: 1GB, values: 9, hard: true}, bound: 64MiB, on_full: refuse}}"
+    pipeline = build(file(links=links, tasks="{t: {run: x, order: key, key: n, lease: 5m, max_attempts: 3, timeout: 1h}}"))
+    assert pipeline.links["a"].terms == LinkTerms(Durability.INTERVAL, 0.25, Retain(age_s=7 * 86_400))
+    retain = Retain(size_bytes=10**9, values=9, hard=True)
+    assert pipeline.links["b"].terms == LinkTerms(retain=retain, bound_bytes=64 * 2**20, on_full=OnFull.REFUSE)
+    assert pipeline.tasks["t"].terms == TaskTerms(Order.KEY, "n", 300.0, 3600.0, 3)
+
+
 def test_a_link_says_how_its_files_are_written() -> None:
     text = (
         r"""{from: a.txt, format: csv, header: false, separator: '\t', quote: '', encoding: latin-1, decimal: ',', schema: {x: float64}}"""
@@ -193,7 +205,22 @@ def test_a_link_says_how_its_files_are_written() -> None:
         (file(links="{a: {from: a.csv, nulls: NA}}"), ["`links.a.nulls` is a text where a list belongs"]),
         (file(links="{a: {from: a.csv, nulls: [[NA]]}}"), ["`links.a.nulls` holds a list where a text belongs"]),
         (file(links="{a: {from: a.csv, null: [NA]}}"), ["link `a` has no key `null`; did you mean `nulls`?"]),
-        (file(links="{a: {from: a.csv, retain: 30d}}"), ["`retain` has no meaning yet in this version of linkd"]),
+        (file(links="{a: {from: a.csv, sample: 1}}"), ["`sample` has no meaning yet in this version of linkd"]),
+        (file(links="{a: {from: a.csv, durability: disk}}"), ["`links.a.durability` cannot be `disk`"]),
+        (file(links="{a: {from: a.csv, interval: 1s}}"), ["`interval` says how long values may wait for the disk"]),
+        (file(links="{a: {from: a.csv, durability: interval, interval: 1ms}}"), ["`links.a.interval` of 1ms is out of bounds"]),
+        (file(links="{a: {from: a.csv, retain: for ever}}"), ["`links.a.retain` is neither an age nor a mapping"]),
+        (file(links="{a: {from: a.csv, retain: {}}}"), ["`links.a.retain` bounds nothing"]),
+        (file(links="{a: {from: a.csv, retain: {hard: true}}}"), ["`links.a.retain` bounds nothing"]),
+        (file(links="{a: {from: a.csv, retain: {size: 10}}}"), ["`links.a.retain.size` is no size: `10`"]),
+        (file(links="{a: {from: a.csv, bound: 0B}}"), ["`links.a.bound` of 0B is too small"]),
+        (file(links="{a: {from: a.csv, on_full: refuse}}"), ["`links.a` is never full: it has no `bound:`"]),
+        (file(links="{a: {from: a.csv, bound: 1GB, on_full: wait}}"), ["`links.a.on_full` cannot be `wait`"]),
+        (file(tasks="{t: {run: x, order: key}}"), ["`tasks.t` is ordered by key, and no column is named"]),
+        (file(tasks="{t: {run: x, key: n}}"), ["`key` names the column of `order: key`, and the order of `tasks.t` is `link`"]),
+        (file(tasks="{t: {run: x, max_attempts: 0}}"), ["`tasks.t.max_attempts` of 0 would try nothing at all"]),
+        (file(tasks="{t: {run: x, lease: 10ms}}"), ["`tasks.t.lease` of 10ms is out of bounds"]),
+        (file(tasks="{t: {sql: SELECT 1, lease: 1m}}"), ["`lease` is for programs, and `tasks.t` is a SELECT"]),
         (file(links="{a: {from: a.csv, on_bad_row: skip}}"), ["`links.a.on_bad_row` cannot be `skip`"]),
         (file(links="{a: {from: a.csv, schema: {}}}"), ["`links.a.schema` names no column"]),
         (file(links="{a: {from: a.csv, schema: }}"), ["`links.a.schema` names no column"]),
@@ -226,6 +253,11 @@ def test_a_link_says_how_its_files_are_written() -> None:
         (file("(flihgts) t (b)", links="{flights: {from: a.csv}}"), ["nothing writes `flihgts`; did you mean `flights`?"]),
         (file(links="{a: {from: a.csv, to: o.csv}, b: {to: ./o.csv}}"), ["`b` and `a` both write `./o.csv`"]),
         (file(links="{a: {from: a.csv}, b: {to: x/../a.csv}}"), ["`b` would overwrite `x/../a.csv`, which `a` reads"]),
+        (file(links="{a: {from: a.csv, to: o.csv}, b: {to: /work/o.csv}}"), ["`b` and `a` both write `/work/o.csv`"]),
+        (file(links="{a: {from: ../in/a.csv}, b: {to: /in/a.csv}}"), ["`b` would overwrite `/in/a.csv`, which `a` reads"]),
+        (file(links="{a: {from: '*.csv'}, b: {to: /work/o.csv}}"), ["`b` would write `/work/o.csv`, which `a` reads with `*.csv`"]),
+        (file(links="{a: {from: /work}, b: {to: o.csv}}"), ["`b` would write `o.csv`, which `a` reads with `/work`"]),
+        (file(links="{a: {from: '**/*.csv'}, b: {to: ../o.csv}}"), []),
         (file(links="{a: {from: '*.csv'}, b: {to: ./o.csv}}"), ["`b` would write `./o.csv`, which `a` reads with `*.csv`"]),
         (file(links="{a: {from: '**/*.csv'}, b: {to: x/y/o.csv}}"), ["`b` would write `x/y/o.csv`, which `a` reads with `**/*.csv`"]),
         (file(links="{a: {from: 'x/*.csv'}, b: {to: x/, mode: parts}}"), ["`b` would write `x/`, which `a` reads with `x/*.csv`"]),

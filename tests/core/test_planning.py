@@ -14,7 +14,7 @@ from linkd.core import following, publishing, runs
 from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger
 from linkd.core.links import GenerationState
-from linkd.core.planning import Action, Facts, Wishes, needed_for, plan_steps
+from linkd.core.planning import Action, Facts, Wishes, left_unread, needed_for, plan_steps
 from linkd.core.publishing import Draft, Maker
 from linkd.core.runs import RunPlan
 from linkd.errors import LinkNotFound
@@ -182,6 +182,15 @@ def test_an_edit_after_an_interruption_abandons_what_was_growing_and_all_made_fr
     life.run({"clean": "clean.py changed"}, complete=False)
     ended = {record.link for record in life.records if isinstance(record, GenerationEnded)}
     assert ended == {"flown", "cancelled", "totals"}
+
+
+def test_what_complete_programs_left_unread_is_told_of_those_that_do_not_run_again() -> None:
+    life = Life(FLIGHTS)
+    life.run()
+    steps = plan_steps(life.ledger, life.layout, Facts(), EVERYTHING)
+    assert left_unread(life.ledger, life.layout, steps) == {"clean": {"flights": 1}, "sum_up": {"airlines": 1}}
+    steps = plan_steps(life.ledger, life.layout, Facts({"sum_up": "its code changed"}), EVERYTHING)
+    assert left_unread(life.ledger, life.layout, steps) == {"clean": {"flights": 1}}
 
 
 def test_a_sink_whose_file_is_gone_is_written_again_alone() -> None:

@@ -1,0 +1,69 @@
+"""What a link and a task are promised beyond the wiring: how durable, how long kept, how full, in which order, how often tried."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from linkd.limits import DURABILITY_INTERVAL_S, LEASE_S
+from linkd.model.values import Durability
+
+
+class OnFull(enum.StrEnum):
+    """What becomes of a publish to a link that holds as much as its `bound` allows."""
+
+    BLOCK = "block"  # the publisher waits for room
+    REFUSE = "refuse"  # it is told to try again later
+    DROP_OLDEST = "drop_oldest"  # what was kept longest, and nobody has on lease, makes room
+    DROP_NEWEST = "drop_newest"  # the new value is dropped
+
+
+class Order(enum.StrEnum):
+    """What comes one behind the other to the members of a consumer group, or to the replicas of a task, through any redelivery."""
+
+    LINK = "link"  # every value of the link
+    KEY = "key"  # the values of one hash slot of a column
+    NONE = "none"  # nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Retain:
+    """What stays of a link, at most: what is older than `age_s`, above `size_bytes` or more than the last `values` goes; None: no bound.
+
+    Nothing goes that a task or a consumer group still needs, unless this is `hard`; then it is counted as lost to them.
+    """
+
+    age_s: float | None = None
+    size_bytes: int | None = None
+    values: int | None = None
+    hard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTerms:
+    """The terms of one link. `interval_s` is that of `Durability.INTERVAL`.
+
+    `bound_bytes` bounds the payload bytes that are kept for those who have not taken them yet; None: only the disk does. `retain` of None
+    keeps the newest generation whole and the one before.
+    """
+
+    durability: Durability = Durability.FSYNC
+    interval_s: float = DURABILITY_INTERVAL_S
+    retain: Retain | None = None
+    bound_bytes: int | None = None
+    on_full: OnFull = OnFull.BLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTerms:
+    """The terms of one task. `key` is the column of `Order.KEY`.
+
+    A snapshot that is not settled within `lease_s` of its last renewal goes to another replica; the process of the task renews it, for
+    `timeout_s` at most. What failed `max_attempts` times goes to the task's dead-letter link; None: it is tried for ever.
+    """
+
+    order: Order = Order.LINK
+    key: str = ""
+    lease_s: float = LEASE_S
+    timeout_s: float | None = None
+    max_attempts: int | None = None
