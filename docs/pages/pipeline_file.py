@@ -99,7 +99,8 @@ def page() -> str:
     return document(
         "The pipeline file",
         "YAML, one file a pipeline. `linkd check FILE` says all that is wrong with one, with line, column and remedy. Editors complete and "
-        "check it by [pipeline.schema.json](../pipeline.schema.json): put `# yaml-language-server: $schema=PATH` in its first line.",
+        "check it by [pipeline.schema.json](../pipeline.schema.json), which `linkd schema --editor > pipeline.schema.json` writes too, as it is "
+        "in the version that is installed: put `# yaml-language-server: $schema=pipeline.schema.json`, or another path, in the first line.",
         code(WHOLE_FILE, "yaml"),
         "Names of pipelines, links, tasks and parameters are lower-case letters, digits and `_`, a letter first, 40 characters at most. Files "
         "are relative to the pipeline file. Durations are a number and a unit: `500ms`, `10s`, `1.5h`, `2d`; sizes too: "

@@ -49,11 +49,11 @@ def load_pipeline(path: Path, settings: Settings | None = None) -> Pipeline:
         raise _invalid(document.problems, path, document.lines)
     declaration = read_declaration(document.root, _knowledge(settings), document.lines)
     parsed = _wiring(declaration, document.lines)
-    problems = [*document.problems, *check(declaration, parsed)]
-    statements = _read_statements(declaration, path.absolute().parent, problems)
+    absolute = path.absolute()
+    problems = [*document.problems, *check(declaration, parsed, directory=str(absolute.parent))]
+    statements = _read_statements(declaration, absolute.parent, problems)
     if problems:
         raise _invalid(problems, path, document.lines)
-    absolute = path.absolute()
     return assemble(declaration, parsed.wiring, statements, path=str(absolute), directory=str(absolute.parent))
 
 

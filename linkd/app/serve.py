@@ -20,6 +20,7 @@ from pathlib import Path
 
 from linkd import limits
 from linkd.app.layout import layout_of
+from linkd.app.log_rotation import RotatedOutput
 from linkd.app.state import ON_DEMAND, STANDALONE, SUPERVISED, Lock, make_state_directory, socket_path, write_json
 from linkd.app.take_over import take_lock
 from linkd.core.layout import OPEN, Layout
@@ -47,7 +48,8 @@ from linkd.telemetry.tracing import Tracing, open_tracing
 class ServeOptions:
     """How a home is to run. `pipeline` of None is `--open`; `lock_fd` is the lock that the supervisor took and passed on.
 
-    `params` are the parameters that a run was given, in place of those of the file.
+    `params` are the parameters that a run was given, in place of those of the file. `log` is the file that standard error is, if it is one
+    that this process is to rotate.
     """
 
     directory: Path
@@ -59,6 +61,7 @@ class ServeOptions:
     params: Mapping[str, str] = field(default_factory=dict)
     http_port: int | None = None
     memory_bytes: int = limits.MEMORY_BUDGET_BYTES
+    log: Path | None = None
     log_format: str = "text"
     log_level: str = "info"
 
@@ -101,7 +104,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(options: ServeOptions, layout: Layout) -> int:
     began_s = time.monotonic()
     telemetry = Telemetry()
-    writer = LineWriter(sys.stderr.buffer, lambda lines: None)
+    output = RotatedOutput(options.log, sys.stderr.buffer) if options.log is not None else sys.stderr.buffer
+    writer = LineWriter(output, lambda lines: None)
     writer.start()
     telemetry.attach(Logs(writer.write, time.time_ns, LogFormat(options.log_format), LogLevel[options.log_level.upper()]))
     tracing = open_tracing(os.environ, telemetry, "linkd", version())

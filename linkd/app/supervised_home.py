@@ -3,8 +3,8 @@
     python -m linkd.app.supervised_home
 
 It gets its settings as one JSON line on its standard input: `directory`, `pipeline` (path of the file), and perhaps `lock_fd` (the lock, passed
-on as this descriptor), `params` (by name, as the command line said them) and `http_port`. What it does then, and prints, is said in `serve`;
-it drains when its standard input closes.
+on as this descriptor), `params` (by name, as the command line said them), `http_port`, and `log` (the file that its standard error is, which
+it rotates). What it does then, and prints, is said in `serve`; it drains when its standard input closes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def parse(line: bytes) -> ServeOptions:
             lock_fd=told.get("lock_fd"),
             params=dict(told.get("params", {})),
             http_port=told.get("http_port"),
+            log=Path(told["log"]) if "log" in told else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidArgument(

@@ -173,8 +173,8 @@ def _task_token(state: Path, task: str | None, token: str | None) -> str:
     if token is not None or task is None:
         return token or ""
     directory = state / "tokens"
-    if not (directory / task).is_file():
-        known = sorted(path.name for path in directory.glob("[!.]*") if path.name != _ADAPTERS)
+    known = sorted(path.name for path in directory.glob("[!.]*") if path.name != _ADAPTERS)
+    if task not in known:
         listed = f"(tasks: {', '.join(known)})" if known else "(tokens are made when a run begins: start `linkd run`)"
         raise InvalidArgument(with_suggestion(f"there is no token of a task {task} in {directory} {listed}", task, known))
     return _read_token(directory / task)
@@ -278,12 +278,27 @@ def live_endpoint(state: Path) -> str | None:
         endpoint = str(said["endpoint"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # none, or one that is being written: not ready
-    if not endpoint.startswith(_UNIX):
-        return endpoint
+    return endpoint if not endpoint.startswith(_UNIX) or _failure(endpoint) is None else None
+
+
+def unreachable(target: str) -> str | None:
+    """The unix socket that `target` means and why nobody listens there, in words; None where somebody may, or for another target.
+
+    Blocks for at most a second. Raises InvalidArgument for what can be no target.
+    """
+    address = _address(target)
+    failure = _failure(address) if address is not None and address.startswith(_UNIX) else None
+    if failure is None or isinstance(failure, (TimeoutError, BlockingIOError)):  # somebody does, and is slow to answer
+        return None
+    return f"{address} ({failure.strerror or failure})"
+
+
+def _failure(address: str) -> OSError | None:
+    """Why a unix socket accepts no connection; None if it does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(_PROBE_TIMEOUT_S)
         try:
-            probe.connect(endpoint.removeprefix(_UNIX))
-        except OSError:
-            return None
-    return endpoint
+            probe.connect(address.removeprefix(_UNIX))
+        except OSError as error:
+            return error
+    return None

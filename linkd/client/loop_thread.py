@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from linkd.client.process import FORK_GUARD
 from linkd.client.session import Client
-from linkd.errors import ConnectionFailed, Error, InvalidArgument
+from linkd.errors import ConnectionFailed, Error, InternalFault, InvalidArgument
 from linkd.limits import CLIENT_CLOSE_TIMEOUT_S, INTERRUPT_NOTICE_S
 
 P = ParamSpec("P")
@@ -67,7 +67,8 @@ class LoopThread:
     def run(self, operation: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Awaits `operation(*args)` in the loop and gives its result or raises its error.
 
-        An interrupt (Ctrl-C) cancels it and goes on to the caller. Raises ForkedClient in a forked child.
+        An interrupt (Ctrl-C) cancels it and goes on to the caller. Raises ForkedClient in a forked child. The traceback of an error that
+        linkd raises on purpose leads to the caller's line, and not on through the loop; that of a defect shows where it is.
         """
         loop = self._running()
         if threading.current_thread() is self._thread:
@@ -77,8 +78,10 @@ class LoopThread:
             return _result(asyncio.run_coroutine_threadsafe(call.run(operation, *args, **kwargs), loop))
         except concurrent.futures.CancelledError:
             raise ConnectionFailed("the client was closed while a call was waiting: connect again") from None
-        except Error:
+        except InternalFault:
             raise
+        except Error as error:
+            raise error.with_traceback(None) from error.__cause__
         except BaseException:
             loop.call_soon_threadsafe(call.abandon)
             raise

@@ -23,6 +23,7 @@ from linkd.client.subscription import Subscription
 from linkd.client.values import Value
 from linkd.errors import ConnectionFailed, Draining, Error, InvalidArgument
 from linkd.limits import CONNECT_TIMEOUT_S, CREDIT_BYTES, CREDIT_MAX_BYTES, GROUP_NAME_MAX_CHARS
+from linkd.model.records import TaskKind
 from linkd.model.values import Position
 from linkd.wire.methods import ATTEND, DESCRIBE, OBSERVE, SEAL, TRACE
 from linkd.wire.v1 import links_pb2 as pb
@@ -229,7 +230,14 @@ class Connecting:
         dial = dial_for(self._target, self._task, self._token, os.environ, Path.cwd())
         connection = Connection(dial, self._timeout_s)
         await connection.open()
-        return Client(connection, task=self._task or "")
+        client = Client(connection, task=self._task or "")
+        if self._task is not None and self._token is None:
+            try:
+                await _check_place(client, self._task)
+            except BaseException:
+                await client.close()
+                raise
+        return client
 
 
 def connect(
@@ -247,6 +255,16 @@ def connect(
     tried again while linkd is away. Raises ConnectionFailed, InvalidArgument, MissingExtra, ForkedClient.
     """
     return Connecting(target, task, token, timeout_s)
+
+
+async def _check_place(client: Client, task: str) -> None:
+    """The place of a SELECT is linkd's own, although it has a token as programs have. Raises InvalidArgument."""
+    tasks = (await client.describe()).tasks
+    if any(each.name == task and each.kind != TaskKind.RUN for each in tasks):
+        programs = [each.name for each in tasks if each.kind == TaskKind.RUN]
+        raise InvalidArgument(
+            f"there is no program of a task {task} whose place could be taken: linkd runs it itself (programs: {', '.join(programs) or 'none'})"
+        )
 
 
 def _credit(credit_bytes: int | None) -> int:

@@ -219,6 +219,17 @@ def complete(ledger: Ledger, tasks: Sequence[str]) -> bool:
     return bool(tasks) and all(name in ledger.tasks and ledger.tasks[name].ended for name in tasks)
 
 
+def left_unread(ledger: Ledger, layout: Layout, steps: Sequence[Step]) -> dict[str, dict[str, int]]:
+    """What complete programs that do not run again left of their inputs: how many values, by task and link."""
+    found: dict[str, dict[str, int]] = {}
+    for step in steps:
+        if step.action is Action.NOTHING and layout.tasks[step.task].kind is TaskKind.RUN:
+            left = {link: values for link, values in ledger.tasks[step.task].unread(ledger.links).items() if values}
+            if left:
+                found[step.task] = left
+    return found
+
+
 def abandoned_with(ledger: Ledger, generations: Mapping[str, int]) -> dict[str, Generation]:
     """The growing generations that are made, directly or not, from `generations` (link to number), which are abandoned: by link."""
     found: dict[str, Generation] = {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -161,6 +163,28 @@ def test_no_value_is_traced_before_the_first_run_though_somebody_has_looked(neve
     assert linkd("ls", "--json", "-p", str(never_run)).exit_code == 0
     result = linkd("trace", "flown@last", "-p", str(never_run))
     assert (result.exit_code, result.stderr) == (2, f"flights has not run yet: linkd run {never_run}\n")
+
+
+def test_env_of_what_is_no_program_says_so_before_there_is_a_run(never_run: Path) -> None:
+    result = linkd("env", "claen", "-p", str(never_run))
+    told = f"there is no program of a task claen in {never_run}; did you mean `clean`?\n  programs: clean\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", told)
+
+
+@pytest.mark.parametrize("words", [("ls",), ("tail", "flown"), ("cat", "flown"), ("sql", "SELECT 1")])
+def test_a_socket_at_which_nothing_listens_is_told_at_once(tmp_path: Path, words: tuple[str, ...]) -> None:
+    absent, stale = tmp_path / "absent", tmp_path / "stale"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server, contextlib.chdir(tmp_path):
+        server.bind("stale")
+    remedy = "  see that `linkd run` or `linkd serve` is up there, or name the pipeline: -p FILE\n"
+    result = linkd(*words, "-p", f"unix:{absent}")
+    assert (result.exit_code, result.stderr) == (5, f"nothing listens at unix:{absent} (No such file or directory)\n{remedy}")
+    with contextlib.chdir(tmp_path):
+        result = linkd(*words, "-p", "stale")
+    assert (result.exit_code, result.stderr) == (5, f"nothing listens at unix:{stale} (Connection refused)\n{remedy}")
+    result = CliRunner(env={"LINKD_ENDPOINT": f"unix:{absent}"}).invoke(command_line(), list(words))
+    assert result.exit_code == 5
+    assert result.stderr == f"nothing listens at unix:{absent} (No such file or directory), which LINKD_ENDPOINT says\n{remedy}"
 
 
 def test_a_target_that_is_not_there_is_refused(tmp_path: Path) -> None:

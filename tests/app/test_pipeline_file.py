@@ -141,17 +141,17 @@ def test_the_flights_example_is_the_pipeline_of_the_readme() -> None:
             flights.yaml:6:42: link `flights` has no key `null`; did you mean `nulls`?
                 flights:  {from: data/flights.csv.zip, null: [NA]}
                                                        ^^^^
-              keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema`, `on_bad_row`, `header`, `separator`, `quote`, `encoding`, `decimal`, `mode`, `overwrite` and `every`
+              keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema`, `on_bad_row`, `header`, `separator`, `quote`, `encoding`, `decimal`, `mode`, `overwrite`, `every`, `durability`, `interval`, `retain`, `bound` and `on_full`
             """,
         ),
         (
             "nulls: [NA]",
-            "retain: 30d",
+            "sample: 0.1",
             """
-            flights.yaml:6:42: `retain` has no meaning yet in this version of linkd
-                flights:  {from: data/flights.csv.zip, retain: 30d}
+            flights.yaml:6:42: `sample` has no meaning yet in this version of linkd
+                flights:  {from: data/flights.csv.zip, sample: 0.1}
                                                        ^^^^^^
-              take it out; keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema`, `on_bad_row`, `header`, `separator`, `quote`, `encoding`, `decimal`, `mode`, `overwrite` and `every`
+              take it out; keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema`, `on_bad_row`, `header`, `separator`, `quote`, `encoding`, `decimal`, `mode`, `overwrite`, `every`, `durability`, `interval`, `retain`, `bound` and `on_full`
             """,
         ),
         (
@@ -656,5 +656,5 @@ def test_any_text_is_a_pipeline_or_a_list_of_problems(text: str) -> None:
         return
     declaration = read_declaration(document.root, Knowledge())
     parsed = parse_wiring(declaration.wiring.value if declaration.wiring else "")
-    for problem in check(declaration, parsed):
+    for problem in check(declaration, parsed, directory="/work"):
         assert problem.what

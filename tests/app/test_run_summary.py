@@ -47,7 +47,7 @@ def test_a_program_that_left_input_unread_is_named_at_the_end(started: Programs)
 def test_it_is_named_too_where_what_comes_behind_it_fails(started: Programs, capsys: pytest.CaptureFixture[str]) -> None:
     started.unread = {"clean": {"numbers": 2}}
     stopped = Stopped("failed", "task sum_up exited with code 1", EXIT_TASK_FAILED, "sum_up", tail=("kept has no columns",))
-    print_failure(started.screen, started.pipeline, stopped, started)
+    print_failure(started.screen, started.pipeline, stopped, started.unread)
     assert capsys.readouterr().err.splitlines() == [
         "task sum_up exited with code 1",
         "  its last line:",

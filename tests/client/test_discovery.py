@@ -87,6 +87,9 @@ async def test_a_task_without_a_token_is_refused_with_those_there_are(pipeline: 
     _home_json(pipeline, listening)
     with pytest.raises(errors.InvalidArgument, match=r"there is no token of a task claen .*\(tasks: clean\); did you mean `clean`\?"):
         await dial_for(pipeline, "claen", None, {}, Path("/"))()
+    for name in ("adapters", "../lock"):
+        with pytest.raises(errors.InvalidArgument, match=rf"there is no token of a task {name} .*\(tasks: clean\)"):
+            await dial_for(pipeline, name, None, {}, Path("/"))()
 
 
 async def test_a_place_is_taken_in_a_run_and_not_in_a_home_that_is_there_for_readers(pipeline: Path, listening: str) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import polars as pl
@@ -49,6 +50,15 @@ def test_every_call_has_its_synchronous_form(home_process: str) -> None:
         assert pa.table(client.read("events")).num_rows == 499
         with pytest.raises(linkd.NotAllowed):
             client.publish("forbidden", b"x")
+
+
+def test_the_last_lines_of_a_refusal_are_those_of_the_program_and_the_reason(home_process: str) -> None:
+    with linkd.connect(home_process) as client:
+        with pytest.raises(linkd.NotAllowed) as refused:
+            client.publish("forbidden", b"x")
+        *_, error = told = "".join(traceback.format_exception(refused.value)).splitlines()
+        assert error.startswith("linkd.errors.NotAllowed: ")
+        assert any('client.publish("forbidden", b"x")' in line for line in told[-10:])
 
 
 def test_an_unsettled_snapshot_is_refused(home_process: str) -> None:

@@ -70,6 +70,9 @@ def test_open_places_are_taken_by_a_debugger_and_by_a_shell(steps: PipelineDirec
         ]
         with pytest.raises(InvalidArgument, match=r"there is no token of a task claen .*did you mean `clean`\?"):
             linkd.connect(steps.file, task="claen")
+        for name in ("sum_up", "adapters", "from:numbers"):
+            with pytest.raises(InvalidArgument, match=rf"there is no (program|token) of a task {name}"):
+                linkd.connect(steps.file, task=name)
         with linkd.connect(steps.file, task="clean") as client:
             for snap in client.snapshots():
                 with snap:
@@ -94,11 +97,12 @@ def test_a_run_retries_what_fails_shows_no_secret_and_if_strict_leaves_nothing_u
     failing = "import os, sys\nif not os.path.exists('tried'):\n    open('tried', 'w')\n    sys.exit('no ' + os.environ['KEY'][2:])\n"
     leaving = LABEL.replace("        snap.publish", "        raise SystemExit(0)\n        snap.publish")
     steps.write("label.py", failing + leaving)
-    steps.write("steps.yaml", TWO_STEPS.replace("label: {", "label: {retries: 1, "))
+    text = TWO_STEPS.replace("label: {", "label: {retries: 1, ").replace("links:\n", "links:\n  labelled: {schema: {n: int64}}\n")
+    steps.write("steps.yaml", text)
     with steps:
         unset = steps.run()
         assert unset.exit_code == 2
-        assert "steps.yaml:12:59: the secret `KEY` is not set" in unset.stderr
+        assert "steps.yaml:13:59: the secret `KEY` is not set" in unset.stderr
 
         strict = steps.run("--strict", env=SECRET)
         assert strict.exit_code == 1
@@ -106,6 +110,19 @@ def test_a_run_retries_what_fails_shows_no_secret_and_if_strict_leaves_nothing_u
         assert "label | the key is k-*** 2" in strict.stdout
         assert "task label exited with code 0 and left 1 value of kept unread (--strict)" in strict.stderr
         assert (steps.state / "logs/label.log").read_text().splitlines()[1] == "no ***"
+
+        lenient = steps.run(env=SECRET)
+        assert lenient.exit_code == 0, lenient.stderr
+        assert "note: label exited with code 0 and left 1 value of kept unread" in lenient.stdout
+        assert steps.run(env=SECRET).stdout.startswith("Nothing to do")
+        nothing_new = steps.run("--strict", env=SECRET)
+        assert (nothing_new.exit_code, nothing_new.stdout) == (1, "")
+        assert nothing_new.stderr == (
+            "task label exited with code 0 in an earlier run and left 1 value of kept unread (--strict)\n"
+            "  it runs again when its program or its `version:` changes; without --strict it is complete\n"
+            "  fix it, then: linkd run steps.yaml\n"
+        )
+        assert (steps.state / "logs/home.log").read_text().count(" serves steps at ") == 2
 
         steps.write("label.py", LABEL)
         mended = steps.run("--strict", env=SECRET)

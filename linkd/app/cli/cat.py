@@ -49,7 +49,7 @@ def cat(
     named = parse_extent_name(values)
     destination = Destination.of(kind, output, as_json=json)
     target = readable_target(pipeline)
-    with connect(target.address) as client:
+    with connect(target.reachable()) as client:
         extent = _extent(client, target, named, generation)
         reader = client.read(extent.link, generation=extent.generation, first=extent.first, last=extent.last).to_reader()
         delivered = deliver(reader, destination, extent.link, extent.values, quiet=quiet)

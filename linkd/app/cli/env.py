@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +12,7 @@ from linkd.app.cli.options import JsonOption, PipelineOption, QuietOption, Verbo
 
 if TYPE_CHECKING:
     from linkd.app.run.variables import TaskVariables
+    from linkd.errors import UsageFault
 
 _MANGLED = re.compile(rb"[\t\n\v\f\r*?\[\]~]|^ | (?= )| $")
 """What `eval $(...)`, without quotes around it, does not leave as it is."""
@@ -65,24 +66,33 @@ def _quoted(value: str) -> str:
 
 
 def _given(task: str, pipeline: str | None) -> TaskVariables:
-    """What the run gives to the task. Raises UsageFault if there is no run, or no such task in it."""
+    """What the run gives to the task. Raises UsageFault if there is no run, or no such task in it or in the pipeline file."""
     from linkd.app.cli.target import find_target
+    from linkd.app.pipeline_file import load_pipeline
     from linkd.app.run.variables import TaskVariables, tasks_with_variables
     from linkd.client.discovery import run_endpoint
-    from linkd.core.diagnostics import with_suggestion
     from linkd.errors import UsageFault
 
     target = find_target(pipeline or ".", {})
-    if target.state is None:
+    if target.state is None or target.file is None:
         raise UsageFault(f"{pipeline} is no pipeline file: name the file whose run is meant, `linkd env {task} -p FILE`")
     if run_endpoint(target.state) is None:
+        programs = [name for name, spec in load_pipeline(target.file).tasks.items() if spec.command is not None]
+        if task not in programs:
+            raise _unknown(task, str(target.file), programs)
         raise UsageFault(f"{target.file} is not being run: start it with `linkd run {target.file} --without {task}`")
     variables = TaskVariables.load(target.state, task)
     if variables is None:
-        known = tasks_with_variables(target.state)
-        what = with_suggestion(f"there is no program of a task {task} in this run", task, known)
-        raise UsageFault(f"{what}\n  programs: {', '.join(known) or 'none'}")
+        raise _unknown(task, "this run", tasks_with_variables(target.state))
     return variables
+
+
+def _unknown(task: str, place: str, programs: Sequence[str]) -> UsageFault:
+    from linkd.core.diagnostics import with_suggestion
+    from linkd.errors import UsageFault
+
+    what = with_suggestion(f"there is no program of a task {task} in {place}", task, programs)
+    return UsageFault(f"{what}\n  programs: {', '.join(programs) or 'none'}")
 
 
 def _masked(written: Mapping[str, str], revealed: Mapping[str, str]) -> dict[str, str]:

@@ -64,7 +64,7 @@ def sql(
 def _connected(target: Target) -> Client:
     from linkd.client.sync import connect
 
-    return connect(target.address)
+    return connect(target.reachable())
 
 
 def _converse(client: Client, presentation: Presentation) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from linkd.errors import UsageFault
+from linkd.errors import ConnectionFailed, UsageFault
 
 if TYPE_CHECKING:
     from linkd.client.description import Description
@@ -31,6 +31,19 @@ class Target:
     def was_never_opened(self) -> bool:
         """There is no state, so nothing can be in it; told without starting a home."""
         return self.state is not None and not self.state.exists()
+
+    def reachable(self) -> str | None:
+        """The `address`, to connect to now. A program waits for its linkd; a person is told at once: ConnectionFailed."""
+        from linkd.client.discovery import unreachable
+
+        said = self.address if self.address is not None else os.environ.get(ENDPOINT_VARIABLE)
+        found = unreachable(said) if said else None
+        if found is not None:
+            origin = "" if self.address is not None else f", which {ENDPOINT_VARIABLE} says"
+            raise ConnectionFailed(
+                f"nothing listens at {found}{origin}\n  see that `linkd run` or `linkd serve` is up there, or name the pipeline: -p FILE"
+            )
+        return self.address
 
     def not_run(self, pipeline: str = "") -> str:
         """The line that says so, with the remedy."""
@@ -66,8 +79,10 @@ def ask(target: Target, question: Callable[[Client], Awaitable[_T]]) -> _T:
 
     from linkd.client.session import connect
 
+    address = target.reachable()
+
     async def answer() -> _T:
-        async with connect(target.address) as client:
+        async with connect(address) as client:
             return await question(client)
 
     return asyncio.run(answer())

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from linkd.app.log_rotation import rotate
 from linkd.app.run.own_programs import HOME
 from linkd.app.run.processes import Child, Processes, ending
 from linkd.app.state import Lock
 from linkd.errors import InternalFault
-from linkd.limits import DRAIN_TIMEOUT_S, HOME_START_TIMEOUT_S, MAKE_WAY_MARGIN_S
+from linkd.limits import DRAIN_TIMEOUT_S, HOME_START_TIMEOUT_S, LOG_FILE_MAX_BYTES, MAKE_WAY_MARGIN_S
 
 if TYPE_CHECKING:
     from linkd.client.calls import Connection
@@ -42,9 +43,13 @@ class HomeProcess:
             "params": dict(params),
             "lock_fd": lock.descriptor,
             "http_port": http_port,
+            "log": str(log),
         }
         env = {name: value for name, value in os.environ.items() if not name.startswith("LINKD_")}
-        with log.open("wb") as output:
+        if log.is_file() and log.stat().st_size >= LOG_FILE_MAX_BYTES:
+            rotate(log)
+        with log.open("ab") as output:
+            before_bytes = output.tell()
             child = await processes.start_own(
                 "home", HOME, env=env, cwd=Path.cwd(), stdin=subprocess.PIPE, stderr=output.fileno(), pass_fds=(lock.descriptor,)
             )
@@ -56,7 +61,7 @@ class HomeProcess:
         if ready is None:
             await child.end(0.0)
             what = f"linkd's home {ending(child.process.returncode or 0)}"
-            raise InternalFault(f"{what}: run again to go on where it stopped\n{_last_lines(log)}\n  its log: {log}")
+            raise InternalFault(f"{what}: run again to go on where it stopped\n{_last_lines(log, before_bytes)}\n  its log: {log}")
         endpoint, token = str(ready["endpoint"]), str(ready["run_token"])
 
         async def dial() -> Endpoint:
@@ -87,5 +92,9 @@ async def _first_line(child: Child) -> dict[str, Any] | None:
     return json.loads(line) if line else None
 
 
-def _last_lines(log: Path) -> str:
-    return "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-10:])
+def _last_lines(log: Path, before_bytes: int) -> str:
+    """Of what stands behind the first `before_bytes`, which are of other homes."""
+    with log.open("rb") as file:
+        file.seek(before_bytes)
+        said = file.read(LOG_FILE_MAX_BYTES).decode(errors="replace")
+    return "\n".join(f"    {line}" for line in said.splitlines()[-10:])

@@ -17,7 +17,7 @@ from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger
 from linkd.core.links import Generation
 from linkd.core.pipeline import LinkSpec, Pipeline
-from linkd.core.planning import RUNS, Action, Facts, Step, Wishes, plan_steps
+from linkd.core.planning import RUNS, Action, Facts, Step, Wishes, left_unread, plan_steps
 from linkd.core.rights import sink_task, source_task
 from linkd.errors import InvalidArgument, UsageFault
 from linkd.model.records import TaskKind
@@ -37,7 +37,10 @@ class PlanOptions:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is to do. `fingerprint` is to be recorded with it; `values` is how many there are now, in all links."""
+    """What a run is to do. `fingerprint` is to be recorded with it; `values` is how many there are now, in all links.
+
+    `unread` is what programs that have nothing to do left of their inputs, in values, by task and link.
+    """
 
     steps: tuple[Step, ...]
     versions: Versions
@@ -46,7 +49,7 @@ class Plan:
     values: int = 0
     places: tuple[str, ...] = ()
     follow: bool = False
-    _actions: Mapping[str, Action] = field(default_factory=dict)
+    unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -87,7 +90,8 @@ async def make_plan(pipeline: Pipeline, layout: Layout, directory: Path, options
     taking_part = frozenset(step.task for step in steps if step.action is not Action.SKIP)
     values = sum(generation.values for link in ledger.links.values() for generation in link.generations.values())
     recorded = merged(before, now.fingerprint, taking_part)
-    return Plan(steps, now, recorded, ledger.run is None, values, options.without, options.follow)
+    unread = left_unread(ledger, layout, steps)
+    return Plan(steps, now, recorded, ledger.run is None, values, options.without, options.follow, unread)
 
 
 def check_options(layout: Layout, options: PlanOptions) -> None:

@@ -293,6 +293,16 @@ class Programs:
                 group.create_task(child.end(), name=f"linkd end {child.name}")
 
 
+def left_unread_before(unread: Mapping[str, Mapping[str, int]]) -> Stopped:
+    """With `strict`: what tasks that would not run again left of their inputs in an earlier run, one of them at least."""
+    lines = []
+    for task, inputs in unread.items():
+        told = " and ".join(f"{counted(left, 'value')} of {link}" for link, left in inputs.items())
+        lines.append(f"task {task} exited with code 0 in an earlier run and left {told} unread (--strict)")
+    lines.append("  it runs again when its program or its `version:` changes; without --strict it is complete")
+    return Stopped("failed", "\n".join(lines), errors.EXIT_TASK_FAILED, next(iter(unread)))
+
+
 def shown_path(path: Path) -> str:
     """Relative to where the person is, if that is shorter."""
     relative = os.path.relpath(path)

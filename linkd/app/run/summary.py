@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,13 @@ def _notes(description: Any, started: Programs) -> list[str]:
                 f"{link.name}: {source.rows_read:,} rows read = {published:,} published + {source.rows_rejected:,} rejected"
                 f" (linkd tail {link.name}.rejects)"
             )
-    return lines + _unread(started)
+    return lines + _unread(started.unread)
 
 
-def _unread(started: Programs) -> list[str]:
+def _unread(unread: Mapping[str, Mapping[str, int]]) -> list[str]:
     return [
         f"note: {task} exited with code 0 and left {counted(left, 'value')} of {link} unread"
-        for task, inputs in started.unread.items()
+        for task, inputs in unread.items()
         for link, left in inputs.items()
     ]
 
@@ -73,7 +74,7 @@ def _as_json(description: Any, started: Programs, seconds: float) -> dict[str, A
     return {"outcome": "done", "seconds": round(seconds, 3), "links": links, "notes": started.notes, "unread": started.unread}
 
 
-def print_failure(screen: Screen, pipeline: Pipeline, stopped: Stopped, started: Programs) -> None:
+def print_failure(screen: Screen, pipeline: Pipeline, stopped: Stopped, unread: Mapping[str, Mapping[str, int]]) -> None:
     """It is not complete: what happened, what may have led to it, where it is written, how to go on. To standard error."""
     if screen.as_json:
         screen.say("", outcome=stopped.kind, task=stopped.task, message=stopped.message, exit_code=stopped.exit_code)
@@ -84,7 +85,7 @@ def print_failure(screen: Screen, pipeline: Pipeline, stopped: Stopped, started:
     if stopped.tail:
         lines.append(f"  its last {len(stopped.tail)} lines:" if len(stopped.tail) > 1 else "  its last line:")
         lines += [f"    {line}" for line in stopped.tail]
-    lines += [f"  {note}" for note in _unread(started)]
+    lines += [f"  {note}" for note in _unread(unread)]
     if stopped.log is not None:
         lines.append(f"  log: {shown_path(stopped.log)}")
     if stopped.kind == "failed":

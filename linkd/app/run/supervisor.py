@@ -29,7 +29,7 @@ from linkd.app.run.options import RunOptions
 from linkd.app.run.plan import Plan, PlanOptions, has_adapters, make_plan, programs
 from linkd.app.run.process_table import process_table
 from linkd.app.run.processes import Processes, ending, task_environment
-from linkd.app.run.programs import Programs, Stopped
+from linkd.app.run.programs import Programs, Stopped, left_unread_before
 from linkd.app.run.reset import forget, may_forget
 from linkd.app.run.screen import Screen
 from linkd.app.run.stall import StallWatch
@@ -104,6 +104,10 @@ class _Run:
                     return errors.EXIT_INTERRUPTED
                 forget(self.directory)
             plan = await make_plan(self.pipeline, self.layout, self.directory, self._plan_options())
+            if self.options.strict and plan.unread:
+                stopped = left_unread_before(plan.unread)
+                print_failure(screen, self.pipeline, stopped, {})
+                return stopped.exit_code
             if self.options.dry_run:
                 return self._show_plan(screen, plan)
             if not plan.pending and not plan.follow:
@@ -160,7 +164,7 @@ class _Run:
         if self.stopped.kind == "done":
             print_summary(screen, self.pipeline, self.latest, started, time.monotonic() - self.began_s)
         else:
-            print_failure(screen, self.pipeline, self.stopped, started)
+            print_failure(screen, self.pipeline, self.stopped, started.unread)
         return self.stopped.exit_code
 
     async def _begin(self, home: HomeProcess, plan: Plan) -> Any:

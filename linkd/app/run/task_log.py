@@ -21,12 +21,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from linkd.app.log_rotation import rotate
 from linkd.core.masking import Mask, MaskedStream
 from linkd.errors import StorageFailed
 from linkd.limits import (
     FAILURE_TAIL_LINES,
     LOG_FILE_MAX_BYTES,
-    LOG_FILES_KEPT,
     LOG_LINE_MAX_BYTES,
     LOG_LINE_SHOWN_MAX_CHARS,
     LOG_LINES_SHOWN_PER_S,
@@ -154,11 +154,7 @@ class TaskLog:
 
     def _rotate(self) -> None:
         self.close()
-        for number in range(LOG_FILES_KEPT - 1, 0, -1):
-            older = self.path.with_name(f"{self.path.name}.{number}")
-            newer = self.path if number == 1 else self.path.with_name(f"{self.path.name}.{number - 1}")
-            if newer.exists():
-                newer.replace(older)
+        rotate(self.path)
         self._open()
 
     def _tell(self, lines: Sequence[bytes]) -> None:
