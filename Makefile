@@ -25,9 +25,9 @@ bench: compiled $(FLIGHTS)/data/flights.csv.zip
 	$(BIN)/python benchmarks/store_append.py --large
 	$(BIN)/python benchmarks/first_hour.py --large
 
+# As long as asked: make soak MINUTES=600, or STEPS=10000000 simulated steps. Prints one table of what was tried and what came of it.
 soak: compiled
-	LINKD_KILL_SEEDS=$${LINKD_KILL_SEEDS:-20} LINKD_HYPOTHESIS=soak $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 \
-		tests/e2e/test_kill.py tests/home tests/simulation tests/core tests/wire
+	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),60) $(if $(STEPS),--steps $(STEPS))
 
 # What an installation from a wheel has done: without it every process compiles all of linkd where PYTHONDONTWRITEBYTECODE is set.
 compiled: $(READY)

@@ -59,28 +59,33 @@ from linkd.errors import (
     LeaseLost,
     LinkNotFound,
     MissingExtra,
+    NoRoom,
     NotAllowed,
     OutcomeUnknown,
     Overloaded,
     PipelineFileInvalid,
+    ProducerFenced,
+    ProducerForgotten,
     QueryInvalid,
     ResourceFault,
     SchemaMismatch,
     SessionFenced,
     SnapshotNotSettled,
     SourceChanged,
+    Stalled,
     StateDamaged,
     StateFault,
     StateForeign,
     StateLocked,
     StorageFailed,
+    StorageFull,
     TaskFailed,
     UsageFault,
     ValueTooLarge,
 )
-from linkd.limits import CONNECT_TIMEOUT_S
 
 if TYPE_CHECKING:
+    import collections.abc
     import os
 
     from linkd import aio
@@ -98,7 +103,10 @@ if TYPE_CHECKING:
     )
     from linkd.client.lineage import Ancestor, Descendant, Lineage, SinkCommit
     from linkd.client.publishing import Ack
-    from linkd.client.sync import Client, LeasedValue, Publisher, Reading, Result, Snapshot, Snapshots, Subscription
+    from linkd.client.states import ConnectionState, StateChange
+    from linkd.client.sync import Client, Reading, Result, Snapshot, Snapshots
+    from linkd.client.sync_publishing import Producer, Publisher
+    from linkd.client.sync_subscription import LeasedValue, Subscription
     from linkd.client.values import Input, Value
     from linkd.model.values import Durability, Envelope, Parent, Position
 
@@ -110,6 +118,7 @@ __all__ = [
     "Conflict",
     "ConnectionFailed",
     "ConnectionFault",
+    "ConnectionState",
     "DataFault",
     "DeliveryFault",
     "Descendant",
@@ -133,12 +142,16 @@ __all__ = [
     "LinkDescription",
     "LinkNotFound",
     "MissingExtra",
+    "NoRoom",
     "NotAllowed",
     "OutcomeUnknown",
     "Overloaded",
     "Parent",
     "PipelineFileInvalid",
     "Position",
+    "Producer",
+    "ProducerFenced",
+    "ProducerForgotten",
     "Publisher",
     "QueryInvalid",
     "RateDescription",
@@ -154,11 +167,14 @@ __all__ = [
     "Snapshots",
     "SourceChanged",
     "SourceDescription",
+    "Stalled",
+    "StateChange",
     "StateDamaged",
     "StateFault",
     "StateForeign",
     "StateLocked",
     "StorageFailed",
+    "StorageFull",
     "Subscription",
     "TaskDescription",
     "TaskFailed",
@@ -170,9 +186,10 @@ __all__ = [
 ]
 
 _LAZY = {
-    **dict.fromkeys(
-        ("Client", "LeasedValue", "Publisher", "Reading", "Result", "Snapshot", "Snapshots", "Subscription"), "linkd.client.sync"
-    ),
+    **dict.fromkeys(("Client", "Reading", "Result", "Snapshot", "Snapshots"), "linkd.client.sync"),
+    **dict.fromkeys(("Producer", "Publisher"), "linkd.client.sync_publishing"),
+    **dict.fromkeys(("ConnectionState", "StateChange"), "linkd.client.states"),
+    **dict.fromkeys(("LeasedValue", "Subscription"), "linkd.client.sync_subscription"),
     **dict.fromkeys(
         (
             *("Description", "GenerationDescription", "GroupDescription", "InputDescription"),
@@ -193,18 +210,21 @@ def connect(
     *,
     task: str | None = None,
     token: str | None = None,
-    timeout_s: float = CONNECT_TIMEOUT_S,
+    timeout_s: float | None = None,
+    on_state: collections.abc.Callable[[StateChange], object] | None = None,
 ) -> Client:
     """Connects to linkd; the client is closed by `close`, by `with`, or at the program's end.
 
     Without a target: what the environment says (as linkd sets it for tasks), else the one pipeline file here or in a parent. Else a pipeline
     file, its directory, `unix:PATH` or `HOST:PORT`. A pipeline that is not running is opened for as long as it has clients.
-    `task` takes the place of that task: its token is read from the state directory. `timeout_s` bounds connecting, and how long calls are
-    tried again while linkd is away. Raises ConnectionFailed, InvalidArgument, MissingExtra, ForkedClient.
+    `task` takes the place of that task: its token is read from the state directory. `timeout_s` bounds connecting, and how long anything is
+    tried again while linkd is away; without it connecting and single calls are tried for 30 s, and what goes on (iterations, publishers) for
+    ever. `on_state` is called with a StateChange whenever the connection is lost or there again, in the thread of linkd's own event loop:
+    it must not wait for a call of this client. Raises ConnectionFailed, InvalidArgument, MissingExtra, ForkedClient.
     """
     from linkd.client import sync
 
-    return sync.connect(target, task=task, token=token, timeout_s=timeout_s)
+    return sync.connect(target, task=task, token=token, timeout_s=timeout_s, on_state=on_state)
 
 
 def __getattr__(name: str) -> Any:

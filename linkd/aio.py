@@ -12,10 +12,11 @@ What waits is awaited: `await client.publish(...)`, `await client.read("flown").
 Leaving a loop over a subscription early keeps its leases until `close()`; `async with client.subscribe(...) as values` sees to that.
 """
 
-from linkd.client.publishing import Ack, Publisher
+from linkd.client.publishing import Ack, Producer, Publisher
 from linkd.client.reading import Reading, Result
 from linkd.client.session import Client, Connecting, connect
 from linkd.client.snapshots import Snapshot, Snapshots
+from linkd.client.states import ConnectionState, StateChange
 from linkd.client.subscription import Subscription
 from linkd.client.values import Input, LeasedValue, Value
 
@@ -23,13 +24,16 @@ __all__ = [
     "Ack",
     "Client",
     "Connecting",
+    "ConnectionState",
     "Input",
     "LeasedValue",
+    "Producer",
     "Publisher",
     "Reading",
     "Result",
     "Snapshot",
     "Snapshots",
+    "StateChange",
     "Subscription",
     "Value",
     "connect",

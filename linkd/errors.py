@@ -21,6 +21,8 @@
     |   +-- LeaseLost               others were given these portions; take the next snapshot
     |   +-- GenerationAbandoned     what was read or written has been superseded
     |   +-- SessionFenced           a newer run has begun: end
+    |   +-- ProducerFenced          another program opened the producer of this name: end
+    |   +-- ProducerForgotten       linkd does not know how far this producer has come
     +-- ConnectionFault
     |   +-- ConnectionFailed        linkd is not there, or went away
     |   +-- OutcomeUnknown          no answer came: it may or may not have happened
@@ -31,7 +33,10 @@
     |   +-- StateForeign            a directory of another version, or not linkd's
     +-- ResourceFault
     |   +-- Overloaded              a bound is reached; later it will work
+    |   |   +-- NoRoom              a link is full; a client asks again by itself
+    |   +-- Stalled                 programs wait for each other in a circle
     |   +-- StorageFailed           the disk refused; nothing more is acked
+    |       +-- StorageFull         no room is left; linkd goes on when there is
     +-- InternalFault               a defect of linkd
 
 Each class says, for machines: `code` (stable, also on the wire), `retryable` (the same call may succeed later) and `exit_code` (of the
@@ -188,6 +193,18 @@ class SessionFenced(DeliveryFault):
     code = "session_fenced"
 
 
+class ProducerFenced(DeliveryFault):
+    """End this program, or open the producer again if the other one is gone; nothing of the publish was stored."""
+
+    code = "producer_fenced"
+
+
+class ProducerForgotten(DeliveryFault):
+    """Open the producer again, and look at the end of its links before publishing what may be there already."""
+
+    code = "producer_forgotten"
+
+
 class ConnectionFault(Error):
     """linkd is away, or the way to it: a client has tried for `timeout_s` before it raises."""
 
@@ -253,10 +270,30 @@ class Overloaded(ResourceFault):
     retryable = True
 
 
+class NoRoom(Overloaded):
+    """Wait: readers of the link that the message names have not taken what is there. A client asks again by itself."""
+
+    code = "no_room"
+
+
+class Stalled(ResourceFault):
+    """Raise the bound of one of the links that the message names."""
+
+    code = "stalled"
+    exit_code = EXIT_TASK_FAILED
+
+
 class StorageFailed(ResourceFault):
     """Make room or repair the disk, then run again: what was acked is safe."""
 
     code = "storage_failed"
+
+
+class StorageFull(StorageFailed):
+    """Make room on the volume that the message names: what was acked is safe, and linkd goes on by itself."""
+
+    code = "storage_full"
+    retryable = True
 
 
 class InternalFault(Error):

@@ -75,6 +75,18 @@ FILE_DIGEST_BLOCK_BYTES = 1 * MIB
 # -- memory and flow -------------------------------------------------------------------------------------------------------------------
 MEMORY_BUDGET_BYTES = 256 * MIB
 """Payload bytes the home holds at once, where no cgroup says less."""
+MEMORY_BUDGET_MIN_BYTES = 16 * MIB
+"""Of `--memory`: a value of ordinary size on its way in, one on its way out, and a group of the journal."""
+MEMORY_SHARE_OF_CGROUP = 4
+"""A quarter of a cgroup's limit is for payloads: the rest is the interpreter, its libraries and the page cache of what was just written."""
+DECODED_KEPT_MAX_BYTES = 32 * MIB
+"""Values that are kept decoded while windows of rows go through them; what is above is decoded again for each window."""
+JSON_ROWS_AT_ONCE = 4_096
+"""Rows that are made into JSON at once: some MiB of Python objects, however large the value is."""
+JSON_OBJECT_BYTES_PER_BYTE = 8
+"""What a byte of JSON takes as Python objects while it is made into columns: all rows of a value are looked at to find the types."""
+JSON_BYTES_PER_PAYLOAD_BYTE = 4
+"""Of numbers and short texts, for one byte of Arrow: what memory is taken for before the size of the rows is known."""
 STAGED_IN_MEMORY_MAX_BYTES = 64 * MIB
 """Payloads staged for commits that stay in memory; what is above goes to files under `staging/`."""
 CREDIT_BYTES = 8 * MIB
@@ -93,6 +105,13 @@ WINDOW_TALLY_VALUES = 256
 """Values whose rows are counted in one decision on a window of rows: some milliseconds of the event loop."""
 PUBLISH_WINDOW_VALUES = 256
 """Values a publish stream may have unacknowledged."""
+PRODUCERS_MAX = 4_096
+"""Producers whose count the home remembers. Clients make one each up for themselves: the one of them that published longest ago is forgotten
+first, and one with a name only where there are names alone. It learns that when it publishes again."""
+PRODUCER_ANSWERS_MAX = 32_768
+"""Answers kept for publishes that may be repeated, over all producers: some 10 MiB of memory, and 128 producers with a full window each."""
+PRODUCER_NAME_MAX_CHARS = 80
+"""As long as that of a consumer group: people put the program and its place into it."""
 PUBLISH_WINDOW_BYTES = 16 * MIB
 """Payload bytes a client has unacknowledged, and rows it gathers meanwhile: some 10 ms of the fastest road. One value always goes."""
 STREAMS_PER_CONNECTION_MAX = 256
@@ -106,8 +125,26 @@ LEASE_S = 30.0
 LEASE_MIN_S = 1.0
 LEASE_MAX_S = 24 * 3600.0
 """Of `lease:`: in less a busy machine looks like a hang, and after a day somebody looks."""
+LEASE_RENEWED_EVERY = 1 / 3
+"""Of a lease: a renewal may be late or lost twice before it matters."""
+NACK_DELAY_MAX_S = 24 * 3600.0
+"""Of what a consumer gives back for later: nothing newer goes out before it where there is an order, and after a day somebody looks."""
+LEASE_RENEWED_MAX_S = 3600.0
+"""Of work on one lease where nobody says a `timeout`: a client renews in the background, so it does that for a program that hangs, too."""
 ATTEMPTS_MAX = 1_000
 """Of `max_attempts:`: what failed so often fails for a reason."""
+LATE_REFUSALS_DOUBLE = 2
+"""Acks of one value that were refused because its lease was over: from so many on its lease is too short, and lasts twice as long."""
+GROUP_SLOTS = 256
+"""Hash slots of `order: key`: far more than a group has members, few enough to look at all of them."""
+GROUP_KEY_AHEAD_VALUES = 1_024
+"""Values of `order: key` that were looked at and wait for their slot: beyond them a member that finds nothing waits."""
+DEAD_LETTER_PAYLOAD_MAX_BYTES = 8 * MIB
+"""A larger value is named in its dead letter and not copied into it: it would be kept twice, and read into memory to be put aside."""
+DEAD_LETTERS_KEPT_BYTES = 1 * GIB
+"""Of one dead-letter link: more than anybody looks at, and a consumer that fails at everything does not fill the disk."""
+DEAD_LETTER_REASON_MAX_CHARS = 1_024
+"""Of a reason: a sentence or the end of a traceback."""
 DURABILITY_INTERVAL_S = 0.1
 """Between two syncs of what has `durability: interval`: ten syncs a second cost little, and no more than this is lost with the power."""
 DURABILITY_INTERVAL_MIN_S = 0.005
@@ -118,6 +155,20 @@ RETAIN_AGE_MAX_S = 100 * 365 * 86_400.0
 """Of an age that is kept: nothing is looked at more often, and longer is for ever."""
 RETAIN_VALUES_MAX = 999_999_999
 """Of values that are kept; more of them are counted in bytes."""
+RETENTION_STRETCHES_MAX = 128
+"""Stretches in which a generation is counted: what is kept beyond a bound is a sixty-fourth of it at most, and an account some ten KiB."""
+RETENTION_LOOK_INTERVAL_S = 1.0
+"""Between two looks at what exceeds a bound, however fast values come: nobody sees a second of it, and each look costs a frame."""
+DROPPED_RANGES_KEPT = 64
+"""Ranges of dropped values that a link tells of one by one; of older ones those that touch are told as one."""
+CLOCK_JUMP_MAX_S = 3_600.0
+"""Between two looks at the clock it may stray so far from the monotonic one: daylight saving does not move it, a wrong setting does."""
+CLOCK_STEADY_S = 3_600.0
+"""A clock that jumped counts for age again when it has run steadily for so long: somebody who set it wrong has noticed by then."""
+HOLDS_MAX = 256
+"""Named holds: each keeps values from going, and somebody has to remember it."""
+HOLD_MAX_S = 7 * 86_400.0
+"""Of a named hold: what needs values for longer than a week copies them."""
 
 # -- files -----------------------------------------------------------------------------------------------------------------------------
 PAGE_BYTES = 4 * KIB
@@ -134,6 +185,28 @@ JOURNAL_PREALLOCATE_BYTES = 1 * MIB
 """Zeros are written this far ahead: 256 small groups, so that hardly any sync has to write file metadata too."""
 JOURNAL_FILES_KEPT = 4
 """Journal files beside the one in use; what is still there of an older one is copied out of it. So 320 MiB hold what came last, as it came."""
+INCARNATIONS_KEPT = 100
+"""Incarnations of a link of which is remembered where they begin: each is a power cut, and readers that far behind are told of more than they lost."""
+UNSYNCED_MAX_BYTES = 64 * MIB
+"""Written and not synced, at most, of links whose durability is `memory` or `interval`: a start reads it all to see whether it is whole."""
+STORE_FULL_LOOK_S = 1.0
+"""While there is no room for the next group, this often is looked whether there is now: no system tells."""
+PROBE_SYNCS = 40
+"""Syncs by which a device is judged: a few milliseconds, or half a second on a slow disk."""
+SYNC_HONEST_S = 10e-6
+"""A sync that takes less did not reach any device: the fastest with a cache of their own need some 15 us."""
+BACKUP_MANIFEST_MAX_BYTES = 256 * MIB
+"""Of the list of a backup's files: two million of them."""
+VERIFY_TRIES_BESIDE_A_HOME = 5
+"""Readings of a directory in use that may meet a file which its home has just deleted: it deletes one in minutes, and reading takes seconds."""
+SYNC_SLOW_S = 0.02
+"""A sync above this is worth a word: an ordinary disk that spins takes half of it."""
+UNIX_PATH_MAX_BYTES = 103
+"""Of a socket's path: macOS has 104 bytes for it with the zero behind, Linux four more."""
+OPEN_FILES_NEEDED = 1_024
+"""What Linux gives a process by default; a home has some hundred connections and files."""
+CLOCK_EARLIEST_S = 1_767_225_600.0
+"""2026-01-01, before which there was no linkd: a clock that says less was never set."""
 CHECKPOINT_FRAMES = 20_000
 """A checkpoint at the latest behind so many commits: reading them again takes a second or two. Making one takes some milliseconds."""
 CHECKPOINT_AT_CLOSE_FRAMES = 500
@@ -144,6 +217,12 @@ CHECKPOINT_PIECE_MAX_BYTES = 64 * MIB
 """A longer piece is damage; the largest task has a few hundred open snapshots and answers, of some KiB each."""
 SEGMENT_FILE_MAX_BYTES = 256 * MIB
 """Room comes free by whole files here too; one holds four of the largest values."""
+SEGMENT_ROLL_MIN_BYTES = 1 * MIB
+SEGMENT_ROLL_SHARE = 0.25
+"""A segment file of a link from which values go by themselves is closed at so much of what the link holds, for room comes free by files; one
+below a MiB is not worth a file of its own, nor copying what is left of it."""
+ENVELOPE_FILES_MAX = 16
+"""Files of envelopes of values that were dropped, of one generation; more are written into one."""
 OPEN_FILES_MAX = 64
 """Read descriptors kept open by the store."""
 CATALOG_TAIL_MAX_VALUES = 10_000
@@ -156,13 +235,35 @@ STORE_READ_BYTES = 1 * MIB
 """One read of a payload that is passed on in pieces."""
 COPY_WRITE_BYTES = 1 * MIB
 """Small payloads that are copied out of the journal are written in pieces of this size."""
+DISK_BUDGET_MIN_BYTES = 64 * MIB
+"""Of `--disk-budget`: one full journal file; with less nothing could ever be recycled."""
+DISK_RESERVE_MIN_BYTES = 2 * GIB
+DISK_RESERVE_SHARE_OF_VOLUME = 0.05
+"""Left to others on the volume where no budget is given: the larger of the two. A volume that is full to the last byte stops everybody."""
+DISK_PAUSED_SHARE = 0.90
+"""Of the budget: from here on nothing is published. What is left takes what was on its way, and the copies that freeing room needs."""
+DISK_RESUMED_SHARE = 0.88
+"""Of the budget: publishing goes on below this, so that it does not stop and go with every value."""
+DISK_RESERVED_SHARE = 0.95
+"""Of the budget: from here on only moves of cursors are journaled, which are small, and are what frees room."""
+DISK_LOOK_BYTES = 16 * MIB
+"""Written between two looks at the volume: others fill it, too."""
+DISK_LOOK_INTERVAL_S = 1.0
+"""Between two looks at the volume while room is short: nobody tells when others have made some."""
+COMMIT_ROOM_WAIT_S = 5.0
+"""A commit waits so long at the home for room in its outputs before its client is told to ask again: less than a client waits for an answer."""
+RETRY_FULL_S = 1.0
+"""What is refused for want of room may be tried again after this."""
 
 # -- time ------------------------------------------------------------------------------------------------------------------------------
 CONNECT_TIMEOUT_S = 30.0
 """A client waits so long for a home that starts again; it recovers in seconds."""
 RECONNECT_BACKOFF_FIRST_S = 0.05
 RECONNECT_BACKOFF_MAX_S = 1.0
-"""A client tries again after half to all of a wait that doubles between the two: at once for a restart, gently for an outage."""
+"""A client tries again after anything up to a bound that doubles between the two: at once for a restart, gently for an outage, and a thousand
+clients of one home spread out."""
+CONNECT_ATTEMPT_TIMEOUT_S = 5.0
+"""One attempt to connect: a home that is up answers in milliseconds, on a machine that starts everything at once in seconds."""
 KEEPALIVE_S = 360.0
 """Between pings of an idle TCP connection: above the five minutes that gRPC servers demand by default, below what most firewalls forget."""
 CLIENT_CLOSE_TIMEOUT_S = 5.0
@@ -171,10 +272,17 @@ INTERRUPT_NOTICE_S = 0.5
 """Within this a waiting synchronous call notices an interrupt that fell into the instant before its wait."""
 DRAIN_TIMEOUT_S = 10.0
 """For the calls in hand when a home ends: a third of what Kubernetes grants by default."""
+DRAIN_LAST_ANSWER_S = 0.05
+"""Behind the last call in hand, for its answer to leave the process."""
+DRAIN_CLOSE_S = 1.0
+"""Of the time for a drain, what is kept for closing the store behind the last call: a checkpoint and two syncs."""
 TASK_TERM_GRACE_S = 10.0
 """Between TERM and KILL for a task's process group."""
 LAST_WORDS_MAX_S = 1.0
 """For the output of a group that was killed: it is in the pipe already, unless something has left the group and keeps that open."""
+RESTARTS_MAX = 3
+RESTARTS_WITHIN_S = 60.0
+"""The home and the adapter worker of a run are started again so often within this time: what dies more often does not mend by itself."""
 OUTPUT_HELD_TOLD_AFTER_S = 10.0
 """A program that has exited, and whose output something in the background keeps open, is told of after this: it looks like a run that hangs."""
 MAKE_WAY_MARGIN_S = 5.0
@@ -359,9 +467,12 @@ assert JOURNAL_FRAME_INLINE_MAX_BYTES < JOURNAL_FRAME_MAX_BYTES
 assert JOURNAL_FRAME_MAX_BYTES + 2 * PAGE_BYTES <= JOURNAL_FILE_MAX_BYTES
 assert CATALOG_BATCH_VALUES <= CATALOG_TAIL_MAX_VALUES
 assert PREFETCH_SNAPSHOTS_MAX <= COMMIT_RECORDS_KEPT
+assert 2 * PUBLISH_WINDOW_VALUES <= PRODUCER_ANSWERS_MAX
 assert CHECKPOINT_AT_CLOSE_FRAMES < CHECKPOINT_FRAMES
 assert INLINE_PAYLOAD_MAX_BYTES + ENVELOPE_MAX_BYTES < JOURNAL_GROUP_MAX_BYTES
 assert VALUE_SIZE_MAX_BYTES <= SEGMENT_FILE_MAX_BYTES
+assert MEMORY_BUDGET_MIN_BYTES <= MEMORY_BUDGET_BYTES
+assert 0 < DISK_RESUMED_SHARE < DISK_PAUSED_SHARE < DISK_RESERVED_SHARE < 1
 assert VALUE_SIZE_MAX_BYTES <= MEMORY_BUDGET_BYTES
 assert STAGED_IN_MEMORY_MAX_BYTES <= MEMORY_BUDGET_BYTES
 assert CSV_ROW_MAX_BYTES <= VALUE_SIZE_MAX_BYTES

@@ -15,6 +15,8 @@ from linkd.wire.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
 FILE_MAX_LINES = 400
+LISTS = {"linkd/limits.py", "linkd/model/records.py", "linkd/telemetry/events.py"}
+"""Nothing but one entry behind the other, looked up and not read: that each is complete and in one place is what they are for."""
 FUNCTION_MAX_LINES = 60
 
 
@@ -56,7 +58,7 @@ def test_files_and_functions_are_read_in_one_sitting() -> None:
     long = []
     for path in _written():
         text = path.read_text(encoding="utf-8")
-        if text.count("\n") > FILE_MAX_LINES:
+        if text.count("\n") > FILE_MAX_LINES and str(path.relative_to(ROOT)) not in LISTS:
             long.append(str(path))
         functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         long += [f"{path}: {node.name}" for node in functions if (node.end_lineno or 0) - node.lineno >= FUNCTION_MAX_LINES]

@@ -47,7 +47,7 @@ def _modules() -> tuple[set[str], set[str]]:
 
 def test_import_loads_errors_and_connecting_only_what_the_base_installs() -> None:
     at_import, connected = _modules()
-    assert {name for name in at_import if name.startswith("linkd.")} == {"linkd.errors", "linkd.limits"}
+    assert {name for name in at_import if name.startswith("linkd.")} == {"linkd.errors"}
     assert not at_import & {"grpc", "google", "asyncio", *HEAVY}
     assert {"grpc", "google"} <= connected
     assert not connected & set(HEAVY)

@@ -39,14 +39,20 @@ def exit_codes() -> str:
 
 def _family(family: type[errors.Error]) -> Iterator[str]:
     yield f"## {family.__name__}"
-    members = sorted(family.__subclasses__(), key=_place)
+    members = sorted(_descendants(family), key=_place)
     yield sentence(family.__doc__)
     yield table(HEADINGS, map(_row, [family, *members]))
 
 
+def _descendants(error: type[errors.Error]) -> Iterator[type[errors.Error]]:
+    for kind in error.__subclasses__():
+        yield kind
+        yield from _descendants(kind)
+
+
 def _row(error: type[errors.Error]) -> tuple[str, ...]:
     again = "yes" if error.retryable else "no"
-    advice = "" if error.__subclasses__() or error in errors.Error.__subclasses__() else sentence(error.__doc__)
+    advice = "" if error in errors.Error.__subclasses__() else sentence(error.__doc__)
     return (ticked(error.__name__), ticked(error.code), str(error.exit_code), again, advice or "as above")
 
 

@@ -1,7 +1,8 @@
 """`/livez`, `/readyz` and `/metrics` over HTTP, for probes and scrapers.
 
     GET /livez    200 `ok` as long as the event loop turns, also while draining: restarting what drains would lose its grace
-    GET /readyz   200 `ok`, or 503 with the reason: starting, draining, or the disk has failed
+    GET /readyz   200 `ok`, or 503 with the reason: starting, draining, or the disk has failed. Behind `ok` a line for each thing that a person
+                  should know, such as a disk that is nearly full
     GET /metrics  Prometheus text, or OpenMetrics where the `Accept` header asks for it
 
 Everything else is 404. A request has no body; its line and headers are bounded. Importing this module imports aiohttp.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 
@@ -23,6 +24,8 @@ _PLAIN_TEXT = "text/plain; charset=utf-8"
 
 Ready = Callable[[], str | None]
 """Why the process is not ready, in one line; None if it is."""
+Notes = Callable[[], Iterable[str]]
+"""What a person should know though the process is ready: a line each."""
 RenderMetrics = Callable[[str], tuple[bytes, str]]
 """From an `Accept` header to the metrics and their content type."""
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -31,14 +34,15 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class HttpFace:
     """The HTTP server of one process: `build` binds, `start` accepts, `drain` ends. All three belong to one event loop."""
 
-    def __init__(self, listener: socket.socket, ready: Ready, render_metrics: RenderMetrics) -> None:
+    def __init__(self, listener: socket.socket, ready: Ready, render_metrics: RenderMetrics, notes: Notes) -> None:
         self._listener = listener
+        self._notes = notes
         self._ready = ready
         self._render_metrics = render_metrics
         self._runner: web.AppRunner | None = None
 
     @classmethod
-    def build(cls, port: int, ready: Ready, render_metrics: RenderMetrics, host: str = LOOPBACK) -> HttpFace:
+    def build(cls, port: int, ready: Ready, render_metrics: RenderMetrics, host: str = LOOPBACK, *, notes: Notes = lambda: ()) -> HttpFace:
         """Binds `host:port` (0 is a free port) and accepts nothing yet. Raises InvalidArgument if the address cannot be had."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -52,7 +56,7 @@ class HttpFace:
             raise InvalidArgument(
                 f"cannot listen on {host}:{port} for /livez, /readyz and /metrics: {reason}; give another port, or 0 for a free one"
             ) from error
-        return cls(listener, ready, render_metrics)
+        return cls(listener, ready, render_metrics, notes)
 
     @property
     def port(self) -> int:
@@ -93,7 +97,7 @@ class HttpFace:
 
     async def _readyz(self, request: web.Request) -> web.Response:
         reason = self._ready()
-        return _text(200, "ok") if reason is None else _text(503, reason)
+        return _text(200, "\n".join(("ok", *self._notes()))) if reason is None else _text(503, reason)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         body, content_type = self._render_metrics(request.headers.get("Accept", ""))

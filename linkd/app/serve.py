@@ -1,8 +1,9 @@
 """The process of a home: build (recover, bind), start, wait, drain.
 
-It ends by SIGTERM or SIGINT, when the pipe of the supervisor that started it closes (`supervised`), or a little after its last client
-(`on_demand`). When it serves it prints one JSON line to its standard output: `endpoint`, `pid`, `http_port`, and for its supervisor
-`run_token`; then nothing more. If one that was started on demand cannot open its directory it prints `refused` instead, the code of the error.
+It ends by SIGTERM or SIGINT (of `linkd serve` a second one ends it where it stands), when the pipe of the supervisor that started it closes
+(`supervised`), or a little after its last client (`on_demand`). When it serves it prints one JSON line to its standard output: `endpoint`,
+`pid`, `http_port`, and for its supervisor `run_token`; then nothing more. If one that was started on demand cannot open its directory it
+prints `refused` instead, the code of the error.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linkd import limits
+from linkd.app.cgroup import memory_budget_bytes
 from linkd.app.layout import layout_of
 from linkd.app.log_rotation import RotatedOutput
 from linkd.app.state import ON_DEMAND, STANDALONE, SUPERVISED, Lock, make_state_directory, socket_path, write_json
 from linkd.app.take_over import take_lock
 from linkd.core.layout import OPEN, Layout
-from linkd.errors import Error
+from linkd.errors import Error, StateForeign
 from linkd.faces.call import Presence
 from linkd.faces.describe import version
 from linkd.faces.grpc_server import GrpcFace
@@ -49,7 +51,7 @@ class ServeOptions:
     """How a home is to run. `pipeline` of None is `--open`; `lock_fd` is the lock that the supervisor took and passed on.
 
     `params` are the parameters that a run was given, in place of those of the file. `log` is the file that standard error is, if it is one
-    that this process is to rotate.
+    that this process is to rotate. A supervised home begins an epoch, unless it is told that of a run that goes on. Without `memory_bytes` and `disk_budget_bytes` the machine says how much there is of both.
     """
 
     directory: Path
@@ -57,10 +59,14 @@ class ServeOptions:
     pipeline: Path | None
     on_demand: bool = False
     supervised: bool = False
+    epoch: int | None = None
     lock_fd: int | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     http_port: int | None = None
-    memory_bytes: int = limits.MEMORY_BUDGET_BYTES
+    memory_bytes: int | None = None
+    disk_budget_bytes: int | None = None
+    stall_timeout_s: float = limits.STALL_AFTER_S
+    drain_timeout_s: float = limits.DRAIN_TIMEOUT_S
     log: Path | None = None
     log_format: str = "text"
     log_level: str = "info"
@@ -118,13 +124,27 @@ async def _serve(options: ServeOptions, layout: Layout) -> int:
 
 async def _serve_observed(options: ServeOptions, layout: Layout, telemetry: Telemetry, tracing: Tracing, began_s: float) -> int:
     try:
-        home = Home.open(layout, options.directory, telemetry, SystemClock(), tracing, memory_bytes=options.memory_bytes)
+        memory_bytes = options.memory_bytes or memory_budget_bytes()
+        home = Home.open(
+            layout,
+            options.directory,
+            telemetry,
+            SystemClock(),
+            tracing,
+            memory_bytes=memory_bytes,
+            disk_budget_bytes=options.disk_budget_bytes,
+            stall_timeout_s=options.stall_timeout_s,
+        )
     except Error as error:
         if options.on_demand:
             _say({"refused": error.code})
         raise
-    if options.supervised:
+    if options.supervised and options.epoch is None:
         home.new_epoch()
+    elif options.epoch not in (None, home.ledger.epoch):
+        raise StateForeign(
+            f"the run of epoch {options.epoch} cannot go on in {options.directory}: epoch {home.ledger.epoch} has begun there"
+        )
     path = options.socket if options.socket is not None else socket_path(options.directory)
     presence = Presence()
     queries = QueryChildren(home, f"unix:{path}", options.directory / "spill")
@@ -181,8 +201,13 @@ async def _until_told(options: ServeOptions, home: Home, presence: Presence) -> 
         if not told.done():
             told.set_result(reason)
 
+    def signalled(number: signal.Signals) -> None:
+        if told.done() and options.kind == STANDALONE:  # others are asked by programs, perhaps by several
+            _end_at_once(number)
+        tell(number.name)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, tell, signal.Signals(number).name)
+        loop.add_signal_handler(number, signalled, number)
     async with asyncio.TaskGroup() as group:
         watchers = [group.create_task(Conductor(home).run(), name="linkd conductor")]
         if home.telemetry.wants(LoopLag):
@@ -195,6 +220,12 @@ async def _until_told(options: ServeOptions, home: Home, presence: Presence) -> 
         for watcher in watchers:
             watcher.cancel()
     return reason
+
+
+def _end_at_once(number: signal.Signals) -> None:
+    """As the signal does to a process that has not asked for it: what was acked is kept, as it is with kill -9."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _supervisor_gone(loop: asyncio.AbstractEventLoop, tell: Callable[[str], None]) -> None:
@@ -229,7 +260,7 @@ async def _http(home: Home, telemetry: Telemetry, pipeline: str, port: int) -> A
         tell_lags(home)
         return metrics.render(accept)
 
-    face = HttpFace.build(port, home.ready, render)
+    face = HttpFace.build(port, home.ready, render, notes=home.notes)
     await face.start()
     try:
         yield face.port
@@ -238,10 +269,11 @@ async def _http(home: Home, telemetry: Telemetry, pipeline: str, port: int) -> A
 
 
 async def _drain(options: ServeOptions, home: Home, face: GrpcFace, telemetry: Telemetry, reason: str) -> None:
+    """Not ready from now on: nothing new is taken or handed out, the calls in hand have their time to end, and the store is closed behind them."""
     began_s = time.monotonic()
     telemetry.emit(HomeDraining(detail=reason))
     home.stop_sessions()
-    await face.drain(limits.DRAIN_TIMEOUT_S)
+    await face.drain(max(options.drain_timeout_s - limits.DRAIN_CLOSE_S, options.drain_timeout_s / 2))
     await home.close()
     (options.directory / "home.json").unlink(missing_ok=True)
     telemetry.emit(HomeStopped(seconds=time.monotonic() - began_s))

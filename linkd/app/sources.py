@@ -145,8 +145,8 @@ class SourceWork:
         rejects = link + REJECTS_SUFFIX
         rejects_schema = REJECTS_SCHEMA.serialize().to_pybytes()
         state = self.told.source_state
-        # Of a source without rows an empty value tells the columns; one that has nothing more behind its rows only says so.
-        says_nothing = not batch.data.num_rows and state is not None and state.rows_read > 0
+        # Of a source without rows an empty value tells the columns, once; one that has nothing more behind where it stands only says so.
+        says_nothing = not batch.data.num_rows and state is not None and bool(state.position)
         return SourceStep(
             link=link,
             payloads=() if says_nothing else encode(link, batch.data, schema=schema, declared=True, inputs=()),

@@ -3,8 +3,9 @@
     python -m linkd.app.supervised_home
 
 It gets its settings as one JSON line on its standard input: `directory`, `pipeline` (path of the file), and perhaps `lock_fd` (the lock, passed
-on as this descriptor), `params` (by name, as the command line said them), `http_port`, and `log` (the file that its standard error is, which
-it rotates). What it does then, and prints, is said in `serve`; it drains when its standard input closes.
+on as this descriptor), `epoch` (of the run that goes on in it, where its home died; else the next one begins), `params` (by name, as the command line said them), `http_port`, `memory_bytes`, `disk_budget_bytes`, `stall_timeout_s`,
+`drain_timeout_s`, and `log` (the file that its standard error is, which it rotates). What it does then, and prints, is said in `serve`; it
+drains when its standard input closes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from linkd.app.arrow_alone import keep_arrow_alone
 from linkd.app.serve import ServeOptions, serve
 from linkd.errors import Error, InvalidArgument
+from linkd.limits import DRAIN_TIMEOUT_S, STALL_AFTER_S
 
 
 def parse(line: bytes) -> ServeOptions:
@@ -27,9 +29,14 @@ def parse(line: bytes) -> ServeOptions:
             socket=None,
             pipeline=Path(told["pipeline"]),
             supervised=True,
+            epoch=told.get("epoch"),
             lock_fd=told.get("lock_fd"),
             params=dict(told.get("params", {})),
             http_port=told.get("http_port"),
+            memory_bytes=told.get("memory_bytes"),
+            disk_budget_bytes=told.get("disk_budget_bytes"),
+            stall_timeout_s=float(told.get("stall_timeout_s", STALL_AFTER_S)),
+            drain_timeout_s=float(told.get("drain_timeout_s", DRAIN_TIMEOUT_S)),
             log=Path(told["log"]) if "log" in told else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -1,18 +1,20 @@
 """gRPC, and nothing of it beyond this file: channels, calls, and the translation of their errors.
 
-A `Connection` holds one channel at a time. When the home goes away `renew` looks for it again (an on-demand home may have made way for that
-of a run, at another address) and opens a new channel.
+A `Connection` holds one channel at a time. When the home goes away it is looked for again (an on-demand home may have made way for that of a
+run, at another address), and there is a new channel.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 # gRPC reads this when it is imported. Its handlers around a fork crash a forked child now and then, before that can be told what to do
@@ -23,10 +25,17 @@ import grpc
 import grpc.aio
 
 from linkd.client.process import FORK_GUARD
-from linkd.errors import ConnectionFailed, Draining, Error
-from linkd.limits import GRPC_MESSAGE_MAX_BYTES, KEEPALIVE_S, RECONNECT_BACKOFF_FIRST_S, RECONNECT_BACKOFF_MAX_S
+from linkd.client.states import ConnectionState, OnState, StateTeller
+from linkd.errors import ConnectionFailed, ConnectionFault, Draining, Error, NoRoom, StorageFull
+from linkd.limits import (
+    CONNECT_ATTEMPT_TIMEOUT_S,
+    GRPC_MESSAGE_MAX_BYTES,
+    KEEPALIVE_S,
+    RECONNECT_BACKOFF_FIRST_S,
+    RECONNECT_BACKOFF_MAX_S,
+)
 from linkd.wire.methods import Method
-from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, to_error
+from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, retry_after_s, to_error
 
 T = TypeVar("T")
 
@@ -48,11 +57,15 @@ class Endpoint:
     address: str
     token: str = ""
     traceparent: str = ""
+    on_demand: bool = field(default=False, compare=False)
+    """Its home may have been started to be found."""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.address!r}, token={'yes' if self.token else 'no'})"
 
 
+NO_ROOM = (NoRoom, StorageFull)
+"""What a client waits out by itself: a link, or the disk, has no room now."""
 Dial = Callable[[], Awaitable[Endpoint]]
 """Finds the home, starting one if that is called for."""
 
@@ -112,15 +125,24 @@ class Stream:
 
 
 class Connection:
-    """A channel to the home, renewed when the home has gone away. `timeout_s` bounds finding the home and calls that are repeated."""
+    """A channel to the home, renewed when the home has gone away.
 
-    def __init__(self, dial: Dial, timeout_s: float) -> None:
+    `timeout_s` bounds finding the home and calls that are repeated, `flow_timeout_s` (endless if not given) what outlives its channels. While
+    the home is away one task looks for it, in growing intervals, as long as somebody waits for it.
+    """
+
+    def __init__(self, dial: Dial, timeout_s: float, *, flow_timeout_s: float = math.inf, on_state: OnState | None = None) -> None:
         self.timeout_s = timeout_s
+        self.flow_timeout_s = flow_timeout_s
+        self._states = StateTeller(on_state)
         self._dial = dial
         self._endpoint: Endpoint | None = None
         self._channel: grpc.aio.Channel | None = None
-        self._renewing = asyncio.Lock()
+        self._channels = 0
         self._closed = False
+        self._search: asyncio.Task[None] | None = None
+        self._seekers = 0
+        self._sought = asyncio.Event()
         self.on_renewed: Callable[[], None] | None = None
         """Called whenever there is a new channel after the first."""
 
@@ -129,55 +151,100 @@ class Connection:
         return self._endpoint.address if self._endpoint else ""
 
     @property
-    def epoch(self) -> object:
-        """Which channel this is; given to `renew`, it tells whether somebody else renewed in the meantime."""
-        return self._channel
+    def starts_homes(self) -> bool:
+        """Whether looking for the home starts one."""
+        return self._endpoint is not None and self._endpoint.on_demand
+
+    @property
+    def epoch(self) -> int:
+        """Which channel this is; given to `recover`, it tells whether there was another one in the meantime."""
+        return self._channels
 
     async def open(self) -> None:
         """Finds the home and waits until it answers. Raises ConnectionFailed after `timeout_s`, and what discovery raises."""
         FORK_GUARD.enter()
         # gRPC's core tells stderr of every connection that ends; what a program must know of it is raised.
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-        deadline = time.monotonic() + self.timeout_s
-        self._endpoint = await self._dial()
-        options = _OPTIONS if self._endpoint.address.startswith("unix:") else _OPTIONS + _OPTIONS_TCP
-        channel = grpc.aio.insecure_channel(self._endpoint.address, options=options)
-        try:
-            with translated():
-                await asyncio.wait_for(channel.channel_ready(), max(0.1, deadline - time.monotonic()))
-        except TimeoutError:
-            await channel.close(None)
-            raise ConnectionFailed(
-                f"no linkd answers at {self._endpoint.address} (waited {self.timeout_s:g} s): is `linkd run` or `linkd serve` up?"
-            ) from None
-        except BaseException:
-            await channel.close(None)
-            raise
-        self._channel = channel
-
-    async def renew(self, seen: object) -> None:
-        """A new channel in place of `seen`, unless that was done already. Raises as `open`."""
-        async with self._renewing:
-            if self._closed or self._channel is not seen:
+        patience = Patience(self.timeout_s)
+        left_s = patience.left_s
+        endpoint = await self._dial()
+        nobody = ConnectionFailed(
+            f"no linkd answers at {endpoint.address} (waited {self.timeout_s:g} s): is `linkd run` or `linkd serve` up?"
+        )
+        while True:
+            try:
+                channel = await _reached(endpoint, min(max(0.1, left_s), CONNECT_ATTEMPT_TIMEOUT_S))
+            except ConnectionFailed:
+                await patience.wait(nobody)
+                left_s = patience.left_s
+            else:
+                self._take(endpoint, channel)
                 return
-            before, self._channel = self._channel, None
-            if before is not None:
-                await before.close(None)
-            await self.open()
-            if self.on_renewed is not None:
-                self.on_renewed()
+
+    async def recover(self, patience: Patience, seen: int, error: Error) -> None:
+        """Between two tries: lets go of the channel `seen`, which failed, waits a moment, and then until there is another one.
+
+        Raises `error` when patience ends or the client is closed, and what discovery raises, but for ConnectionFault.
+        """
+        if self._closed:
+            raise error
+        if isinstance(error, Draining):
+            self._states.tell(ConnectionState.DRAINING)
+        if self._channels == seen and self._channel is not None:
+            channel, self._channel = self._channel, None
+            await channel.close(None)
+        await patience.wait(error)
+        try:
+            async with asyncio.timeout(None if math.isinf(patience.left_s) else patience.left_s):
+                await self._renewed(error)
+        except TimeoutError:
+            raise error from None
+
+    def drains(self) -> None:
+        """The home said that it is about to go."""
+        self._states.tell(ConnectionState.DRAINING)
+
+    def is_away(self, seen: int, error: Error) -> None:
+        """The channel `seen` failed, and nobody needs another one yet."""
+        if self._channels == seen and not self._closed:
+            self._states.tell(ConnectionState.RECONNECTING, str(error))
+
+    def is_refused(self, error: Error) -> None:
+        """The home said that this client need not come back."""
+        self._states.tell(ConnectionState.CLOSED, str(error))
 
     async def close(self) -> None:
         self._closed = True
+        if self._search is not None:
+            self._search.cancel()
+            await asyncio.wait([self._search])
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.close(None)
+        self._states.tell(ConnectionState.CLOSED)
 
     async def call(self, method: Method, request: Any, *, timeout_s: float | None = None, traceparent: str = "") -> Any:
-        """One request, one response. Cancelling cancels the call."""
-        multicallable = self._ready().unary_unary(method.path, _serialize, method.decode_response)
-        with translated():
-            return await multicallable(request, timeout=timeout_s or self.timeout_s, metadata=self._metadata(traceparent))
+        """One request, one response. Cancelling cancels the call. A call for which there is no room is made again until there is."""
+        while True:
+            multicallable = self._ready().unary_unary(method.path, _serialize, method.decode_response)
+            try:
+                with translated():
+                    answer = await multicallable(request, timeout=timeout_s or self.timeout_s, metadata=self._metadata(traceparent))
+            except NO_ROOM as error:
+                await self.room(error)
+            else:
+                self.has_room()
+                return answer
+
+    async def room(self, error: Error) -> None:
+        """Returns when it may be tried again to do what there was no room for."""
+        self._states.tell(ConnectionState.WAITING, str(error))
+        await asyncio.sleep((retry_after_s(error) or 0.0) * random.uniform(0.5, 1.0))
+
+    def has_room(self) -> None:
+        """What was asked for was done."""
+        if self._states.state is ConnectionState.WAITING:
+            self._states.tell(ConnectionState.CONNECTED)
 
     def stream(self, method: Method) -> Stream:
         """Opens a stream in both directions."""
@@ -203,18 +270,48 @@ class Connection:
             except (ConnectionFailed, Draining) as error:
                 await self.recover(patience, seen, error)
 
-    async def recover(self, patience: Patience, seen: object, error: Error) -> None:
-        """Between two tries: waits, then renews the channel `seen` that failed. Raises `error` when patience ends or the client is closed.
+    async def _renewed(self, error: Error) -> None:
+        """Returns when there is a channel; looks for the home meanwhile."""
+        while self._channel is None:
+            if self._closed:
+                raise error
+            search = self._search = self._search or asyncio.create_task(self._look(str(error)), name="linkd reconnect")
+            self._sought.set()
+            self._seekers += 1
+            try:
+                await asyncio.wait([search])
+            finally:
+                self._seekers -= 1
+                if not self._seekers:
+                    search.cancel()  # nobody waits for what it finds; nothing if it is done
+                if self._search is search and (search.done() or not self._seekers):
+                    self._search = None
+            if not search.cancelled():
+                search.result()
 
-        That the home is still away is no error here: the next try will learn it.
-        """
-        if self._closed:
-            raise error
-        await patience.wait(error)
-        try:
-            await self.renew(seen)
-        except (ConnectionFailed, Draining):
-            return
+    async def _look(self, reason: str) -> None:
+        """Tries to reach the home until it answers; sooner if somebody new looks for it. Raises what discovery raises, but for ConnectionFault."""
+        patience, attempt = Patience(math.inf), 0
+        while True:
+            attempt += 1
+            self._sought.clear()
+            self._states.tell(ConnectionState.RECONNECTING, reason, attempt)
+            try:
+                endpoint = await self._dial()
+                self._take(endpoint, await _reached(endpoint, CONNECT_ATTEMPT_TIMEOUT_S))
+                return
+            except ConnectionFault as error:
+                reason = str(error)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(patience.pause_s()):
+                        await self._sought.wait()
+
+    def _take(self, endpoint: Endpoint, channel: grpc.aio.Channel) -> None:
+        self._endpoint, self._channel = endpoint, channel
+        self._channels += 1
+        self._states.tell(ConnectionState.CONNECTED)
+        if self._channels > 1 and self.on_renewed is not None:
+            self.on_renewed()
 
     def _ready(self) -> grpc.aio.Channel:
         FORK_GUARD.check()
@@ -231,22 +328,52 @@ class Connection:
 
 
 class Patience:
-    """Waits between tries: doubling, with jitter, until `timeout_s` have passed since the first failure."""
+    """Waits between tries: each time for anything up to a bound that doubles, until `timeout_s` have passed since it was first asked."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._deadline: float | None = None
-        self._wait_s = RECONNECT_BACKOFF_FIRST_S
+        self._bound_s = RECONNECT_BACKOFF_FIRST_S
 
-    async def wait(self, error: Error) -> None:
-        """Waits before the next try, or raises `error` if there is no time left for one."""
+    @property
+    def left_s(self) -> float:
+        """Until it ends."""
         now = time.monotonic()
         if self._deadline is None:
             self._deadline = now + self._timeout_s
-        if now + self._wait_s >= self._deadline:
+        return self._deadline - now
+
+    async def wait(self, error: Error) -> None:
+        """Waits before the next try, or raises `error` if there is no time left for one."""
+        pause_s = self.pause_s()
+        if pause_s >= self.left_s:
             raise error
-        await asyncio.sleep(self._wait_s * random.uniform(0.5, 1.0))
-        self._wait_s = min(2 * self._wait_s, RECONNECT_BACKOFF_MAX_S)
+        await asyncio.sleep(pause_s)
+
+    def pause_s(self) -> float:
+        """How long to wait before the next try."""
+        bound_s, self._bound_s = self._bound_s, min(2 * self._bound_s, RECONNECT_BACKOFF_MAX_S)
+        return random.uniform(0.0, bound_s)
+
+
+async def _reached(endpoint: Endpoint, timeout_s: float) -> grpc.aio.Channel:
+    """A channel that is connected. Raises ConnectionFailed: at once if nobody listens, after `timeout_s` if nobody answers."""
+    options = _OPTIONS if endpoint.address.startswith("unix:") else _OPTIONS + _OPTIONS_TCP
+    channel = grpc.aio.insecure_channel(endpoint.address, options=options)
+    try:
+        with translated():
+            async with asyncio.timeout(timeout_s):
+                while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+                    if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                        raise ConnectionFailed(f"nobody listens at {endpoint.address}")
+                    await channel.wait_for_state_change(state)
+    except TimeoutError:
+        await channel.close(None)
+        raise ConnectionFailed(f"linkd does not answer at {endpoint.address}") from None
+    except BaseException:
+        await channel.close(None)
+        raise
+    return channel
 
 
 def _pairs(metadata: Any) -> list[tuple[str, str | bytes]]:

@@ -105,6 +105,7 @@ class TaskDescription:
     """A task and its present execution; `kind` is `run`, `sql`, `source` or `sink`.
 
     `state` is `not begun`, `starting`, `open` (its place), `waiting`, `running`, `failed`, `stopped` or `done`. `leases` are the oldest ones.
+    `given_up` snapshots failed as often as they may and lie in the link `NAME.dead`.
     """
 
     name: str
@@ -120,11 +121,12 @@ class TaskDescription:
     state: str = ""
     leases: tuple[LeaseDescription, ...] = ()
     last_commit_attributes: Mapping[str, str] = field(default_factory=dict)
+    given_up: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class GroupDescription:
-    """A consumer group of outsiders."""
+    """A consumer group of outsiders. `order` is one of its terms, `run_generation` counts how often it was moved."""
 
     group: str
     link: str
@@ -133,6 +135,8 @@ class GroupDescription:
     leased: int
     connections: int
     generation: int = 0
+    order: str = ""
+    run_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,7 @@ class RunDescription:
 class Description:
     """A pipeline as its home sees it. `transport` is how this client talks to it; `you` the task it is taken for, empty for an outsider.
 
-    `told_at_ns` is when, by the clock that dates values.
+    `told_at_ns` is when, by the clock that dates values. `notes` say that room is short, and who waits for it.
     """
 
     pipeline: str
@@ -167,6 +171,7 @@ class Description:
     you: str
     pid: int
     told_at_ns: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def lags(self) -> Mapping[str, int]:
@@ -208,13 +213,24 @@ def describe(answer: Any) -> Description:
         links=tuple(_link(link) for link in answer.links),
         tasks=tuple(_task(task) for task in answer.tasks),
         groups=tuple(
-            GroupDescription(item.group, item.link, item.done_sequence, item.lag_values, item.leased, item.connections, item.generation)
+            GroupDescription(
+                item.group,
+                item.link,
+                item.done_sequence,
+                item.lag_values,
+                item.leased,
+                item.connections,
+                item.generation,
+                item.order,
+                item.run_generation,
+            )
             for item in answer.groups
         ),
         run=run and RunDescription(run.epoch, run.run_id, run.began_at_ns, run.outcome, run.reason, run.complete),
         you=answer.you,
         pid=answer.pid,
         told_at_ns=answer.told_at_ns,
+        notes=tuple(answer.notes),
     )
 
 
@@ -274,6 +290,7 @@ def _task(info: Any) -> TaskDescription:
             LeaseDescription(item.snapshot_id.hex(), portions_of(item.portions), item.attempt, item.since_ns) for item in info.leases
         ),
         last_commit_attributes=dict(info.last_commit_attributes),
+        given_up=info.given_up,
     )
 
 

@@ -215,7 +215,7 @@ def _pipeline_dial(place: PipelinePlace, task: str | None, token: str | None, tr
             address = await asyncio.to_thread(home_of, place, abandoned)
         finally:
             abandoned.set()
-        return Endpoint(address, _task_token(place.state, task, token), traceparent)
+        return Endpoint(address, _task_token(place.state, task, token), traceparent, on_demand=True)
 
     return dial
 

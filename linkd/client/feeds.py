@@ -34,7 +34,7 @@ class Flow(Generic[F]):
 
     async def ready(self) -> F | None:
         """The feed, with an item waiting in its inbox; None at the end. Raises what ended it, once trying again did not help."""
-        patience = Patience(self._connection.timeout_s)
+        patience = Patience(self._connection.flow_timeout_s)
         while not self._over:
             seen = self._connection.epoch
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from linkd.errors import Error
@@ -18,6 +19,7 @@ class Inbox(Generic[T]):
         self._items: deque[T] = deque()
         self._arrived = asyncio.Event()
         self._closed = False
+        self._held = 0
         self._error: Error | None = None
 
     def __len__(self) -> int:
@@ -29,6 +31,21 @@ class Inbox(Generic[T]):
 
     def put(self, item: T) -> None:
         self._items.append(item)
+        self._arrived.set()
+
+    def drop(self, unwanted: Callable[[T], bool]) -> list[T]:
+        """Takes out what is not wanted any more, and returns it."""
+        dropped = [item for item in self._items if unwanted(item)]
+        if dropped:
+            self._items = deque(item for item in self._items if not unwanted(item))
+        return dropped
+
+    def hold(self) -> None:
+        """Nothing is handed to the program until `let_go` was called as often."""
+        self._held += 1
+
+    def let_go(self) -> None:
+        self._held = max(self._held - 1, 0)
         self._arrived.set()
 
     def end(self) -> None:
@@ -44,7 +61,7 @@ class Inbox(Generic[T]):
 
     async def ready(self) -> bool:
         """Waits until `take` has an item; False behind the last. Raises what `fail` was told. Cancelling loses nothing."""
-        while not self._items:
+        while not self._items or (self._held and not self._closed):
             if self._error is not None:
                 raise self._error
             if self._closed:

@@ -11,8 +11,10 @@ from typing import Any
 
 from linkd.errors import InternalFault
 from linkd.limits import STREAM_FRAME_MAX_BYTES
+from linkd.model.values import Producer
 from linkd.wire.chunks import ChunkMessage
 from linkd.wire.v1 import links_pb2 as pb
+from linkd.wire.v1 import value_pb2 as value_pb
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,17 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """The values of one publish, which become durable and visible together; staged for a commit if `snapshot_id` is set."""
+    """The values of one publish, which become durable and visible together; staged for a commit if `snapshot_id` is set.
+
+    `producer` numbers it, so that it can be sent again.
+    """
 
     link: str
     payloads: tuple[Payload, ...]
     attributes: Mapping[str, str] = field(default_factory=dict)
     snapshot_id: bytes = b""
     token: int = 0
+    producer: Producer = Producer()
 
     @property
     def rows(self) -> int:
@@ -48,6 +54,8 @@ class Publish:
 def publish_messages(publish: Publish, schemas_sent: dict[str, bytes]) -> Iterator[Any]:
     """The messages of one publish. `schemas_sent` is what the stream has been told of each link's schema; it is kept up to date."""
     stage = pb.Stage(snapshot_id=publish.snapshot_id, token=publish.token) if publish.snapshot_id else None
+    who = publish.producer
+    producer = value_pb.Producer(id=who.id, epoch=who.epoch, sequence=who.sequence) if who.id else None
     last = len(publish.payloads) - 1
     for index, payload in enumerate(publish.payloads):
         content = memoryview(payload.content())
@@ -62,6 +70,7 @@ def publish_messages(publish: Publish, schemas_sent: dict[str, bytes]) -> Iterat
             data=b"" if is_cut else bytes(content),
             more=index < last,
             attributes=dict(publish.attributes),
+            producer=producer,
             stage=stage,
         )
         yield pb.PublishRequest(value=value)

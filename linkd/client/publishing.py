@@ -11,14 +11,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from linkd.client.background import Background
-from linkd.client.calls import Connection, Patience
+from linkd.client.calls import Connection
 from linkd.client.encoding import encode
+from linkd.client.numbered_stream import NumberedStream
 from linkd.client.payloads import Payload, Publish
 from linkd.client.process import FORK_GUARD
-from linkd.client.publish_stream import PublishStream
-from linkd.errors import ConnectionFailed, Draining, Error, InternalFault, InvalidArgument, LinkNotFound, SchemaMismatch
+from linkd.errors import Error, InternalFault, InvalidArgument, LinkNotFound, SchemaMismatch
 from linkd.limits import PUBLISH_WINDOW_BYTES, ROWS_PER_VALUE
 from linkd.model.values import Durability, Position
+from linkd.model.values import Producer as Numbers
 from linkd.wire.messages import durability_of, position_of
 from linkd.wire.methods import DESCRIBE
 from linkd.wire.v1 import links_pb2 as pb
@@ -26,7 +27,10 @@ from linkd.wire.v1 import links_pb2 as pb
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """What linkd promises about a publish: which positions it took, how durable they are (`fsync`: power loss too), and where (`home`)."""
+    """What linkd promises about a publish: which positions it took, how durable they are (`fsync`: power loss too), and where (`home`).
+
+    `repeated` says that an earlier answer got lost on its way, and that this is it.
+    """
 
     link: str
     first: Position
@@ -35,6 +39,9 @@ class Ack:
     place: str
     rows: int
     generation: int
+    dropped: bool = False
+    """The link was full and drops what is newest: nothing was stored, and the positions hold no value."""
+    repeated: bool = False
 
     @property
     def position(self) -> Position:
@@ -56,6 +63,8 @@ class Ack:
             response.place,
             response.rows,
             response.generation,
+            response.dropped,
+            response.repeated,
         )
 
 
@@ -101,12 +110,17 @@ class LinkSchemas:
 
 
 class Outlet:
-    """Publishes of one client that each wait for their ack; all go over one stream."""
+    """Publishes that each wait for their ack; all go over one stream, numbered, so that each happens once."""
 
-    def __init__(self, connection: Connection, background: Background, schemas: LinkSchemas) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, background: Background, schemas: LinkSchemas, *, producer: Numbers | None = None) -> None:
         self._schemas = schemas
-        self._stream = PublishStream(connection, background, "linkd publish")
+        name = f"linkd producer {producer.id}" if producer is not None else "linkd publish"
+        self._stream = NumberedStream(connection, background, name, producer=producer, timeout_s=connection.timeout_s)
+
+    @property
+    def last_sequence(self) -> int:
+        """The number of the last publish that was acked."""
+        return self._stream.last_sequence
 
     async def publish(self, link: str, data: object, attributes: Mapping[str, str] | None) -> Ack:
         """Publishes `data` and waits for its ack; see `Client.publish`."""
@@ -129,17 +143,42 @@ class Outlet:
         return encode(link, data, schema=known.schema, declared=known.declared, inputs=())
 
     async def _sent(self, link: str, payloads: tuple[Payload, ...], attributes: Mapping[str, str] | None) -> Ack:
-        publish = Publish(link, payloads, dict(attributes or {}))
-        patience = Patience(self._connection.timeout_s)
-        while True:
-            seen = self._connection.epoch
-            try:
-                response = await (await self._stream.send(publish))
-            except (ConnectionFailed, Draining) as error:  # it has not happened
-                await self._connection.recover(patience, seen, error)
-            else:
-                self._schemas.learned(link, payloads)
-                return Ack.of(response)
+        response = await (await self._stream.send(Publish(link, payloads, dict(attributes or {}))))
+        self._schemas.learned(link, payloads)
+        return Ack.of(response)
+
+
+class Producer:
+    """A producer with a name, whose publishes linkd counts: each happens once, and a program that begins again knows where it stands.
+
+    Opening it fences whoever opened it before: the next publish of that one raises ProducerFenced.
+    """
+
+    def __init__(self, outlet: Outlet, name: str, epoch: int) -> None:
+        self._outlet = outlet
+        self._name = name
+        self._epoch = epoch
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def epoch(self) -> int:
+        """How often the name has been opened, this time included."""
+        return self._epoch
+
+    @property
+    def last_sequence(self) -> int:
+        """How many publishes of this name linkd has acked, over all links and all programs that opened it."""
+        return self._outlet.last_sequence
+
+    async def publish(self, link: str, data: object, *, attributes: Mapping[str, str] | None = None) -> Ack:
+        """As `Client.publish`. Raises ProducerFenced where another program has opened the name."""
+        return await self._outlet.publish(link, data, attributes)
+
+    def __repr__(self) -> str:
+        return f"<Producer {self._name}: {self.last_sequence:,} publishes>"
 
 
 @dataclass(slots=True)
@@ -155,16 +194,19 @@ class _Gathered:
 class Publisher:
     """A flow of rows into one link, gathered into values; leaving its block means that all of it is durable, or it raises.
 
-    Rows that come in one turn of the event loop, or while the window of unacknowledged values is full, become one value. What linkd refuses
-    is raised by the next `send`, by `flush`, or at the end of the block; nothing is sent after that. If an exception leaves the block what
-    was sent before may or may not be durable. `put` and `full` may be used from any thread.
+    Rows that come in one turn of the event loop, or while the window of unacknowledged values is full, become one value. While linkd is away
+    it waits; what has no ack is sent again, and happens once. What linkd refuses is raised by the next `send`, by `flush`, or at the end of
+    the block; nothing is sent after that. If an exception leaves the block what was sent before may or may not be durable. `put` and `full`
+    may be used from any thread.
     """
 
     def __init__(self, connection: Connection, background: Background, schemas: LinkSchemas, link: str) -> None:
         self._link = link
         self._schemas = schemas
         self._background = background
-        self._stream = PublishStream(connection, background, f"linkd publisher of {link}")
+        self._stream = NumberedStream(
+            connection, background, f"linkd publisher of {link}", timeout_s=connection.flow_timeout_s, stop_at_refusal=True
+        )
         self._gathered: deque[_Gathered] = deque()
         self._gathered_bytes = 0
         self._lock = threading.Lock()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Extent:
     """Which values of a link: 0 stands for the newest generation, the first and the last value, and all of them.
 
-    With `follow` only where to begin.
+    With `follow` only where to begin; `incarnation` is that of the value before the first, if the reader has it.
     """
 
     link: str
@@ -36,17 +36,20 @@ class Extent:
     last: int = 0
     last_values: int = 0
     follow: bool = False
+    incarnation: int = 0
 
 
 class Reading:
     """The values of a link that are durable when it is iterated; each use reads again.
 
-    One that follows goes on with every value that becomes durable, also of later generations, until it is left: only iterate it.
+    One that follows goes on with every value that becomes durable, also of later generations, until it is left: only iterate it. Of a link
+    whose durability is not `fsync` it may have given values that were then lost with the power: `lost_values` counts them.
     """
 
     def __init__(self, connection: Connection, extent: Extent) -> None:
         self._connection = connection
         self._extent = extent
+        self.lost_values = 0
 
     async def __aiter__(self) -> AsyncGenerator[Value, None]:
         async for item in self._items():
@@ -108,7 +111,8 @@ class Reading:
         Only the beginning is tried again, unless the reading follows: then it goes on where it was, at whatever home comes next.
         """
         extent = self._extent
-        patience = Patience(self._connection.timeout_s)
+        timeout_s = self._connection.flow_timeout_s if extent.follow else self._connection.timeout_s
+        patience = Patience(timeout_s)
         begun = False
         while True:
             seen = self._connection.epoch
@@ -116,17 +120,20 @@ class Reading:
                 async with self._connection.receive(READ, _read_request(extent)) as stream:
                     assembler = Assembler()
                     while (message := await stream.read()) is not None:
-                        begun, patience = True, Patience(self._connection.timeout_s)
+                        begun, patience = True, Patience(timeout_s)
                         kind = message.WhichOneof("message")
                         if kind == "opened":
+                            self.lost_values += message.opened.lost
                             if extent.follow and message.opened.generation:
-                                extent = _from(extent, message.opened.generation, message.opened.first_sequence)
+                                before = 0 if message.opened.lost else extent.incarnation
+                                extent = _from(extent, message.opened.generation, message.opened.first_sequence, before)
                             yield bytes(message.opened.schema)
                             continue
                         arrived = assembler.value(message.value) if kind == "value" else assembler.chunk(message.chunk)
                         if arrived is not None:
                             value = Value.of(arrived)
-                            extent = _from(extent, value.envelope.generation, value.envelope.position.sequence + 1)
+                            position = value.envelope.position
+                            extent = _from(extent, value.envelope.generation, position.sequence + 1, position.incarnation)
                             yield value
                 return
             except (ConnectionFailed, Draining) as error:
@@ -147,12 +154,15 @@ def _read_request(extent: Extent) -> pb.ReadRequest:
         last_values=extent.last_values,
         format=preferred_format(),  # type: ignore[arg-type]  # an open enum
         follow=extent.follow,
+        incarnation=extent.incarnation,
     )
 
 
-def _from(extent: Extent, generation: int, first: int) -> Extent:
+def _from(extent: Extent, generation: int, first: int, incarnation: int) -> Extent:
     """Where a reading that follows goes on if it is cut off now."""
-    return replace(extent, generation=generation, first=first, last_values=0) if extent.follow else extent
+    if not extent.follow:
+        return extent
+    return replace(extent, generation=generation, first=first, last_values=0, incarnation=incarnation)
 
 
 class Result:

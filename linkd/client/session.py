@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import weakref
 from collections.abc import AsyncGenerator, Generator, Mapping
@@ -16,16 +18,18 @@ from linkd.client.discovery import dial_for
 from linkd.client.lineage import Lineage, lineage
 from linkd.client.process import FORK_GUARD
 from linkd.client.publish_stream import PublishStream
-from linkd.client.publishing import Ack, LinkSchemas, Outlet, Publisher
+from linkd.client.publishing import Ack, LinkSchemas, Outlet, Producer, Publisher
 from linkd.client.reading import Extent, Reading, Result
 from linkd.client.snapshots import Snapshots
-from linkd.client.subscription import Subscription
+from linkd.client.states import OnState
+from linkd.client.subscription import Start, Subscription, start_text, subscription_opening
 from linkd.client.values import Value
-from linkd.errors import ConnectionFailed, Draining, Error, InvalidArgument
-from linkd.limits import CONNECT_TIMEOUT_S, CREDIT_BYTES, CREDIT_MAX_BYTES, GROUP_NAME_MAX_CHARS
+from linkd.errors import ConnectionFailed, ConnectionFault, Draining, Error, InvalidArgument, NotAllowed, SessionFenced
+from linkd.limits import CONNECT_TIMEOUT_S, CREDIT_BYTES, CREDIT_MAX_BYTES
 from linkd.model.records import TaskKind
 from linkd.model.values import Position
-from linkd.wire.methods import ATTEND, DESCRIBE, OBSERVE, SEAL, TRACE
+from linkd.model.values import Producer as Numbers
+from linkd.wire.methods import ATTEND, DESCRIBE, OBSERVE, OPEN_PRODUCER, SEAL, SEEK, TRACE
 from linkd.wire.v1 import links_pb2 as pb
 
 
@@ -45,7 +49,7 @@ class Client:
         self._stage = PublishStream(connection, self._background, "linkd stage")
         self._snapshots: Snapshots | None = None
         self._open: weakref.WeakSet[Subscription] = weakref.WeakSet()
-        self._publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()
+        self._publishers: weakref.WeakSet[Publisher | Outlet] = weakref.WeakSet()
         connection.on_renewed = self._begin_to_attend
         self._begin_to_attend()
 
@@ -59,10 +63,23 @@ class Client:
 
         `data` is anything with `__arrow_c_stream__` or `__arrow_c_array__` (frames of pandas and polars, Arrow tables), a dict of columns, a
         list of dicts, or bytes. It is brought to the link's schema; an unnamed pandas index is dropped.
-        For outsiders: a task publishes through its snapshots. Raises NotAllowed, SchemaMismatch, LinkNotFound, ValueTooLarge, and
-        OutcomeUnknown where the connection broke before the ack.
+        It happens once: if the answer gets lost it is sent again, under the same number. For outsiders: a task publishes through its
+        snapshots. Raises NotAllowed, SchemaMismatch, LinkNotFound, ValueTooLarge; where linkd stays away for `timeout_s`, ConnectionFailed if
+        it cannot have happened, and OutcomeUnknown if it may have.
         """
         return await self._outlet.publish(link, data, attributes)
+
+    async def producer(self, name: str) -> Producer:
+        """Opens the producer `name`, which goes on counting its publishes where the last program that opened it stopped.
+
+        That one is fenced: two programs under one name cannot both publish. Names have letters, digits, `_`, `-` and `.`.
+        """
+        request = pb.OpenProducerRequest(id=name)
+        opened = await self._connection.retry(lambda: self._connection.call(OPEN_PRODUCER, request))
+        numbers = Numbers(name, opened.epoch, opened.next_sequence - 1)
+        outlet = Outlet(self._connection, self._background, self._schemas, producer=numbers)
+        self._publishers.add(outlet)
+        return Producer(outlet, name, opened.epoch)
 
     def publisher(self, link: str) -> Publisher:
         """A flow of rows into `link`: `async with client.publisher("events") as events: await events.send({...})`."""
@@ -71,19 +88,57 @@ class Client:
         self._publishers.add(publisher)
         return publisher
 
-    def subscribe(self, link: str, group: str, follow: bool = False, *, credit_bytes: int | None = None) -> Subscription:
-        """The values of `link` for the consumer group `group`, each to be acked; a new group starts at the earliest value.
+    def subscribe(
+        self,
+        link: str,
+        group: str,
+        follow: bool = False,
+        *,
+        start: Start | None = None,
+        order: str | None = None,
+        key: str | None = None,
+        lease_s: float | None = None,
+        timeout_s: float | None = None,
+        max_attempts: int | None = None,
+        credit_bytes: int | None = None,
+    ) -> Subscription:
+        """The values of `link` for the consumer group `group`, each to be acked. Ends at the seal of the generation; `follow` goes on past it.
 
-        Ends at the seal of the generation; `follow` goes on past it. `credit_bytes` bounds what is fetched ahead (8 MiB).
+        A group that is new begins at `start`: `earliest` (also if nothing is said), `latest`, a sequence or Position, or a time (ISO 8601 or
+        datetime, UTC without an offset): then with the first value created then or later.
+        What its members agree on is said when it is made, and may be left out by all others; who asks for something else is refused.
+        `order`: `link`, one value behind the other through any redelivery, to one member while others stand by; `key`, the same for the values
+        that have the same in the column `key`, slot by slot; `none`, to whoever is free. A value that is not settled within `lease_s` (30 s)
+        goes to another member; this process renews it while the program has it, for at most `timeout_s` (an hour). One that failed
+        `max_attempts` times goes to the link `LINK.dead`; without, it is tried for ever. `credit_bytes` bounds what is fetched ahead (8 MiB).
         """
         FORK_GUARD.check()
-        if not group or len(group) > GROUP_NAME_MAX_CHARS:
-            raise InvalidArgument(
-                f"a consumer group needs a name of 1 to {GROUP_NAME_MAX_CHARS} characters; to look without one: read({link!r})"
-            )
-        subscription = Subscription(self._connection, self._background, link, group, follow=follow, credit_bytes=_credit(credit_bytes))
+        opening = subscription_opening(
+            link,
+            group,
+            follow=follow,
+            credit_bytes=_credit(credit_bytes),
+            start=start,
+            order=order,
+            key=key,
+            lease_s=lease_s,
+            timeout_s=timeout_s,
+            max_attempts=max_attempts,
+        )
+        subscription = Subscription(self._connection, self._background, opening)
         self._open.add(subscription)
         return subscription
+
+    async def seek(self, link: str, group: str, to: Start) -> int:
+        """Moves the consumer group `group` of `link`, durably, and returns the sequence of the value that it gets next.
+
+        `to` is what `start` is to `subscribe`. What the group's members have in hand is void: an ack of it raises LeaseLost. Raises
+        LinkNotFound for a group that there is not, InvalidArgument for a place that is not kept.
+        """
+        request = pb.SeekRequest(group=group, link=link, to=start_text(to))
+        answer = await self._connection.retry(lambda: self._connection.call(SEEK, request))
+        next_sequence: int = answer.next_sequence
+        return next_sequence
 
     def snapshots(self, *, credit_bytes: int | None = None) -> Snapshots:
         """The snapshots of the client's task, each to be worked on in its block: `async with snap:`.
@@ -135,13 +190,13 @@ class Client:
     async def observe(self, link: str | None = None) -> AsyncGenerator[Description, None]:
         """What there is now, and again whenever something changed, at most ten times a second; when the home goes away, at the next one."""
         request = pb.DescribeRequest(link=link or "")
-        patience = Patience(self._connection.timeout_s)
+        patience = Patience(self._connection.flow_timeout_s)
         while True:
             seen = self._connection.epoch
             try:
                 async with self._connection.receive(OBSERVE, request) as stream:
                     while (answer := await stream.read()) is not None:
-                        patience = Patience(self._connection.timeout_s)
+                        patience = Patience(self._connection.flow_timeout_s)
                         yield describe(answer)
             except (ConnectionFailed, Draining) as error:
                 await self._connection.recover(patience, seen, error)
@@ -184,13 +239,30 @@ class Client:
         self._background.spawn("linkd attend", self._attend())
 
     async def _attend(self) -> None:
-        """Lets a home that was started for readers know that there is one, for as long as this channel lasts."""
+        """Lets a home that was started for readers know that there is one, for as long as this channel lasts; then sees to the next one.
+
+        Where looking for the home would start one, that is left to whoever needs it.
+        """
+        connection = self._connection
+        seen = connection.epoch
+        failure: Error = ConnectionFailed("linkd ended the connection")
         try:
-            async with self._connection.receive(ATTEND, pb.AttendRequest()) as stream:
-                while await stream.read() is not None:
-                    continue
+            async with connection.receive(ATTEND, pb.AttendRequest()) as stream:
+                while (message := await stream.read()) is not None:
+                    if message.state == pb.DRAINING:
+                        connection.drains()
+        except (SessionFenced, NotAllowed) as error:
+            connection.is_refused(error)
+            return
+        except ConnectionFault as error:
+            failure = error
         except Error:
-            return  # the home went away, or is one that does not ask for it: whoever calls next learns what matters
+            return  # the home is one that does not ask for it: whoever calls next learns what matters
+        if connection.starts_homes:
+            connection.is_away(seen, failure)
+            return
+        with contextlib.suppress(Error):  # whoever calls next learns it
+            await connection.recover(Patience(math.inf), seen, failure)
 
     async def __aenter__(self) -> Self:
         return self
@@ -205,11 +277,19 @@ class Client:
 class Connecting:
     """A connection to be made: await it, or enter it with `async with`."""
 
-    def __init__(self, target: str | os.PathLike[str] | None, task: str | None, token: str | None, timeout_s: float) -> None:
+    def __init__(
+        self,
+        target: str | os.PathLike[str] | None,
+        task: str | None,
+        token: str | None,
+        timeout_s: float | None,
+        on_state: OnState | None,
+    ) -> None:
         self._target = target
         self._task = task
         self._token = token
         self._timeout_s = timeout_s
+        self._on_state = on_state
         self._client: Client | None = None
 
     def __await__(self) -> Generator[Any, None, Client]:
@@ -225,10 +305,16 @@ class Connecting:
 
     async def _connect(self) -> Client:
         FORK_GUARD.check()
-        if not self._timeout_s > 0:
-            raise InvalidArgument(f"timeout_s is {self._timeout_s}: it must be above 0")
+        timeout_s = self._timeout_s
+        if timeout_s is not None and not timeout_s > 0:
+            raise InvalidArgument(f"timeout_s is {timeout_s}: it must be above 0")
         dial = dial_for(self._target, self._task, self._token, os.environ, Path.cwd())
-        connection = Connection(dial, self._timeout_s)
+        connection = Connection(
+            dial,
+            CONNECT_TIMEOUT_S if timeout_s is None else timeout_s,
+            flow_timeout_s=math.inf if timeout_s is None else timeout_s,
+            on_state=self._on_state,
+        )
         await connection.open()
         client = Client(connection, task=self._task or "")
         if self._task is not None and self._token is None:
@@ -245,16 +331,19 @@ def connect(
     *,
     task: str | None = None,
     token: str | None = None,
-    timeout_s: float = CONNECT_TIMEOUT_S,
+    timeout_s: float | None = None,
+    on_state: OnState | None = None,
 ) -> Connecting:
     """Connects to linkd: `client = await connect(...)`, or `async with connect(...) as client:`.
 
     Without a target: what the environment says (as linkd sets it for tasks), else the one pipeline file here or in a parent. Else a pipeline
     file, its directory, `unix:PATH` or `HOST:PORT`. A pipeline that is not running is opened for as long as it has clients.
-    `task` takes the place of that task: its token is read from the state directory. `timeout_s` bounds connecting, and how long calls are
-    tried again while linkd is away. Raises ConnectionFailed, InvalidArgument, MissingExtra, ForkedClient.
+    `task` takes the place of that task: its token is read from the state directory. `timeout_s` bounds connecting, and how long anything is
+    tried again while linkd is away; without it connecting and single calls are tried for 30 s, and what goes on (iterations, publishers) for
+    ever. `on_state` is called with a StateChange in the client's event loop. Raises ConnectionFailed, InvalidArgument, MissingExtra,
+    ForkedClient.
     """
-    return Connecting(target, task, token, timeout_s)
+    return Connecting(target, task, token, timeout_s, on_state)
 
 
 async def _check_place(client: Client, task: str) -> None:

@@ -1,7 +1,12 @@
-"""One Snapshots stream: snapshots come in the background, ahead of the program, within the credit it has given."""
+"""One Snapshots stream: snapshots come in the background, ahead of the program, within the credit it has given.
+
+A snapshot is on lease from the moment the program gets it. This process renews that until the snapshot is settled, in the background: so a
+program that works is told from a process that hangs, and the task's timeout bounds a program that hangs.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +20,7 @@ from linkd.client.outbox import Outbox
 from linkd.client.payloads import Arrived, Assembler
 from linkd.client.publishing import KnownSchema
 from linkd.errors import ConnectionFailed, Error, InternalFault
+from linkd.limits import LEASE_RENEWED_EVERY, LEASE_S
 from linkd.wire.methods import SNAPSHOTS
 from linkd.wire.v1 import links_pb2 as pb
 
@@ -69,26 +75,69 @@ class SnapshotFeed:
         self._context: TaskContext | None = None
         self._assembler = Assembler()
         self._assembly = _Assembly()
+        self._lease_s = 0.0
+        self._working: dict[bytes, int] = {}
+        self._began = asyncio.Event()
+        self._releasing: dict[tuple[bytes, int], asyncio.Future[None]] = {}
         self._stream = connection.stream(SNAPSHOTS)
         self._outbox = Outbox(self._stream, background, "linkd snapshots")
-        opening = pb.SnapshotsOpen(credit_bytes=credit_bytes, format=preferred_format(), task=task)  # type: ignore[arg-type]  # open enum
+        opening = pb.SnapshotsOpen(
+            credit_bytes=credit_bytes,
+            format=preferred_format(),  # type: ignore[arg-type]  # an open enum
+            task=task,
+            says_started=True,
+        )
         self._outbox.post(pb.SnapshotsRequest(open=opening))
+        self._renewing = background.spawn("linkd snapshots renewal", self._renew())
         background.spawn("linkd snapshots reader", self._receive())
 
     def take(self) -> ArrivedSnapshot:
-        """The next snapshot, which goes to the program: as much may come again."""
+        """The next snapshot, which goes to the program: its lease begins, and as much may come again."""
         snapshot = self.inbox.take()
+        if self._lease_s:
+            self._working[snapshot.snapshot_id] = snapshot.token
+            self._began.set()
+            started = pb.SnapshotToken(snapshot_id=snapshot.snapshot_id, token=snapshot.token)
+            self._outbox.post(pb.SnapshotsRequest(started=started))
         self._give_back(snapshot.held_bytes)
         return snapshot
 
-    def release(self, snapshot: ArrivedSnapshot, reason: str) -> None:
-        """Gives the snapshot back untouched. If the stream is gone, so is the lease."""
-        release = pb.SnapshotRelease(snapshot_id=snapshot.snapshot_id, token=snapshot.token, reason=reason)
+    def settled(self, snapshot: ArrivedSnapshot) -> None:
+        """The program is through with the snapshot."""
+        self._working.pop(snapshot.snapshot_id, None)
+
+    def release(
+        self, snapshot: ArrivedSnapshot, reason: str, *, delay_s: float = 0.0, untried: bool = False
+    ) -> asyncio.Future[None] | None:
+        """Gives the snapshot back untouched. If the stream is gone, so is the lease.
+
+        The future is done when the home has taken it; until then the program gets no other one, for those behind it may have to go back, too.
+        """
+        self.settled(snapshot)
+        release = pb.SnapshotRelease(
+            snapshot_id=snapshot.snapshot_id, token=snapshot.token, reason=reason, delay_ms=round(delay_s * 1000), untried=untried
+        )
         self._outbox.post(pb.SnapshotsRequest(release=release))
+        if not self._lease_s or self.inbox.closed:
+            return None
+        self.inbox.hold()
+        taken = self._releasing[snapshot.snapshot_id, snapshot.token] = asyncio.get_running_loop().create_future()
+        return taken
 
     def close(self) -> None:
         """Ends the stream: what is on lease over it is offered to others."""
+        self._renewing.cancel()
         self._stream.cancel()
+
+    async def _renew(self) -> None:
+        """Says that the process is at work, as long as its program has a snapshot that it has not settled."""
+        while True:
+            await self._began.wait()
+            await asyncio.sleep((self._lease_s or LEASE_S) * LEASE_RENEWED_EVERY)
+            if not self._working:
+                self._began.clear()
+            for snapshot_id, token in self._working.items():
+                self._outbox.post(pb.SnapshotsRequest(renew=pb.SnapshotToken(snapshot_id=snapshot_id, token=token)))
 
     async def _receive(self) -> None:
         try:
@@ -103,6 +152,9 @@ class SnapshotFeed:
         finally:
             if not self.inbox.closed:
                 self.inbox.fail(ConnectionFailed("this client is closed: connect again"))
+            for taken in self._releasing.values():
+                _done(taken)  # what was on lease over this stream goes back with it
+            self._renewing.cancel()
             self._outbox.close()
             self._stream.cancel()
 
@@ -117,8 +169,16 @@ class SnapshotFeed:
         elif kind in ("begin", "void"):  # what came of one that is not ready is void
             self._give_back(self._assembly.held_bytes)
             self._assembly = _Assembly()
+        elif kind == "recall":
+            self._recalled(message.recall.snapshot_id, message.recall.token)
+        elif kind == "released":
+            taken = self._releasing.pop((message.released.snapshot_id, message.released.token), None)
+            if taken is not None:
+                self.inbox.let_go()
+                _done(taken)
         elif kind == "opened":
             self._context = TaskContext.of(message.opened)
+            self._lease_s = message.opened.lease_ms / 1000
 
     def _arrived(self, value: Arrived | None) -> None:
         if value is None:
@@ -154,6 +214,18 @@ class SnapshotFeed:
             )
         )
 
+    def _recalled(self, snapshot_id: bytes, token: int) -> None:
+        """A snapshot that the program has not seen goes back; it has room for as much."""
+        for snapshot in self.inbox.drop(lambda one: one.snapshot_id == snapshot_id and one.token == token):
+            release = pb.SnapshotRelease(snapshot_id=snapshot_id, token=token, untried=True)
+            self._outbox.post(pb.SnapshotsRequest(release=release))
+            self._give_back(snapshot.held_bytes)
+
     def _give_back(self, size_bytes: int) -> None:
         if size_bytes:
             self._outbox.post(pb.SnapshotsRequest(credit_bytes=size_bytes))
+
+
+def _done(taken: asyncio.Future[None]) -> None:
+    if not taken.done():
+        taken.set_result(None)

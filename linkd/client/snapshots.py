@@ -35,6 +35,7 @@ from linkd.errors import (
     OutcomeUnknown,
     SnapshotNotSettled,
 )
+from linkd.limits import NACK_DELAY_MAX_S
 from linkd.model.values import Parent
 from linkd.wire.messages import portions_of
 from linkd.wire.methods import COMMIT
@@ -42,6 +43,9 @@ from linkd.wire.v1 import links_pb2 as pb
 
 _TRIES_PER_TIMEOUT = 3
 """A Commit without an answer is asked again after this part of `timeout_s`: the answer, not the commit, is what gets lost."""
+
+_INTERRUPTIONS = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
+"""What ends the work on a snapshot without being a failure at it."""
 
 
 class _State(enum.Enum):
@@ -74,7 +78,7 @@ class Snapshot:
 
     @property
     def attempt(self) -> int:
-        """From 1: how often this snapshot was handed out."""
+        """From 1: how often this snapshot was handed out and begun."""
         return self._arrived.attempt
 
     @property
@@ -134,6 +138,22 @@ class Snapshot:
         except ConnectionFault as error:
             raise self._gone(error) from error
 
+    async def nack(self, delay_s: float = 0.0, reason: str = "") -> None:
+        """Gives the snapshot back: nothing of it is taken, and it goes out again after `delay_s` seconds at the earliest.
+
+        That is a failed attempt, for this `reason`: with `max_attempts` in the pipeline file the snapshot goes to the dead-letter link after so
+        many of them. Inside the block or before it; what was published is dropped, and the end of the block does nothing. With `order: link`
+        what comes next is this snapshot again, before anything newer. Raises SnapshotNotSettled if it is settled already.
+        """
+        if not 0 <= delay_s <= NACK_DELAY_MAX_S:
+            raise InvalidArgument(f"delay_s is {delay_s:g}: give a number of seconds from 0 to {NACK_DELAY_MAX_S:,.0f}")
+        if self._state is _State.SETTLED:
+            raise SnapshotNotSettled(f"snapshot {self.id} of {self.task} is settled: it cannot be given back any more")
+        self._state = _State.SETTLED
+        taken = self._feed.release(self._arrived, reason, delay_s=delay_s)
+        if taken is not None:
+            await taken
+
     async def __aenter__(self) -> Self:
         if self._state is not _State.HANDED:
             raise InvalidArgument(f"snapshot {self.id} of {self.task}: its block was entered before; take the next one")
@@ -142,23 +162,25 @@ class Snapshot:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is not None:
-            self.release(kind.__name__)
+            self.release(kind.__name__, untried=issubclass(kind, _INTERRUPTIONS))
+        if self._state is _State.SETTLED:
             return
         try:
             await self._commit()
         except (DeliveryFault, ConnectionFault):
             raise  # the lease is not ours any more, or nobody knows
         except BaseException as failure:
-            self.release(type(failure).__name__)
+            self.release(type(failure).__name__, untried=isinstance(failure, _INTERRUPTIONS))
             raise
         finally:
             self._state = _State.SETTLED
+            self._feed.settled(self._arrived)
 
-    def release(self, reason: str) -> None:
-        """Takes nothing, and gives the snapshot back to be handed out again. Nothing if it is settled."""
+    def release(self, reason: str, *, untried: bool = False) -> None:
+        """Takes nothing, and gives the snapshot back to be handed out again; `untried` says that it is not to blame. Nothing if it is settled."""
         if self._state is not _State.SETTLED:
             self._state = _State.SETTLED
-            self._feed.release(self._arrived, reason)
+            self._feed.release(self._arrived, reason, untried=untried)
 
     async def _commit(self) -> None:
         staged: list[Any] = []

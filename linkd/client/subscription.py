@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import deque
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from linkd.client.background import Background
 from linkd.client.calls import Connection
@@ -14,37 +17,59 @@ from linkd.client.inbox import Inbox
 from linkd.client.outbox import Outbox
 from linkd.client.payloads import Arrived, Assembler
 from linkd.client.values import LeasedValue
-from linkd.errors import ConnectionFailed, ConnectionFault, Error, LeaseLost, OutcomeUnknown
+from linkd.errors import ConnectionFailed, ConnectionFault, Error, InvalidArgument, LeaseLost, OutcomeUnknown
+from linkd.limits import ATTEMPTS_MAX, GROUP_NAME_MAX_CHARS, LEASE_MAX_S, LEASE_MIN_S, LEASE_RENEWED_EVERY, LEASE_S
 from linkd.model.values import Position
 from linkd.wire.messages import position_message, position_of
 from linkd.wire.methods import SUBSCRIBE
 from linkd.wire.v1 import links_pb2 as pb
 
+log = logging.getLogger("linkd.client")
+
+Start: TypeAlias = str | int | Position | datetime
+"""Where a new group begins: `earliest`, `latest`, a sequence or position, or a time (UTC where it has no offset)."""
+
+
+class Losses:
+    """Values that were dropped before the consumer group had them, over all connections of a subscription: counted, and told by the log."""
+
+    def __init__(self, link: str, group: str) -> None:
+        self.values = 0
+        self._link = link
+        self._group = group
+
+    def add(self, first: int, last: int, reason: str) -> None:
+        self.values += last - first + 1
+        log.warning("%s@%d..%d never came to the consumer group %s: %s", self._link, first, last, self._group, reason)
+
 
 class SubscriptionFeed:
     """One Subscribe stream. Leases live as long as it does."""
 
-    def __init__(self, connection: Connection, background: Background, link: str, group: str, *, follow: bool, credit_bytes: int) -> None:
+    def __init__(self, connection: Connection, background: Background, opening: pb.SubscribeOpen, losses: Losses) -> None:
         self.inbox: Inbox[Arrived] = Inbox()
-        self._group = group
+        self._group = opening.group
+        self._losses = losses
         self._assembler = Assembler()
-        self._settling: dict[Position, asyncio.Future[None]] = {}
+        self._settling: dict[Position, deque[asyncio.Future[None]]] = {}
+        self._working: set[int] = set()
+        self._began = asyncio.Event()
+        self._lease_s = 0.0  # until linkd has said how long; of one that does not know of leases
         self._stream = connection.stream(SUBSCRIBE)
-        self._outbox = Outbox(self._stream, background, f"linkd subscription of {group}")
-        opening = pb.SubscribeOpen(
-            link=link,
-            group=group,
-            follow=follow,
-            credit_bytes=credit_bytes,
-            format=preferred_format(),  # type: ignore[arg-type]  # an open enum
-        )
+        self._outbox = Outbox(self._stream, background, f"linkd subscription of {opening.group}")
         self._outbox.post(pb.SubscribeRequest(open=opening))
-        background.spawn(f"linkd subscription of {group} reader", self._receive())
+        self._renewing = background.spawn(f"linkd subscription of {opening.group} renewal", self._renew())
+        background.spawn(f"linkd subscription of {opening.group} reader", self._receive())
 
     def take(self) -> Arrived:
-        """The next value, which goes to the program: as much may come again."""
+        """The next value, which goes to the program: its lease begins, and as much may come again."""
         value = self.inbox.take()
-        if value.size_bytes:
+        if self._lease_s:
+            self._working.add(value.header.token)
+            self._began.set()
+            started = pb.Started(token=value.header.token, credit_bytes=value.size_bytes)
+            self._outbox.post(pb.SubscribeRequest(started=started))
+        elif value.size_bytes:
             self._outbox.post(pb.SubscribeRequest(credit_bytes=value.size_bytes))
         return value
 
@@ -58,17 +83,29 @@ class SubscriptionFeed:
 
     def close(self) -> None:
         self._stream.cancel()
+        self._renewing.cancel()
 
     async def _settle(self, value: LeasedValue, request: Any) -> None:
         if self.inbox.closed:
             raise LeaseLost(f"{value.name}: the subscription of {self._group} ended before the value was settled; it will come again")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._settling[value.envelope.position] = done
+        self._settling.setdefault(value.envelope.position, deque()).append(done)
+        self._working.discard(value.token)
         self._outbox.post(request)
         try:
             await done
         except ConnectionFault as error:
             raise OutcomeUnknown(f"{value.name}: linkd went away before it confirmed; the value may come again ({error})") from error
+
+    async def _renew(self) -> None:
+        """Says that the process is at work, as long as its program has values that it has not settled."""
+        while True:
+            await self._began.wait()
+            await asyncio.sleep((self._lease_s or LEASE_S) * LEASE_RENEWED_EVERY)
+            if self._working and self._lease_s:
+                self._outbox.post(pb.SubscribeRequest(renew=pb.Renew()))
+            else:
+                self._began.clear()
 
     async def _receive(self) -> None:
         failure: Error = ConnectionFailed("linkd ended the subscription without saying that it was the end")
@@ -83,9 +120,10 @@ class SubscriptionFeed:
         finally:
             if not self.inbox.closed:
                 self.inbox.fail(failure)
-            for done in self._settling.values():
+            for done in (done for waiting in self._settling.values() for done in waiting):
                 if not done.done():
                     done.set_exception(failure)
+            self._renewing.cancel()
             self._outbox.close()
             self._stream.cancel()
 
@@ -96,31 +134,61 @@ class SubscriptionFeed:
         elif kind == "chunk":
             self._arrived(self._assembler.chunk(message.chunk))
         elif kind == "ack_done":
-            done = self._settling.pop(position_of(message.ack_done.position), None)
-            if done is not None and not done.done():
-                done.set_result(None)
+            self._answered(position_of(message.ack_done.position), None)
+        elif kind == "refused":
+            self._answered(position_of(message.refused.position), LeaseLost(message.refused.message))
+        elif kind == "recall":
+            self._recalled(frozenset(message.recall.tokens))
+        elif kind == "dropped":
+            self._losses.add(message.dropped.first, message.dropped.last, message.dropped.reason)
+        elif kind == "opened":
+            self._lease_s = message.opened.lease_ms / 1000
 
     def _arrived(self, value: Arrived | None) -> None:
         if value is not None:
             self.inbox.put(value)
 
+    def _answered(self, position: Position, refusal: LeaseLost | None) -> None:
+        """What a value was settled with has been done, or refused. Answers come in the order of what was said of a value."""
+        waiting = self._settling.get(position)
+        if not waiting:
+            return
+        done = waiting.popleft()
+        if not waiting:
+            del self._settling[position]
+        if done.done():
+            return
+        if refusal is None:
+            done.set_result(None)
+        else:
+            done.set_exception(refusal)
+
+    def _recalled(self, tokens: frozenset[int]) -> None:
+        """What the program has not seen goes back; it has room for as much."""
+        dropped = self.inbox.drop(lambda value: value.header.token in tokens)
+        if dropped:
+            self._outbox.post(pb.SubscribeRequest(released=pb.Released(tokens=[value.header.token for value in dropped])))
+            self._outbox.post(pb.SubscribeRequest(credit_bytes=sum(value.size_bytes for value in dropped)))
+
 
 class Subscription:
-    """Values of a link for a consumer group, in order; a new group starts at the earliest value kept.
+    """Values of a link for a consumer group, in the group's order; see `Client.subscribe`.
 
-    Ends when the generation is sealed and every value was acked, so settle each one (`async with value:`): several may be in work at once,
-    and one that is neither acked nor given back stays on lease, and holds back the end, until the subscription is closed. When linkd goes
-    away the subscription connects again, for up to `timeout_s`; values that were on lease then come again.
+    Ends when the generation is sealed and every value was acked, so settle each one (`async with value:`): several may be in work at once. A
+    value's lease begins when it comes out of the iteration, and is renewed from the event loop while the program works on it; code that holds
+    the loop or the interpreter for longer than the lease loses it, and then `ack` raises LeaseLost. When linkd goes away the subscription
+    connects again; values that were on lease then come again.
     """
 
-    def __init__(self, connection: Connection, background: Background, link: str, group: str, *, follow: bool, credit_bytes: int) -> None:
-        self._link = link
-        self._group = group
-        self._follow = follow
-        self._flow = Flow(
-            connection,
-            lambda: SubscriptionFeed(connection, background, link, group, follow=follow, credit_bytes=credit_bytes),
-        )
+    def __init__(self, connection: Connection, background: Background, opening: pb.SubscribeOpen) -> None:
+        self._opening = opening
+        self._losses = Losses(opening.link, opening.group)
+        self._flow = Flow(connection, lambda: SubscriptionFeed(connection, background, opening, self._losses))
+
+    @property
+    def lost_values(self) -> int:
+        """Values that were dropped before the group had them, as far as this subscription was told. Each loss is a warning in the log, too."""
+        return self._losses.values
 
     def __aiter__(self) -> Self:
         return self
@@ -147,4 +215,60 @@ class Subscription:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Subscription of {self._group} to {self._link}{', following' if self._follow else ''}>"
+        opening = self._opening
+        return f"<Subscription of {opening.group} to {opening.link}{', following' if opening.follow else ''}>"
+
+
+def subscription_opening(
+    link: str,
+    group: str,
+    *,
+    follow: bool,
+    credit_bytes: int,
+    start: Start | None,
+    order: str | None,
+    key: str | None,
+    lease_s: float | None,
+    timeout_s: float | None,
+    max_attempts: int | None,
+) -> pb.SubscribeOpen:
+    """The first message of a subscription. Raises InvalidArgument for what no group could have."""
+    if not group or len(group) > GROUP_NAME_MAX_CHARS:
+        raise InvalidArgument(
+            f"a consumer group needs a name of 1 to {GROUP_NAME_MAX_CHARS} characters; to look without one: read({link!r})"
+        )
+    if max_attempts is not None and not 1 <= max_attempts <= ATTEMPTS_MAX:
+        raise InvalidArgument(
+            f"max_attempts is {max_attempts:,}: it is between 1 and {ATTEMPTS_MAX:,}, or left out, and then it is for ever"
+        )
+    return pb.SubscribeOpen(
+        link=link,
+        group=group,
+        follow=follow,
+        credit_bytes=credit_bytes,
+        format=preferred_format(),  # type: ignore[arg-type]  # an open enum
+        says_started=True,
+        start=start_text(start),
+        order=order or "",
+        key=key or "",
+        lease_ms=_milliseconds("lease_s", lease_s),
+        timeout_ms=_milliseconds("timeout_s", timeout_s),
+        max_attempts=max_attempts or 0,
+    )
+
+
+def start_text(start: Start | None) -> str:
+    """A place in a link as it is written; "" where none is said."""
+    if isinstance(start, Position):
+        return str(start.sequence)
+    if isinstance(start, datetime):
+        return start.isoformat()
+    return "" if start is None else str(start)
+
+
+def _milliseconds(name: str, seconds: float | None) -> int:
+    if seconds is None:
+        return 0
+    if not LEASE_MIN_S <= seconds <= LEASE_MAX_S:
+        raise InvalidArgument(f"{name} is {seconds:g}: it is between {LEASE_MIN_S:g} and {LEASE_MAX_S:g}")
+    return round(seconds * 1000)

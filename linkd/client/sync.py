@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from linkd.client import publishing, reading, session, snapshots, subscription, values
+from linkd.client import reading, session, snapshots
 from linkd.client.content import Content, Held, Tabular
 from linkd.client.description import Description
 from linkd.client.lineage import Lineage
@@ -16,85 +15,16 @@ from linkd.client.loop_thread import LOOP_THREAD
 from linkd.client.publishing import Ack
 from linkd.client.readers import reader_of_link, reader_of_query
 from linkd.client.snapshots import Snapshots as AsyncSnapshots
+from linkd.client.states import OnState
+from linkd.client.subscription import Start
+from linkd.client.sync_publishing import Producer, Publisher
+from linkd.client.sync_subscription import Subscription
 from linkd.client.values import Input, Value
 from linkd.client.waiting import iterated, shown
-from linkd.limits import CONNECT_TIMEOUT_S
 from linkd.model.values import Parent, Position
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-class LeasedValue(Value):
-    """A value that a subscription handed out on lease, until it is acked (done for ever) or given back.
-
-    `with value:` acks at the end of the block, and gives the value back if an exception leaves it.
-    """
-
-    __slots__ = ("_inner", "_subscription")
-
-    def __init__(self, subscription: Subscription, inner: values.LeasedValue) -> None:
-        super().__init__(inner._part, inner.envelope)
-        self._subscription = subscription  # kept alive: its lease is this value's
-        self._inner = inner
-
-    @property
-    def attempt(self) -> int:
-        """From 1: how often this value was handed out to the group."""
-        return self._inner.attempt
-
-    @property
-    def settled(self) -> bool:
-        return self._inner.settled
-
-    def ack(self) -> None:
-        """This value is done. Returns when that is durable. Raises LeaseLost if it was handed to somebody else meanwhile."""
-        LOOP_THREAD.run(self._inner.ack)
-
-    def nack(self, delay_s: float = 0.0, reason: str = "") -> None:
-        """Gives the value back, to be handed out again after `delay_s` seconds at the earliest."""
-        LOOP_THREAD.run(self._inner.nack, delay_s, reason)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        LOOP_THREAD.run(self._inner.__aexit__, kind, error, trace)
-
-
-class Subscription:
-    """Values of a link for a consumer group, in order; a new group starts at the earliest value kept.
-
-    Ends when the generation is sealed and every value was acked, so settle each one (`with value:`): several may be in work at once, and one
-    that is neither acked nor given back stays on lease, and holds back the end, until the subscription is closed or forgotten.
-    """
-
-    def __init__(self, inner: subscription.Subscription) -> None:
-        self._inner = inner
-        _closed_when_forgotten(self, inner)
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> LeasedValue:
-        """The next value, when there is one."""
-        try:
-            return LeasedValue(self, LOOP_THREAD.run(self._inner.__anext__))
-        except StopAsyncIteration:
-            raise StopIteration from None
-
-    def close(self) -> None:
-        """Ends the subscription; what is on lease is offered to other members."""
-        LOOP_THREAD.run(self._inner.aclose)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return repr(self._inner)
 
 
 class Snapshot:
@@ -110,7 +40,7 @@ class Snapshot:
 
     @property
     def attempt(self) -> int:
-        """From 1: how often this snapshot was handed out."""
+        """From 1: how often this snapshot was handed out and begun."""
         return self._inner.attempt
 
     @property
@@ -149,6 +79,15 @@ class Snapshot:
         """
         LOOP_THREAD.run(self._inner.publish, output, data, attributes=attributes)
 
+    def nack(self, delay_s: float = 0.0, reason: str = "") -> None:
+        """Gives the snapshot back: nothing of it is taken, and it goes out again after `delay_s` seconds at the earliest.
+
+        That is a failed attempt, for this `reason`: with `max_attempts` in the pipeline file the snapshot goes to the dead-letter link after so
+        many of them. Inside the block or before it; what was published is dropped, and the end of the block does nothing. With `order: link`
+        what comes next is this snapshot again, before anything newer. Raises SnapshotNotSettled if it is settled already.
+        """
+        LOOP_THREAD.run(self._inner.nack, delay_s, reason)
+
     def __enter__(self) -> Self:
         LOOP_THREAD.run(self._inner.__aenter__)
         return self
@@ -179,36 +118,6 @@ class Snapshots:
     def close(self) -> None:
         """Ends the iteration; what is on lease is offered to others."""
         LOOP_THREAD.run(self._inner.aclose)
-
-    def __repr__(self) -> str:
-        return repr(self._inner)
-
-
-class Publisher:
-    """A flow of rows into one link, gathered into values; leaving its block means that all of it is durable, or it raises.
-
-    What linkd refuses is raised by the next `send`, by `flush`, or at the end of the block. Threads may share it.
-    """
-
-    def __init__(self, inner: publishing.Publisher) -> None:
-        self._inner = inner
-
-    def send(self, data: object) -> None:
-        """Takes a row (a dict), rows (a list of dicts, a frame, an Arrow table), or bytes. Waits while too much is unacknowledged."""
-        if self._inner.put(data):
-            LOOP_THREAD.soon(self._inner.wake)
-        if self._inner.full:
-            LOOP_THREAD.run(self._inner.room)
-
-    def flush(self) -> None:
-        """Returns when everything sent so far is durable. Raises what an earlier send met."""
-        LOOP_THREAD.run(self._inner.flush)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        LOOP_THREAD.run(self._inner.__aexit__, kind, error, trace)
 
     def __repr__(self) -> str:
         return repr(self._inner)
@@ -287,21 +196,68 @@ class Client:
 
         `data` is anything with `__arrow_c_stream__` or `__arrow_c_array__` (frames of pandas and polars, Arrow tables), a dict of columns, a
         list of dicts, or bytes. It is brought to the link's schema; an unnamed pandas index is dropped.
-        For outsiders: a task publishes through its snapshots. Raises NotAllowed, SchemaMismatch, LinkNotFound, ValueTooLarge, and
-        OutcomeUnknown where the connection broke before the ack.
+        It happens once: if the answer gets lost it is sent again, under the same number. For outsiders: a task publishes through its
+        snapshots. Raises NotAllowed, SchemaMismatch, LinkNotFound, ValueTooLarge; where linkd stays away for `timeout_s`, ConnectionFailed if
+        it cannot have happened, and OutcomeUnknown if it may have.
         """
         return LOOP_THREAD.run(self._inner.publish, link, data, attributes=attributes)
+
+    def producer(self, name: str) -> Producer:
+        """Opens the producer `name`, which goes on counting its publishes where the last program that opened it stopped.
+
+        That one is fenced: two programs under one name cannot both publish. Names have letters, digits, `_`, `-` and `.`.
+        """
+        return Producer(LOOP_THREAD.run(self._inner.producer, name))
 
     def publisher(self, link: str) -> Publisher:
         """A flow of rows into `link`: `with client.publisher("events") as events: events.send({...})`."""
         return Publisher(self._inner.publisher(link))
 
-    def subscribe(self, link: str, group: str, follow: bool = False, *, credit_bytes: int | None = None) -> Subscription:
-        """The values of `link` for the consumer group `group`, each to be acked; a new group starts at the earliest value.
+    def subscribe(
+        self,
+        link: str,
+        group: str,
+        follow: bool = False,
+        *,
+        start: Start | None = None,
+        order: str | None = None,
+        key: str | None = None,
+        lease_s: float | None = None,
+        timeout_s: float | None = None,
+        max_attempts: int | None = None,
+        credit_bytes: int | None = None,
+    ) -> Subscription:
+        """The values of `link` for the consumer group `group`, each to be acked. Ends at the seal of the generation; `follow` goes on past it.
 
-        Ends at the seal of the generation; `follow` goes on past it. `credit_bytes` bounds what is fetched ahead (8 MiB).
+        A group that is new begins at `start`: `earliest` (also if nothing is said), `latest`, a sequence or Position, or a time (ISO 8601 or
+        datetime, UTC without an offset): then with the first value created then or later.
+        What its members agree on is said when it is made, and may be left out by all others; who asks for something else is refused.
+        `order`: `link`, one value behind the other through any redelivery, to one member while others stand by; `key`, the same for the values
+        that have the same in the column `key`, slot by slot; `none`, to whoever is free. A value that is not settled within `lease_s` (30 s)
+        goes to another member; this process renews it while the program has it, for at most `timeout_s` (an hour). One that failed
+        `max_attempts` times goes to the link `LINK.dead`; without, it is tried for ever. `credit_bytes` bounds what is fetched ahead (8 MiB).
         """
-        return Subscription(self._inner.subscribe(link, group, follow, credit_bytes=credit_bytes))
+        inner = self._inner.subscribe(
+            link,
+            group,
+            follow,
+            start=start,
+            order=order,
+            key=key,
+            lease_s=lease_s,
+            timeout_s=timeout_s,
+            max_attempts=max_attempts,
+            credit_bytes=credit_bytes,
+        )
+        return Subscription(inner)
+
+    def seek(self, link: str, group: str, to: Start) -> int:
+        """Moves the consumer group `group` of `link`, durably, and returns the sequence of the value that it gets next.
+
+        `to` is what `start` is to `subscribe`. What the group's members have in hand is void: an ack of it raises LeaseLost. Raises
+        LinkNotFound for a group that there is not, InvalidArgument for a place that is not kept.
+        """
+        return LOOP_THREAD.run(self._inner.seek, link, group, to)
 
     def snapshots(self, *, credit_bytes: int | None = None) -> Snapshots:
         """The snapshots of the client's task, each to be worked on in its block: `with snap:`.
@@ -380,18 +336,14 @@ def connect(
     *,
     task: str | None = None,
     token: str | None = None,
-    timeout_s: float = CONNECT_TIMEOUT_S,
+    timeout_s: float | None = None,
+    on_state: OnState | None = None,
 ) -> Client:
     """See `linkd.connect`."""
-    client = LOOP_THREAD.run(_connected, session.connect(target, task=task, token=token, timeout_s=timeout_s))
+    client = LOOP_THREAD.run(_connected, session.connect(target, task=task, token=token, timeout_s=timeout_s, on_state=on_state))
     LOOP_THREAD.keep(client)
     return Client(client)
 
 
 async def _connected(connecting: session.Connecting) -> session.Client:
     return await connecting
-
-
-def _closed_when_forgotten(face: Subscription, inner: subscription.Subscription) -> None:
-    """A loop that was left by `break` gives its leases back as soon as its values are forgotten too."""
-    weakref.finalize(face, LOOP_THREAD.soon, inner.close).atexit = False

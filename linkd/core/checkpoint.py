@@ -6,24 +6,55 @@ counts. Tasks that are not in the pipeline file any more are left out: put back,
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from linkd.core.accounts import Account, Stretch
 from linkd.core.cursor import Cursor
+from linkd.core.gone import Gone
+from linkd.core.group_terms import AskedTerms
 from linkd.core.groups import Group
 from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, GenerationState, Link, Remembered
+from linkd.core.producers import KnownProducer
 from linkd.core.tasks import Task, TaskShape
-from linkd.model.kept import CursorKept, GenerationKept, GroupKept, HomeKept, Kept, LinkKept, RememberedKept, SchemaMessage, TaskKept
-from linkd.model.records import GroupLeased
+from linkd.model.kept import (
+    AccountKept,
+    CursorKept,
+    GenerationKept,
+    GoneKept,
+    GroupKept,
+    HomeKept,
+    IncarnationKept,
+    Kept,
+    LinkKept,
+    ProducerKept,
+    RememberedKept,
+    SchemaMessage,
+    StretchKept,
+    TaskKept,
+)
+from linkd.model.records import GroupLeased, HoldPlaced
 from linkd.model.values import Position
 
 
 def keep(ledger: Ledger) -> list[Kept]:
     """What the ledger knows now. It is made of values that do not change any more, so it may be encoded later and elsewhere."""
     executions = tuple(ledger.executions.items())
-    kept: list[Kept] = [HomeKept(ledger.epoch, ledger.last_token, ledger.run, ledger.run_outcome, executions)]
+    forgotten_epoch = ledger.producers.forgotten_epoch
+    kept: list[Kept] = [
+        HomeKept(
+            ledger.epoch,
+            ledger.last_token,
+            ledger.run,
+            ledger.run_outcome,
+            executions,
+            forgotten_epoch,
+            ledger.boot,
+            ledger.weak_links,
+        )
+    ]
     schemas: dict[bytes, bytes] = {}
     for link in ledger.links.values():
         for generation in link.generations.values():
@@ -33,6 +64,8 @@ def keep(ledger: Ledger) -> list[Kept]:
         kept += _of_link(link)
     kept += [_of_task(task) for task in ledger.tasks.values()]
     kept += [_of_group(group) for group in ledger.groups.values()]
+    kept += ledger.holds.values()
+    kept += [ProducerKept(one.id, one.epoch, one.last_sequence, tuple(one.answers)) for one in ledger.producers.known.values()]
     return kept
 
 
@@ -44,16 +77,19 @@ def restored(kept: Iterable[Kept], shapes: Mapping[str, TaskShape]) -> Ledger:
         if isinstance(one, SchemaMessage):
             schemas[one.schema_id] = one.schema
         elif isinstance(one, GenerationKept):
-            ledger.links[one.link].generations[one.generation] = _generation(one, schemas)
+            link = ledger.links[one.link]
+            link.generations[one.generation] = _generation(one, schemas, link.last_created_at_ns)
         else:
             _TAKE[type(one)](ledger, one)
     return ledger
 
 
 def _of_link(link: Link) -> Iterator[Kept]:
-    last = max((one.last_sequence for one in link.generations.values() if one.values), default=0)
+    last = max((one.last_sequence for one in link.generations.values() if one.last_sequence >= one.first_sequence), default=0)
     durable = max(link.durable_sequence, last)
-    yield LinkKept(link.name, link.incarnation, link.next_sequence, durable, link.last_created_at_ns, link.newest)
+    gone = tuple(GoneKept(one.first_sequence, one.last_sequence, one.reason, one.dropped_at_ns) for one in link.gone)
+    incarnations = tuple(IncarnationKept(number, first) for number, first in link.incarnations.items())
+    yield LinkKept(link.name, link.incarnation, link.next_sequence, durable, link.last_created_at_ns, link.newest, gone, incarnations)
     for old in link.remembered.values():
         yield RememberedKept(link.name, old.number, old.incarnation, old.first_sequence, old.last_sequence, old.inputs)
     for one in link.generations.values():
@@ -76,10 +112,33 @@ def _of_link(link: Link) -> Iterator[Kept]:
             tuple(one.schemas),
             one.declared,
             one.source,
+            AccountKept(one.account.first_sequence, tuple(_of_stretch(stretch) for stretch in one.account.stretches)),
+            tuple(_of_stretch(stretch) for stretch in one.past),
+            one.forgotten_sequence,
         )
 
 
-def _generation(kept: GenerationKept, schemas: Mapping[bytes, bytes]) -> Generation:
+def _of_stretch(one: Stretch) -> StretchKept:
+    return StretchKept(one.last_sequence, one.values, one.rows, one.size_bytes, one.created_at_ns, dict(one.parents))
+
+
+def _stretch(kept: StretchKept) -> Stretch:
+    return Stretch(kept.last_sequence, kept.values, kept.rows, kept.size_bytes, kept.created_at_ns, dict(kept.parents))
+
+
+def _account(kept: GenerationKept, last_created_at_ns: int) -> Account:
+    """The account of a generation; of one that nobody counted yet all of it is one stretch."""
+    if kept.account is not None:
+        stretches = [_stretch(one) for one in kept.account.stretches]
+        return Account(kept.account.first_sequence, stretches, sum(one.values for one in stretches))
+    if not kept.values:
+        return Account()
+    parents = {parent.link: parent.first_sequence for parent in kept.inputs}
+    stretch = Stretch(kept.last_sequence, kept.values, kept.rows, kept.size_bytes, last_created_at_ns, parents)
+    return Account(kept.first_sequence, [stretch], kept.values)
+
+
+def _generation(kept: GenerationKept, schemas: Mapping[bytes, bytes], last_created_at_ns: int) -> Generation:
     return Generation(
         kept.generation,
         kept.incarnation,
@@ -100,6 +159,9 @@ def _generation(kept: GenerationKept, schemas: Mapping[bytes, bytes]) -> Generat
         kept.declared,
         kept.source,
         {schema_id: schemas[schema_id] for schema_id in kept.schema_ids},
+        _account(kept, last_created_at_ns),
+        [_stretch(one) for one in kept.past],
+        kept.forgotten_sequence,
     )
 
 
@@ -120,15 +182,25 @@ def _of_task(task: Task) -> TaskKept:
         dict(task.done_rows),
         task.policy_state(),
         task.recorded,
+        task.failed_snapshots(),
+        task.given_up,
     )
 
 
 def _of_group(group: Group) -> GroupKept:
     leases = tuple(
-        GroupLeased(group.name, group.link, Position(group.incarnation, lease.sequence), lease.token, lease.attempt)
+        GroupLeased(
+            group.name,
+            group.link,
+            Position(group.incarnation, lease.sequence),
+            lease.token,
+            lease.attempt,
+            lease.failures,
+            lease.reason,
+        )
         for lease in group.leases.values()
     )
-    cursor = group.cursor
+    cursor, terms = group.cursor, AskedTerms.of(group.terms)
     return GroupKept(
         group.name,
         group.link,
@@ -138,6 +210,12 @@ def _of_group(group: Group) -> GroupKept:
         cursor.ranges_ahead(),
         group.handed_sequence,
         leases,
+        terms.order,
+        terms.key,
+        terms.lease_ms,
+        terms.timeout_ms,
+        terms.max_attempts,
+        group.run_generation,
     )
 
 
@@ -145,12 +223,16 @@ def _take_home(ledger: Ledger, kept: HomeKept) -> None:
     ledger.epoch, ledger.last_token = kept.epoch, kept.last_token
     ledger.run, ledger.run_outcome = kept.run, kept.run_outcome
     ledger.executions = dict(kept.executions)
+    ledger.producers.forgotten_epoch = kept.forgotten_epoch
+    ledger.boot, ledger.weak_links = kept.boot, kept.weak_links
 
 
 def _take_link(ledger: Ledger, kept: LinkKept) -> None:
     ledger.links[kept.link] = Link(
         kept.link, kept.incarnation, kept.next_sequence, kept.durable_sequence, kept.last_created_at_ns, newest=kept.newest
     )
+    ledger.links[kept.link].incarnations = {one.incarnation: one.first_sequence for one in kept.incarnations}
+    ledger.links[kept.link].gone = [Gone(one.first_sequence, one.last_sequence, one.reason, one.dropped_at_ns) for one in kept.gone]
 
 
 def _take_remembered(ledger: Ledger, kept: RememberedKept) -> None:
@@ -167,20 +249,33 @@ def _take_task(ledger: Ledger, kept: TaskKept) -> None:
     task.cursors = {cursor.link: Cursor.of(cursor.done_sequence, cursor.ahead) for cursor in kept.cursors}
     for lease in kept.open:
         task.lease(lease)
+    for failed in kept.failed:
+        task.failed(failed)
     if kept.ended:
         task.end()
     task.committed = OrderedDict((commit.snapshot_id, commit) for commit in kept.committed)
     task.commits, task.refused_late, task.done_rows = kept.commits, kept.refused_late, dict(kept.done_rows)
     task.restore_policy(kept.policy_state)
-    task.recorded = kept.recorded
+    task.recorded, task.given_up = kept.recorded, kept.given_up
 
 
 def _take_group(ledger: Ledger, kept: GroupKept) -> None:
     cursor = Cursor.of(kept.done_sequence, kept.ahead)
-    group = ledger.groups[kept.group, kept.link] = Group(kept.group, kept.link, kept.incarnation, kept.generation, cursor)
+    terms = AskedTerms(kept.order, kept.key, kept.lease_ms, kept.timeout_ms, kept.max_attempts).of_new_group()
+    group = ledger.groups[kept.group, kept.link] = Group(
+        kept.group, kept.link, kept.incarnation, kept.generation, cursor, terms, kept.run_generation
+    )
+    group.handed_sequence = max(kept.handed_sequence, cursor.done_sequence)
     for lease in kept.leases:
-        group.leased(lease.position.sequence, lease.token, lease.attempt)
-    group.handed_sequence = kept.handed_sequence
+        group.leased(lease.position.sequence, lease.token, lease.attempt, lease.failures, lease.reason)
+
+
+def _take_producer(ledger: Ledger, kept: ProducerKept) -> None:
+    ledger.producers.restore(KnownProducer(kept.producer, kept.epoch, kept.last_sequence, deque(kept.answers)))
+
+
+def _take_hold(ledger: Ledger, kept: HoldPlaced) -> None:
+    ledger.holds[kept.name] = kept
 
 
 _TAKE: dict[type, Callable[[Ledger, Any], None]] = {
@@ -189,4 +284,6 @@ _TAKE: dict[type, Callable[[Ledger, Any], None]] = {
     RememberedKept: _take_remembered,
     TaskKept: _take_task,
     GroupKept: _take_group,
+    HoldPlaced: _take_hold,
+    ProducerKept: _take_producer,
 }

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from linkd.core.dead_letters import Letter, dead_link
 from linkd.core.ids import derived_value_id
 from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, GenerationState
 from linkd.core.publishing import Draft, Frame, Maker
-from linkd.core.tasks import Offer, Task
+from linkd.core.tasks import Lease, Offer, Task
 from linkd.errors import Conflict, GenerationAbandoned, InvalidArgument, LeaseLost, NotAllowed
-from linkd.model.records import OutputRange, Record, SnapshotCommitted, SnapshotLeased, TaskEnded, ValueStored
+from linkd.model.records import OutputRange, Record, SnapshotCommitted, SnapshotFailed, SnapshotLeased, TaskEnded, ValueStored
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,42 @@ def lease(ledger: Ledger, task: Task, offer: Offer) -> SnapshotLeased:
     )
 
 
+def failure(task: Task, lease: Lease) -> SnapshotFailed:
+    """The record of the last failure of what is on lease."""
+    return SnapshotFailed(task.name, task.execution, lease.snapshot_id, lease.failures, lease.reason)
+
+
+def letters(task: Task, lease: Lease, now_ns: int) -> list[Letter]:
+    """The dead letters of a snapshot that is given up: one for each portion of it that holds anything."""
+    return [
+        Letter(portion, task.name, lease.token, lease.failures, lease.reason, now_ns)
+        for portion in lease.portions
+        if portion.first_sequence <= portion.last_sequence
+    ]
+
+
+def give_up(ledger: Ledger, task: Task, lease: Lease, now_ns: int) -> list[Record]:
+    """The records by which the task is through with a snapshot that failed too often: it is settled, and nothing came of it."""
+    frame = Frame(ledger, now_ns)
+    frame.records.append(
+        SnapshotCommitted(
+            task.name,
+            task.execution,
+            lease.snapshot_id,
+            0,
+            lease.attempt,
+            lease.portions,
+            (),
+            0,
+            now_ns,
+            settled=task.settled_by(lease),
+        )
+    )
+    if ledger.follows and task.shape.is_whole:
+        _end(frame, task, "its one snapshot was given up")
+    return frame.records
+
+
 def answered(task: Task, snapshot_id: bytes, token: int, fingerprint: int) -> SnapshotCommitted | None:
     """The record of this very commit, if it was accepted before.
 
@@ -50,6 +87,10 @@ def answered(task: Task, snapshot_id: bytes, token: int, fingerprint: int) -> Sn
     record = task.committed.get(snapshot_id)
     if record is None:
         return None
+    if record.token == 0:
+        raise LeaseLost(
+            f"{task.name}: this snapshot failed too often and was given up; it lies in {dead_link(task.name)}: take the next one"
+        )
     if record.token != token:
         raise LeaseLost(f"{task.name}: this snapshot was committed by a later attempt (attempt {record.attempt}); take the next one")
     if record.request_xxh3 != fingerprint:
@@ -60,14 +101,15 @@ def answered(task: Task, snapshot_id: bytes, token: int, fingerprint: int) -> Sn
 def check_token(task: Task, snapshot_id: bytes, token: int) -> None:
     """LeaseLost unless `token` is the newest given for the snapshot."""
     lease = task.leases.get(snapshot_id)
+    if lease is not None and lease.token == token and token:
+        return
+    task.holders.heard(token)
     if lease is None:
         task.refused_late += 1
         raise LeaseLost(f"{task.name}: this snapshot is not on lease any more; nothing was taken and nothing is lost: take the next one")
-    if lease.token != token:
-        task.refused_late += 1
-        raise LeaseLost(
-            f"{task.name}: this snapshot has been handed out again (attempt {lease.attempt}); nothing was taken: take the next one"
-        )
+    task.refused_late += 1
+    lease.refused_late += 1
+    raise LeaseLost(f"{task.name}: this snapshot has been handed out again (attempt {lease.attempt}); nothing was taken: take the next one")
 
 
 def commit(ledger: Ledger, request: CommitRequest, now_ns: int) -> list[Record]:
@@ -103,10 +145,15 @@ def commit(ledger: Ledger, request: CommitRequest, now_ns: int) -> list[Record]:
         )
     )
     if request.final or (ledger.follows and task.shape.is_whole):
-        for name in task.shape.outputs:
-            frame.seal(ledger.links[name], _output_generation(ledger, task, name), "its task is complete")
-        frame.records.append(TaskEnded(task.name, task.execution, "its one snapshot is committed"))
+        _end(frame, task, "its one snapshot is committed")
     return frame.records
+
+
+def _end(frame: Frame, task: Task, reason: str) -> None:
+    """The execution is complete: its outputs are sealed."""
+    for name in task.shape.outputs:
+        frame.seal(frame.ledger.links[name], _output_generation(frame.ledger, task, name), "its task is complete")
+    frame.records.append(TaskEnded(task.name, task.execution, reason))
 
 
 def _output_generation(ledger: Ledger, task: Task, link: str) -> Generation:

@@ -135,7 +135,7 @@ class Composer:
             if policy.kind is WirePolicyKind.LATEST:
                 continue
             generation, last = self._reach(name)
-            if last < generation.first_sequence and not generation.seal_durable:
+            if last < generation.kept_sequence and not generation.seal_durable:
                 return Wait()
             changed = changed or last > self.marks[name].seen_sequence
             complete = complete and generation.seal_durable
@@ -190,7 +190,8 @@ class Composer:
             return generation.extent(name) if generation.seal_durable else None
         if self.links[name].durable_last(generation) < extent:
             return None
-        return _portion(name, generation, generation.first_sequence, extent)
+        first = generation.kept_sequence
+        return _portion(name, generation, first, max(extent, first - 1))
 
     def _latest(self, name: str) -> Parent | None:
         """The newest value, as soon as it may be read; an empty portion if it is known that there is none.
@@ -201,32 +202,33 @@ class Composer:
         if self.follow:
             generation = link.readable or generation
         last = link.readable_last(generation)
-        if not generation.seal_durable and (not self.follow or last < generation.first_sequence):
+        if not generation.seal_durable and (not self.follow or last < generation.kept_sequence):
             return None
-        return _portion(name, generation, max(last, generation.first_sequence), last)
+        return _portion(name, generation, max(last, generation.kept_sequence), last)
 
     def _newest(self, name: str) -> Parent:
         generation, last = self._reach(name)
-        return _portion(name, generation, max(last, generation.first_sequence), last)
+        return _portion(name, generation, max(last, generation.kept_sequence), last)
 
     def _draw_values(self, name: str, policy: WirePolicy) -> _Drawn | Wait:
         generation, last = self._reach(name)
         mark = self.marks[name]
         least, most = _window(policy, self.follow)
-        there = last - mark.next_sequence + 1
+        begin = self.links[name].there_from(mark.next_sequence)
+        there = last - begin + 1
         if there >= least:
-            portion = _portion(name, generation, mark.next_sequence, mark.next_sequence + min(there, most) - 1)
+            portion = _portion(name, generation, begin, begin + min(there, most) - 1)
             settles = None
             if policy.kind is WirePolicyKind.SLIDE:
-                settles = _portion(name, generation, mark.next_sequence, mark.next_sequence + policy.second - 1)
+                settles = _portion(name, generation, begin, begin + policy.second - 1)
             return _Drawn(portion, portion.last_sequence > mark.seen_sequence, False, settles)
         if not generation.seal_durable:
             return Wait()
         if last <= mark.seen_sequence:  # also what is left of a window that slid, if all of it was in one
-            last = mark.next_sequence - 1
-        portion = _portion(name, generation, mark.next_sequence, last)
+            last = begin - 1
+        portion = _portion(name, generation, begin, max(last, begin - 1))
         enough = policy.first if policy.kind is WirePolicyKind.RANGE else least
-        return _Drawn(portion, last >= mark.next_sequence, last - mark.next_sequence + 1 < enough)
+        return _Drawn(portion, last >= begin, last - begin + 1 < enough)
 
     def _draw_rows(self, name: str, wanted: int) -> _Drawn | Wait | Again:
         generation, last = self._reach(name)

@@ -37,6 +37,12 @@ class Cursor:
         index = bisect_left(self.ahead, sequence, key=_last)
         return index < len(self.ahead) and self.ahead[index][0] <= sequence
 
+    def end_of_done(self, sequence: int) -> int:
+        """The last of the sequences that are done without a gap from `sequence` on, which is."""
+        if sequence <= self.done_sequence:
+            return self.done_sequence
+        return self.ahead[bisect_left(self.ahead, sequence, key=_last)][1]
+
     def next_after(self, taken: Container[int], last_sequence: int) -> int | None:
         """The first sequence up to `last_sequence` that is neither done nor in `taken`, or None."""
         sequence = self.done_sequence + 1

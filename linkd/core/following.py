@@ -147,7 +147,7 @@ def begin_again(ledger: Ledger, task: Task, links: Mapping[str, LinkShape]) -> l
         inputs[name] = generation.number
         if task.shape.is_whole and not generation.is_sealed:
             extents[name] = last
-        parents.append(Parent(name, generation.incarnation, generation.number, generation.first_sequence, last))
+        parents.append(Parent(name, generation.incarnation, generation.number, generation.kept_sequence, last))
     outputs = {name: _fresh(ledger, task, links, name, tuple(parents), records) for name in task.shape.outputs}
     records.append(TaskBegan(task.name, ledger.executions.get(task.name, 0) + 1, task.version, inputs, outputs, extents))
     return records
@@ -160,7 +160,7 @@ def _fresh(
     link = ledger.links[name]
     current = link.generations.get(task.outputs.get(name, 0))
     if current is not None and current.number == link.newest and current.state is GenerationState.GROWING:
-        if not current.values and not current.was_sealed:
+        if current.last_sequence < current.first_sequence and not current.was_sealed:
             return current.number
         records.append(GenerationEnded(name, current.number, GenerationEnd.ABANDONED, current.last_sequence, f"{task.name} begins again"))
     number = link.newest + 1

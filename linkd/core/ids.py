@@ -44,16 +44,25 @@ def timed_value_id(now_ns: int, entropy: bytes) -> bytes:
     return _uuid8(milliseconds.to_bytes(6, "big") + entropy[:10])
 
 
+def dead_letter_id(link: str, consumer: str, portion: Parent, token: int) -> bytes:
+    """The id of the letter in `link` that says that `consumer` failed at `portion`, last under `token`."""
+    return _uuid8(_digest(b"letter", link.encode(), consumer.encode(), token.to_bytes(8, "big"), *_portion_parts(portion)))
+
+
 def snapshot_id(task: str, execution: int, portions: Iterable[Parent]) -> bytes:
     """The id of the snapshot of these portions: equal for every attempt, different for every execution."""
     parts = [b"snapshot", task.encode(), execution.to_bytes(8, "big")]
     for portion in portions:
-        parts.append(portion.link.encode())
-        numbers = (portion.incarnation, portion.generation, portion.first_sequence, portion.last_sequence)
-        parts.extend(number.to_bytes(8, "big") for number in numbers)
-        if portion.first_row or portion.end_row:
-            parts.extend((b"rows", portion.first_row.to_bytes(8, "big"), portion.end_row.to_bytes(8, "big")))
+        parts.extend(_portion_parts(portion))
     return _digest(*parts)
+
+
+def _portion_parts(portion: Parent) -> list[bytes]:
+    numbers = (portion.incarnation, portion.generation, portion.first_sequence, portion.last_sequence)
+    parts = [portion.link.encode(), *(number.to_bytes(8, "big") for number in numbers)]
+    if portion.first_row or portion.end_row:
+        parts.extend((b"rows", portion.first_row.to_bytes(8, "big"), portion.end_row.to_bytes(8, "big")))
+    return parts
 
 
 def request_fingerprint(checksums: Iterable[int], final: bool) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from linkd.core.dead_letters import DEAD_LETTER_TERMS, dead_link, is_dead_link
 from linkd.core.links import LinkShape
 from linkd.core.pipeline import REJECTS_SUFFIX, Pipeline
 from linkd.core.rights import Rights
 from linkd.core.tasks import EACH, SINK_PREFIX, SOURCE_PREFIX, WHOLE, TaskShape
 from linkd.model.records import TaskKind
+from linkd.model.terms import LinkTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,13 @@ class Layout:
     @property
     def rights(self) -> Rights:
         return Rights(self.tasks, self.open_links, self.anyone)
+
+    def terms(self, link: str) -> LinkTerms:
+        """What is promised of `link`, whether the file knows it or not (all links of `--open`, dead-letter links of groups)."""
+        shape = self.links.get(link)
+        if shape is not None:
+            return shape.terms
+        return DEAD_LETTER_TERMS if is_dead_link(link) else LinkTerms()
 
 
 OPEN = Layout("open", {}, {}, anyone=True)
@@ -47,6 +56,8 @@ def layout(pipeline: Pipeline, declared: Mapping[str, tuple[bytes, bytes]]) -> L
             writer = spec.writer or ""
         links[spec.name] = LinkShape(spec.name, writer, declared.get(spec.name), spec.terms)
     for task in _writers_first(pipeline):
+        if pipeline.tasks[task].terms.max_attempts is not None:
+            links[dead_link(task)] = LinkShape(dead_link(task), task, terms=DEAD_LETTER_TERMS)
         inputs = tuple((wire.link, wire.policy) for wire in pipeline.tasks[task].inputs)
         tasks[task] = TaskShape(task, pipeline.tasks[task].kind, inputs, pipeline.tasks[task].outputs, pipeline.tasks[task].terms)
     for spec in pipeline.links.values():

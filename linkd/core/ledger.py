@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from linkd.core.cursor import Cursor
+from linkd.core.group_terms import AskedTerms
 from linkd.core.groups import Group
 from linkd.core.links import Generation, GenerationState, Link, Remembered
+from linkd.core.producers import Producers
 from linkd.core.tasks import Task, TaskShape
 from linkd.errors import LinkNotFound, StateDamaged
 from linkd.limits import TASK_NAMES_KEPT
@@ -25,16 +27,22 @@ from linkd.model.records import (
     GenerationEnd,
     GenerationEnded,
     GenerationReopened,
+    GroupFailed,
     GroupLeased,
     GroupMoved,
     GroupOpened,
+    HoldPlaced,
+    HoldReleased,
+    HomeStarted,
     LinkOpened,
     PolicySaved,
+    ProducerOpened,
     Record,
     RunBegan,
     RunEnded,
     SchemaKept,
     SnapshotCommitted,
+    SnapshotFailed,
     SnapshotLeased,
     SourceMoved,
     TaskBegan,
@@ -47,7 +55,7 @@ from linkd.model.values import Envelope
 
 @dataclass(slots=True)
 class Ledger:
-    """Everything a home knows, in memory: a few hundred bytes a link, a task, a group, a generation that is kept; nothing per value.
+    """Everything a home knows, in memory: a few hundred bytes a link, a task, a group, some KiB a generation that is kept; nothing per value.
 
     `executions` counts the starts of the tasks there were, the one that began last at
     the end: a task that was taken out of the file and is put back goes on counting, for ids are made from it.
@@ -62,6 +70,10 @@ class Ledger:
     last_token: int = 0
     run: RunBegan | None = None
     run_outcome: str = ""
+    producers: Producers = field(default_factory=Producers)
+    holds: dict[str, HoldPlaced] = field(default_factory=dict)
+    boot: str = ""
+    weak_links: tuple[str, ...] = ()
 
     @property
     def follows(self) -> bool:
@@ -126,7 +138,7 @@ class Ledger:
                 record.link, record.incarnation, record.first_sequence, record.first_sequence - 1, record.created_at_ns
             )
         else:
-            link.incarnation, link.next_sequence = record.incarnation, record.first_sequence
+            link.open_again(record.incarnation, record.first_sequence)
 
     def _schema_kept(self, record: SchemaKept) -> None:
         generation = self.links[record.link].current
@@ -196,12 +208,20 @@ class Ledger:
         generation.values += 1
         generation.rows += envelope.rows
         generation.size_bytes += envelope.size_bytes
+        generation.account.add(envelope)
+        if envelope.producer.id:
+            self.producers.stored(envelope)
 
     def _snapshot_leased(self, record: SnapshotLeased) -> None:
         self.last_token = max(self.last_token, record.token)
         task = self.tasks.get(record.task)
         if task is not None and task.execution == record.execution:
             task.lease(record)
+
+    def _snapshot_failed(self, record: SnapshotFailed) -> None:
+        task = self.tasks.get(record.task)
+        if task is not None and task.execution == record.execution:
+            task.failed(record)
 
     def _snapshot_committed(self, record: SnapshotCommitted) -> None:
         task = self.tasks.get(record.task)
@@ -215,19 +235,36 @@ class Ledger:
 
     def _group_opened(self, record: GroupOpened) -> None:
         self.groups[record.group, record.link] = Group(
-            record.group, record.link, record.incarnation, record.generation, Cursor(record.done_sequence)
+            record.group,
+            record.link,
+            record.incarnation,
+            record.generation,
+            Cursor(record.done_sequence),
+            AskedTerms(record.order, record.key, record.lease_ms, record.timeout_ms, record.max_attempts).of_new_group(),
         )
 
     def _group_moved(self, record: GroupMoved) -> None:
-        cursor = Cursor.of(record.done_sequence, record.ahead)
-        self.groups[record.group, record.link].move(record.incarnation, record.generation, cursor)
+        group = self.groups[record.group, record.link]
+        if record.settled:
+            group.settle(record.settled)
+        else:
+            cursor = Cursor.of(record.done_sequence, record.ahead)
+            group.move(record.incarnation, record.generation, cursor, record.run_generation)
 
     def _group_leased(self, record: GroupLeased) -> None:
         self.last_token = max(self.last_token, record.token)
-        self.groups[record.group, record.link].leased(record.position.sequence, record.token, record.attempt)
+        self.groups[record.group, record.link].leased(
+            record.position.sequence, record.token, record.attempt, record.failures, record.reason
+        )
+
+    def _group_failed(self, record: GroupFailed) -> None:
+        self.groups[record.group, record.link].failed(record.position.sequence, record.failures, record.reason)
 
     def _source_moved(self, record: SourceMoved) -> None:
         self.links[record.link].generations[record.generation].source = record
+
+    def _producer_opened(self, record: ProducerOpened) -> None:
+        self.producers.opened(record.producer, record.epoch)
 
     def _digest_known(self, record: DigestKnown) -> None:
         """Digests are kept by the store, beside the envelopes."""
@@ -235,6 +272,12 @@ class Ledger:
     def _dropped(self, record: Dropped) -> None:
         link = self.links[record.link]
         link.next_sequence = max(link.next_sequence, record.last_sequence + 1)
+        if not record.generation:
+            link.drop_values(record)
+            self._pass_over(link, record)
+            if record.producer is not None:
+                self.producers.dropped(record, record.producer)
+            return
         dropped = link.generations.pop(record.generation, None)
         if record.forgotten:
             link.remembered.pop(record.generation, None)
@@ -242,6 +285,27 @@ class Ledger:
             link.remembered[dropped.number] = Remembered(
                 dropped.number, dropped.incarnation, dropped.first_sequence, dropped.last_sequence, dropped.inputs
             )
+        link.forget_gone()
+
+    def _pass_over(self, link: Link, record: Dropped) -> None:
+        """What was dropped of a generation is done for whoever reads that."""
+        for task in self.tasks.values():
+            task.pass_over(link, record.first_sequence, record.last_sequence)
+        for group in self.groups.values():
+            bound = link.generations.get(group.generation) if group.link == link.name else None
+            if bound is not None:
+                first = max(record.first_sequence, bound.first_sequence)
+                last = record.last_sequence if bound.number == link.newest else min(record.last_sequence, bound.last_sequence)
+                group.settle([(first, last)] if first <= last else [])
+
+    def _hold_placed(self, record: HoldPlaced) -> None:
+        self.holds[record.name] = record
+
+    def _hold_released(self, record: HoldReleased) -> None:
+        self.holds.pop(record.name, None)
+
+    def _home_started(self, record: HomeStarted) -> None:
+        self.boot, self.weak_links = record.boot, record.weak_links
 
     def _forget_executions(self) -> None:
         """Of tasks that are not in the file any more, and of which nothing is left that their ids could be mistaken for."""
@@ -277,12 +341,18 @@ _APPLY: dict[type, Callable[[Ledger, Any], None]] = {
     TaskEnded: Ledger._task_ended,
     ValueStored: Ledger._value_stored,
     SnapshotLeased: Ledger._snapshot_leased,
+    SnapshotFailed: Ledger._snapshot_failed,
     SnapshotCommitted: Ledger._snapshot_committed,
     PolicySaved: Ledger._policy_saved,
     GroupOpened: Ledger._group_opened,
     GroupMoved: Ledger._group_moved,
     GroupLeased: Ledger._group_leased,
+    GroupFailed: Ledger._group_failed,
     SourceMoved: Ledger._source_moved,
+    ProducerOpened: Ledger._producer_opened,
     DigestKnown: Ledger._digest_known,
     Dropped: Ledger._dropped,
+    HomeStarted: Ledger._home_started,
+    HoldPlaced: Ledger._hold_placed,
+    HoldReleased: Ledger._hold_released,
 }

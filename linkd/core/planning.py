@@ -165,10 +165,13 @@ class _Planning:
         if change:
             return Step(shape.name, Action.RESUME, f"{change}, and the new version continues")
         if not task.ended:
+            early = [name for name, policy in shape.inputs if policy == LATEST and self._was_early(task, name)]
+            if early and not self.wishes.follow:
+                return Step(shape.name, Action.BEGIN, _inputs("changes", early))
             return Step(shape.name, Action.CONTINUE, "not complete")
         if grown or lives:
             return self._grown(shape, grown)
-        lost = self.facts.lost.get(shape.name)
+        lost = self.facts.lost.get(shape.name) if self._left_something(shape) else None
         return Step(shape.name, Action.BEGIN, lost) if lost else Step(shape.name, Action.NOTHING, "unchanged")
 
     def _grown(self, shape: TaskShape, grown: Sequence[str]) -> Step:
@@ -200,6 +203,27 @@ class _Planning:
         if taken is None:
             return task.ended and not generation.is_sealed
         return not generation.is_sealed or generation.end_sequence > taken
+
+    def _was_early(self, task: Task, name: str) -> bool:
+        """A run that followed gave the task, as the latest of this input, something else than what a run that ends will give it.
+
+        It is told by the snapshots that are remembered. In a run that followed, those that are forgotten may have been early, too.
+        """
+        generation = self.ledger.links[name].generations.get(task.inputs[name])
+        forgotten = task.commits > len(task.committed)
+        if forgotten and self.ledger.run is not None and self.ledger.run.follow:
+            return True
+        snapshots = [one.portions for one in (*task.leases.values(), *task.shelved.values())]
+        snapshots += [commit.portions for commit in task.committed.values()]
+        seen = {(one.generation, one.last_sequence) for portions in snapshots for one in portions if one.link == name}
+        if generation is None or not generation.is_sealed:
+            return bool(seen)
+        return not seen <= {(generation.number, generation.end_sequence)}
+
+    def _left_something(self, shape: TaskShape) -> bool:
+        """Whether a sink that is complete made a file: one that takes value by value makes none of a link without values."""
+        generations = (self.ledger.links[name].current for name, _ in shape.inputs)
+        return not takes_value_by_value(shape) or any(one is None or one.last_sequence >= one.first_sequence for one in generations)
 
     def _continues(self, shape: TaskShape) -> bool:
         """Whether another version of it goes on where the one before stands. Sources and sinks are what they are made of: they never do."""

@@ -10,6 +10,7 @@ from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, GenerationState, Link
 from linkd.errors import InvalidArgument, NotAllowed, SchemaMismatch
 from linkd.model.records import (
+    Dropped,
     GenerationBegan,
     GenerationEnd,
     GenerationEnded,
@@ -23,6 +24,8 @@ from linkd.model.records import (
 )
 from linkd.model.values import OUTSIDER, Envelope, Parent, Place, PlaceKind, Position, Producer
 
+FULL = "full"
+"""The reason of what is dropped for want of room in its link."""
 UNPLACED = Place(PlaceKind.JOURNAL, 0, 0, 0)
 """The place of a value that the store has not written yet."""
 
@@ -38,20 +41,23 @@ class Draft:
     schema: bytes
     payload_xxh3: int
     attributes: Mapping[str, str] = field(default_factory=dict)
-    producer: Producer = Producer()
     widens: bytes = b""
     """The id of the schema that this value's schema widens (a column of which only nulls were seen got its type), if it does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Who makes values: a task in one attempt of one snapshot, a source, or an outsider. `parents` are what they are made from."""
+    """Who makes values: a task in one attempt of one snapshot, a source, or an outsider, who may number its publishes (`producer`).
+
+    `parents` are what they are made from.
+    """
 
     task: str = OUTSIDER
     version: str = ""
     attempt: int = 1
     parents: tuple[Parent, ...] = ()
     traceparent: str = ""
+    producer: Producer = Producer()
 
 
 @dataclass(slots=True)
@@ -84,7 +90,7 @@ class Frame:
             task_version=maker.version,
             attempt=maker.attempt,
             parents=maker.parents,
-            producer=draft.producer,
+            producer=maker.producer,
             traceparent=maker.traceparent,
             attributes=dict(draft.attributes),
         )
@@ -134,6 +140,17 @@ def publish(ledger: Ledger, drafts: Sequence[Draft], maker: Maker, now_ns: int, 
         identity = timed_value_id(now_ns, entropy[10 * index : 10 * index + 10])
         frame.value(draft, generation, maker, identity)
     return frame.records
+
+
+def drop_newest(ledger: Ledger, drafts: Sequence[Draft], producer: Producer, now_ns: int) -> list[Dropped]:
+    """What becomes of values that a full link does not take: they have their place in the order, and hold nothing. One record for each link."""
+    records: list[Dropped] = []
+    for name in dict.fromkeys(draft.link for draft in drafts):
+        link = ledger.links[name]
+        first, count = link.next_sequence, sum(draft.link == name for draft in drafts)
+        numbered = producer if producer.id else None
+        records.append(Dropped(name, link.incarnation, first, first + count - 1, FULL, dropped_at_ns=now_ns, producer=numbered))
+    return records
 
 
 def source_step(ledger: Ledger, source_link: str, drafts: Sequence[Draft], moved: SourceMoved, maker: Maker, now_ns: int) -> list[Record]:

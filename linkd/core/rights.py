@@ -10,6 +10,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from linkd.core.dead_letters import is_dead_link
 from linkd.core.tasks import SINK_PREFIX, SOURCE_PREFIX, TaskShape
 from linkd.errors import LinkNotFound, NotAllowed
 from linkd.model.records import TaskKind
@@ -49,6 +50,8 @@ class Rights:
 
     def publish(self, who: Identity, link: str, *, source: bool) -> None:
         """Publishing at once, not through a snapshot. `source` says that a source's position comes with it."""
+        if is_dead_link(link):
+            raise NotAllowed(f"{link} holds dead letters, which linkd itself writes: publish to another link")
         if who.role is Role.ADAPTERS and source and (SOURCE_PREFIX + link in self.tasks or self._writer_of_rejects(link)):
             return
         if who.role is Role.OUTSIDER and not source and (self.anyone or link in self.open_links):
@@ -62,6 +65,15 @@ class Rights:
             raise NotAllowed(f"{who.task} may not publish to {link}: its wiring names {self._outputs(who)} as its outputs")
         remedy = f"to let people and programs outside append to it, write `{link}*` in the wiring"
         raise NotAllowed(f"{link} is written by the pipeline itself; {remedy}")
+
+    def open_producer(self, who: Identity) -> None:
+        """Numbering publishes under a name: for those who publish at once."""
+        if who.role is not Role.OUTSIDER or not (self.anyone or self.open_links):
+            raise NotAllowed(
+                f"{who.name} publishes through its snapshots, whose commits happen once without a producer"
+                if who.role is Role.TASK
+                else "there is no link in this pipeline that people and programs outside may append to: write `LINK*` in the wiring"
+            )
 
     def stage(self, who: Identity, task: str, link: str) -> None:
         """Staging a value for a commit of `task`."""
@@ -104,8 +116,15 @@ class Rights:
             self.read(who, link)
 
     def seal(self, who: Identity, link: str) -> None:
+        if is_dead_link(link):
+            raise NotAllowed(f"{link} holds dead letters and has no end: further ones may come at any time")
         if not (self.anyone and who.role is Role.OUTSIDER):
             raise NotAllowed(f"linkd itself seals {link}: when its source is read, or its task has exited with code 0")
+
+    def seek(self, who: Identity, link: str) -> None:
+        """Moving a consumer group: they are the outsiders' own."""
+        if who.role is Role.TASK:
+            raise NotAllowed(f"{who.task} may not move consumer groups of {link}: they belong to programs outside of the pipeline")
 
     def end_task(self, who: Identity, task: str) -> None:
         """Saying that a task is complete: of programs their supervisor says it, of sinks the adapter worker."""

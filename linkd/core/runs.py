@@ -163,7 +163,7 @@ class _Beginning:
         known = link.generations.get(number)
         if known is None:
             return Parent(name, link.incarnation, number, link.next_sequence, link.next_sequence - 1)
-        return Parent(name, known.incarnation, number, known.first_sequence, known.last_sequence)
+        return Parent(name, known.incarnation, number, known.kept_sequence, known.last_sequence)
 
     def _of_outsiders(self, shape: LinkShape, link: Link | None) -> None:
         """A finite run reads what they appended so far; one that follows reads on as they append."""

@@ -29,12 +29,27 @@ from linkd.core.cursor import Cursor
 from linkd.core.ids import snapshot_id
 from linkd.core.links import Link
 from linkd.core.policies import EACH_TEXT, LATEST_TEXT, WHOLE_TEXT, PolicyFamily, WirePolicy, WirePolicyKind, parse_input_policy
+from linkd.core.snapshot_leases import Holders, Lease
 from linkd.limits import COMMIT_RECORDS_KEPT
-from linkd.model.records import SnapshotCommitted, SnapshotLeased, TaskKind
+from linkd.model.records import SnapshotCommitted, SnapshotFailed, SnapshotLeased, TaskKind
 from linkd.model.terms import TaskTerms
 from linkd.model.values import Parent
 
-__all__ = ["EACH", "LATEST", "SINK_PREFIX", "SOURCE_PREFIX", "WHOLE", "Again", "End", "Lease", "Offer", "Task", "TaskShape", "Wait"]
+__all__ = [
+    "EACH",
+    "LATEST",
+    "SINK_PREFIX",
+    "SOURCE_PREFIX",
+    "WHOLE",
+    "Again",
+    "End",
+    "GiveUp",
+    "Lease",
+    "Offer",
+    "Task",
+    "TaskShape",
+    "Wait",
+]
 
 SOURCE_PREFIX = "from:"
 SINK_PREFIX = "to:"
@@ -61,25 +76,6 @@ class TaskShape:
         return all(policy in (WHOLE, LATEST) for _, policy in self.inputs)
 
 
-@dataclass(slots=True)
-class Lease:
-    """A snapshot that was put together. `session` names the connection that holds it, or is None while it waits to be handed out again.
-
-    `since_ns` dates the handing out, for those who look on; 0 if that was in an earlier life of the home. `settles` is what no later snapshot
-    holds, none where that is the portions; `rows` counts what was handed out of it, by link. A `token` of 0 is good for nothing.
-    """
-
-    snapshot_id: bytes
-    token: int
-    attempt: int
-    portions: tuple[Parent, ...]
-    session: int | None
-    since_ns: int = 0
-    settles: tuple[Parent, ...] = ()
-    partial: bool = False
-    rows: Mapping[str, int] = field(default_factory=dict, compare=False)
-
-
 @dataclass(frozen=True, slots=True)
 class Offer:
     """Hand this out, under a new token; if it is to be `recorded`, when the record of its lease is durable."""
@@ -92,9 +88,19 @@ class Offer:
     recorded: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """This snapshot failed as often as it may: put it aside, nothing else goes out before."""
+
+    lease: Lease
+
+
 @dataclass(slots=True)
 class Task:
-    """One task. `marks` say where the next snapshot begins in each input; `shelved` are those that an end left on lease, for a resumption."""
+    """One task. `marks` say where the next snapshot begins in each input; `shelved` are those that an end left on lease, for a resumption.
+
+    `holders` says who holds what is on lease; `given_up` counts the snapshots of this execution that went to the dead-letter link.
+    """
 
     shape: TaskShape
     execution: int = 0
@@ -113,11 +119,14 @@ class Task:
     done_rows: dict[str, int] = field(default_factory=dict)
     recorded: Mapping[str, str] = field(default_factory=dict)
     """The attributes of the last commit that had any, of whichever execution: by them a sink knows its own work again."""
+    given_up: int = 0
+    holders: Holders = field(init=False, compare=False)
     _policies: dict[str, WirePolicy] = field(init=False, compare=False)
     _tallies: dict[str, Tally] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         self._policies = {link: parse_input_policy(policy) for link, policy in self.shape.inputs}
+        self.holders = Holders(self.shape.terms, self.leases)
 
     @property
     def name(self) -> str:
@@ -135,21 +144,22 @@ class Task:
         """A new execution: its cursors stand before the first value of each input's generation."""
         self.execution, self.version, self.ended = execution, version, False
         self.inputs, self.outputs, self.extents = dict(inputs), dict(outputs), dict(extents or {})
-        firsts = {link: links[link].generations[number].first_sequence for link, number in inputs.items()}
+        firsts = {link: links[link].generations[number].kept_sequence for link, number in inputs.items()}
         self.cursors = {link: Cursor(first - 1) for link, first in firsts.items()}
         self.marks = {link: Mark(first, 0, first - 1) for link, first in firsts.items()}
         self._tallies.clear()
         self.leases.clear()
         self.shelved.clear()
         self.committed.clear()
-        self.commits = 0
+        self.commits = self.given_up = 0
         self.done_rows = dict.fromkeys(inputs, 0)
 
     def end(self) -> None:
         """The execution is complete. What is on lease is nobody's any more; it comes first if the task is resumed."""
         self.ended = True
         for lease in self.leases.values():
-            lease.token, lease.session = 0, None
+            lease.token = 0
+            lease.free()
         self.shelved.update(self.leases)
         self.leases.clear()
 
@@ -161,16 +171,37 @@ class Task:
 
     def lease(self, record: SnapshotLeased) -> None:
         """Takes a lease into the state: of a snapshot that was put together, or is handed out again."""
-        if record.snapshot_id not in self.leases:
+        before = self.leases.get(record.snapshot_id)
+        if before is None:
             for portion in record.portions:
                 if portion.link in self.marks:
                     self.marks[portion.link].hold(portion)
             for settled in record.settles or record.portions:
                 if settled.link in self.marks:
                     self.marks[settled.link].pass_over(settled)
-        self.leases[record.snapshot_id] = Lease(
+        lease = self.leases[record.snapshot_id] = Lease(
             record.snapshot_id, record.token, record.attempt, record.portions, None, settles=record.settles, partial=record.partial
         )
+        if before is not None:
+            lease.failures, lease.reason, lease.refused_late = before.failures, before.reason, before.refused_late
+
+    def failed(self, record: SnapshotFailed) -> None:
+        """Takes a failure into the state: the journal has it."""
+        lease = self.leases.get(record.snapshot_id)
+        if lease is not None and record.failures >= lease.failures:
+            lease.failures, lease.reason, lease.unsaid = record.failures, record.reason, False
+
+    def pass_over(self, link: Link, first_sequence: int, last_sequence: int) -> None:
+        """These values were dropped: of an input that is being read they are done, and nothing that is put together from now on begins there."""
+        generation = link.generations.get(self.inputs.get(link.name, 0))
+        cursor, mark = self.cursors.get(link.name), self.marks.get(link.name)
+        if generation is None or cursor is None or mark is None:
+            return
+        first = max(first_sequence, generation.first_sequence)
+        last = last_sequence if generation.number == link.newest else min(last_sequence, generation.last_sequence)
+        cursor.settle(first, last)
+        if first <= mark.next_sequence <= last:
+            mark.next_sequence, mark.next_row = last + 1, 0
 
     def settled_by(self, lease: Lease) -> tuple[Parent, ...]:
         """The values that are done when `lease` is committed; none where these are its portions."""
@@ -202,8 +233,14 @@ class Task:
         )
 
     def remember(self, commit: SnapshotCommitted) -> None:
-        """Takes a commit into the state: what it settled is done, its lease is gone, its answer is kept for repeats."""
-        self.leases.pop(commit.snapshot_id, None)
+        """Takes a commit into the state: what it settled is done, its lease is gone, its answer is kept for repeats.
+
+        One without a token is that of a snapshot that was given up.
+        """
+        lease = self.leases.pop(commit.snapshot_id, None)
+        if lease is not None:
+            self.holders.heard(lease.token)
+        self.given_up += commit.token == 0
         for portion in commit.settled or commit.portions:
             cursor = self.cursors.get(portion.link)
             if cursor is not None:
@@ -216,14 +253,11 @@ class Task:
 
     def release(self, session: int) -> list[bytes]:
         """The connection is gone: what it held waits for the next one. Its tokens stay good until then."""
-        released = [lease.snapshot_id for lease in self.leases.values() if lease.session == session]
-        for identity in released:
-            self.leases[identity].session = None
-        return released
+        return [lease.snapshot_id for lease in self.holders.leave(session)]
 
     def next_snapshot(
         self, links: Mapping[str, Link], *, follow: bool = False, rows: RowCounts | None = None
-    ) -> Offer | Wait | Again | End:
+    ) -> Offer | GiveUp | Wait | Again | End:
         """What to hand out now. Snapshots that were given back come first, oldest first.
 
         `follow` says that the run does: there is no end then, for the task may begin again. `rows` is needed for windows of rows.
@@ -233,10 +267,14 @@ class Task:
         if self.ended:
             return Wait() if follow else End("the task is complete")
         recorded = depends_on_arrival(self._policies, follow=follow)
-        waiting = [lease for lease in self.leases.values() if lease.session is None]
-        if waiting:
-            oldest = min(waiting, key=_beginning)
-            return Offer(oldest.snapshot_id, oldest.attempt + 1, oldest.portions, oldest.settles, oldest.partial, recorded)
+        waiting, newer_wait = self.holders.next_waiting()
+        if waiting is not None and self.holders.is_given_up(waiting):
+            return GiveUp(waiting)
+        if waiting is not None:
+            attempt = waiting.attempt + waiting.tried
+            return Offer(waiting.snapshot_id, attempt, waiting.portions, waiting.settles, waiting.partial, recorded)
+        if newer_wait:
+            return Wait()
         found = self._compose(links, follow, rows)
         if isinstance(found, Composed):
             identity = snapshot_id(self.name, self.execution, found.portions)
@@ -278,6 +316,14 @@ class Task:
             for one in (*self.leases.values(), *self.shelved.values())
         )
 
+    def failed_snapshots(self) -> tuple[SnapshotFailed, ...]:
+        """The records that restate how often each of the `open_snapshots` failed."""
+        return tuple(
+            SnapshotFailed(self.name, self.execution, one.snapshot_id, one.failures, one.reason)
+            for one in (*self.leases.values(), *self.shelved.values())
+            if one.failures
+        )
+
     def policy_state(self) -> bytes:
         """What `restore_policy` takes, behind the `open_snapshots`."""
         marks = {link: [mark.next_sequence, mark.next_row, mark.seen_sequence] for link, mark in self.marks.items()}
@@ -286,7 +332,3 @@ class Task:
     def restore_policy(self, state: bytes) -> None:
         """The marks are those of `policy_state`."""
         self.marks = {link: Mark(*numbers) for link, numbers in json.loads(state).items()}
-
-
-def _beginning(lease: Lease) -> tuple[tuple[int, int], ...]:
-    return tuple((portion.first_sequence, portion.first_row) for portion in lease.portions)

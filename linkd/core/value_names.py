@@ -21,7 +21,7 @@ from linkd.errors import InvalidArgument
 LAST = "last"
 """The newest value that readers see."""
 
-_LINK = re.compile(rf"{NAME_PATTERN.pattern}(\.rejects)?")
+_LINK = re.compile(rf"{NAME_PATTERN.pattern}(\.rejects)?(\.dead)*")
 _SEQUENCE = re.compile(r"[1-9][0-9]{0,18}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ZONED = re.compile(r".*([Zz]|[+-][0-9]{2}:?[0-9]{2})")

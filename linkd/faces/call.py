@@ -16,7 +16,7 @@ import grpc.aio
 from linkd.core.rights import Identity
 from linkd.errors import Error, InternalFault
 from linkd.home.home import Home
-from linkd.wire.status import ERROR_KEY, TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, status_name
+from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, status_name, trailing_metadata
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[..., Awaitable[Any]]
@@ -80,9 +80,12 @@ async def translated(context: Context) -> AsyncIterator[None]:
     except Error as error:
         await _abort(context, error)
     except ExceptionGroup as group:
-        await _abort(context, _first(group))
-    except (grpc.RpcError, grpc.aio.AbortError):
-        raise
+        ended, other = group.split(grpc.aio.BaseError)
+        if other is not None:
+            await _abort(context, _first(other))
+        raise _leaf(ended) from None
+    except (grpc.RpcError, grpc.aio.BaseError):
+        raise  # the call is over, and whoever made it is gone
     except Exception as error:
         log.exception("a call failed for a reason of linkd's own")
         await _abort(
@@ -92,7 +95,16 @@ async def translated(context: Context) -> AsyncIterator[None]:
 
 async def _abort(context: Context, error: Error) -> Never:
     status = getattr(grpc.StatusCode, status_name(error))
-    await context.abort(status, str(error), ((ERROR_KEY, error.code),))
+    await context.abort(status, str(error), trailing_metadata(error, status.value[0]))
+
+
+def _leaf(group: BaseExceptionGroup[Any] | None) -> BaseException:
+    """What gRPC itself said of the end of a call, as it knows it again."""
+    found: BaseException | None = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert found is not None
+    return found
 
 
 def _first(group: BaseExceptionGroup[Any]) -> Error:

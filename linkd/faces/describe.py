@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
+from linkd.core.dead_letters import is_dead_link
 from linkd.core.links import Generation, Link
 from linkd.core.rights import Identity
 from linkd.core.runs import is_complete
@@ -11,17 +10,14 @@ from linkd.core.tasks import Lease, Task, TaskShape
 from linkd.home.home import Home
 from linkd.limits import LEASES_TOLD_MAX
 from linkd.model.records import SourceMoved, TaskKind
-from linkd.model.values import Durability
+from linkd.store.directory import linkd_version
 from linkd.wire.messages import durability_number, portion_message
 from linkd.wire.v1 import links_pb2 as pb
 
 
 def version() -> str:
-    """The installed version of linkd, or `source` when it runs from a tree that is not installed."""
-    try:
-        return metadata.version("linkd")
-    except metadata.PackageNotFoundError:
-        return "source"
+    """The installed version of linkd."""
+    return linkd_version()
 
 
 def description(home: Home, who: Identity, only: str = "") -> pb.DescribeResponse:
@@ -30,7 +26,8 @@ def description(home: Home, who: Identity, only: str = "") -> pb.DescribeRespons
         home.check_link(only)
         with home.audited(who, "describe", only):
             home.rights.describe(who, only)
-    names = [only] if only else sorted({*home.layout.links, *(home.ledger.links if home.layout.anyone else ())})
+    beside = [name for name in home.ledger.links if home.layout.anyone or is_dead_link(name)]
+    names = [only] if only else sorted({*home.layout.links, *beside})
     tasks = [shape for shape in home.layout.tasks.values() if not only or _touches(shape, only)]
     run = home.ledger.run
     return pb.DescribeResponse(
@@ -56,6 +53,7 @@ def description(home: Home, who: Identity, only: str = "") -> pb.DescribeRespons
         you=who.name,
         pid=home.pid,
         told_at_ns=home.clock.now_ns(),
+        notes=home.notes(),
     )
 
 
@@ -84,9 +82,9 @@ def _link(home: Home, name: str) -> pb.LinkInfo:
         readers=[task.name for task in home.layout.tasks.values() if name in {link for link, _ in task.inputs}],
         source=(spec.source or "") if spec is not None else "",
         sink=(spec.sink or "") if spec is not None else "",
-        open=name in home.layout.open_links or home.layout.anyone,
+        open=name in home.layout.open_links or (home.layout.anyone and not is_dead_link(name)),
         declared=shape is not None and shape.declared is not None,
-        durability=durability_number(Durability.FSYNC),
+        durability=durability_number(home.terms(name).durability),
         on_bad_row=spec.on_bad_row if spec is not None else "",
     )
     if link is None:
@@ -188,6 +186,7 @@ def _add_progress(home: Home, info: pb.TaskInfo, task: Task) -> None:
     info.leases.extend(_lease(lease) for lease in held[:LEASES_TOLD_MAX])
     info.connections = home.connections.get(task.name, 0)
     info.refused_late = task.refused_late
+    info.given_up = task.given_up
     for message in info.inputs:
         message.generation = task.inputs.get(message.link, 0)
     unread = task.unread(home.ledger.links)
@@ -210,6 +209,8 @@ def _group(home: Home, name: str, link_name: str) -> pb.GroupInfo:
         done_sequence=group.cursor.done_sequence,
         lag_values=group.cursor.left(generation.last_sequence) if generation is not None else 0,
         leased=len(held),
-        connections=len({lease.session for lease in held}),
+        connections=len(group.members),
         generation=group.generation,
+        order=str(group.terms.order),
+        run_generation=group.run_generation,
     )

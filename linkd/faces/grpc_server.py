@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import stat
@@ -20,7 +21,7 @@ from linkd.errors import InvalidArgument
 from linkd.faces.call import Presence
 from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
-from linkd.limits import GRPC_MESSAGE_MAX_BYTES, SOCKET_PATH_MAX_BYTES, STREAMS_PER_CONNECTION_MAX
+from linkd.limits import DRAIN_LAST_ANSWER_S, GRPC_MESSAGE_MAX_BYTES, SOCKET_PATH_MAX_BYTES, STREAMS_PER_CONNECTION_MAX
 from linkd.wire.methods import LINKS, METHODS, RUNS, Kind
 
 OPTIONS: tuple[tuple[str, int], ...] = (
@@ -41,6 +42,7 @@ class GrpcFace:
     server: grpc.aio.Server
     socket_path: Path
     health: HealthServicer
+    presence: Presence
 
     @staticmethod
     async def build(socket_path: Path, links: LinksService, runs: RunsService, presence: Presence) -> GrpcFace:
@@ -63,7 +65,7 @@ class GrpcFace:
             raise InvalidArgument(f"cannot listen on {socket_path}: {error}") from error
         finally:
             os.umask(mask)
-        return GrpcFace(server, socket_path, servicer)
+        return GrpcFace(server, socket_path, servicer, presence)
 
     @property
     def endpoint(self) -> str:
@@ -75,9 +77,14 @@ class GrpcFace:
             await self.health.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self, grace_s: float) -> None:
-        """Takes no new calls, lets those in hand finish for `grace_s`, then ends them."""
+        """Takes no new calls, lets those in hand finish for `grace_s`, then ends them. Whoever only watches the health is not waited for."""
         await self.health.enter_graceful_shutdown()
-        await self.server.stop(grace_s)
+        async with asyncio.TaskGroup() as group:
+            stopping = group.create_task(self.server.stop(grace_s), name="linkd server: stop")
+            gone = group.create_task(self.presence.gone_for(DRAIN_LAST_ANSWER_S), name="linkd server: calls")
+            await asyncio.wait((stopping, gone), return_when=asyncio.FIRST_COMPLETED)
+            gone.cancel()
+            await self.server.stop(0.0)
         self.socket_path.unlink(missing_ok=True)
 
 
@@ -103,7 +110,9 @@ def _handlers(links: LinksService, runs: RunsService, presence: Presence) -> tup
     behaviours: Mapping[str, Mapping[str, Any]] = {
         LINKS: {
             "Publish": links.publish,
+            "OpenProducer": links.open_producer,
             "Subscribe": links.subscribe,
+            "Seek": links.seek,
             "Snapshots": links.snapshots,
             "Commit": links.commit,
             "Read": links.read,

@@ -11,25 +11,24 @@ from linkd.core.publishing import seal as seal_records
 from linkd.errors import Draining, Error, InvalidArgument
 from linkd.faces.call import Context, call_of, translated
 from linkd.faces.describe import description
+from linkd.faces.snapshots import serve_snapshots
 from linkd.faces.streams import Gatherer, form_of, send_value
+from linkd.faces.subscriptions import serve_subscription
 from linkd.faces.trace import family
-from linkd.home import reading, snapshots, subscriptions
+from linkd.home import groups, reading
 from linkd.home.changes import ANY
 from linkd.home.commits import CommitCall, commit
 from linkd.home.home import Home
+from linkd.home.numbering import open_producer
 from linkd.home.outgoing import Out
 from linkd.home.publishing import PublishAck, PublishSession
 from linkd.home.staging import StagedRef, StagedValues
-from linkd.limits import PREFETCH_SNAPSHOTS, PUBLISH_WINDOW_VALUES, RATES_TOLD_INTERVAL_S, WATCH_INTERVAL_S
-from linkd.model.values import Durability
+from linkd.limits import PUBLISH_WINDOW_VALUES, RATES_TOLD_INTERVAL_S, WATCH_INTERVAL_S
 from linkd.query.children import QueryChildren
-from linkd.wire.messages import durability_number, output_message, portion_message, position_message, position_of
+from linkd.wire.messages import durability_number, output_message, position_message
 from linkd.wire.v1 import links_pb2 as pb
-from linkd.wire.v1 import value_pb2
 
 PLACE = "home"
-Settling = asyncio.Queue[tuple[value_pb2.Position, Awaitable[None] | None]]
-"""What a consumer settled, in order, each with what is awaited before it is confirmed."""
 Acks = asyncio.Queue[Awaitable[PublishAck] | Error | None]
 """Acks in the order of their values; at the end None, or what the stream ends with."""
 
@@ -65,6 +64,7 @@ class LinksService:
         try:
             async with aclosing(Gatherer(self.home).values(requests)) as values:
                 async for received in values:
+                    session.taken = received.memory
                     try:
                         snapshot = (session.who.task, *received.snapshot) if received.snapshot is not None else None
                         ack: Awaitable[PublishAck] | None
@@ -73,7 +73,7 @@ class LinksService:
                         else:
                             ack = await session.add(received.incoming, more=received.more, snapshot=snapshot, source=received.source)
                     finally:
-                        self.home.memory.give(received.size_bytes)
+                        received.memory.give()
                     if ack is not None:
                         await _put(acks, ack)
         except Error as error:
@@ -88,58 +88,29 @@ class LinksService:
         if taking.cancel():
             await acks.put(Draining("linkd is shutting down; connect again"))
 
+    async def open_producer(self, request: pb.OpenProducerRequest, context: Context) -> pb.OpenProducerResponse:
+        async with translated(context):
+            call = call_of(self.home, context)
+            epoch, sequence = await open_producer(self.home, call.who, request.id)
+            return pb.OpenProducerResponse(epoch=epoch, next_sequence=sequence)
+        raise AssertionError("unreachable: `translated` aborts the call")
+
     # -- delivery -------------------------------------------------------------------------------------------------------------------------
 
     async def subscribe(self, requests: AsyncIterator[pb.SubscribeRequest], context: Context) -> None:
         async with translated(context):
-            # A refusal that overtakes the client's first write is lost in its gRPC library, which then tells of the write: read that first.
-            first = await anext(requests, None)
+            await serve_subscription(self.home, requests, context)
+
+    async def seek(self, request: pb.SeekRequest, context: Context) -> pb.SeekResponse:
+        async with translated(context):
             call = call_of(self.home, context)
-            if first is None or first.WhichOneof("message") != "open":
-                raise InvalidArgument("a subscription begins with `open`")
-            asked = first.open
-            session = subscriptions.Subscription(
-                self.home, call.who, asked.link, asked.group, asked.follow, asked.credit_bytes, form_of(asked.format)
-            )
-            writing = asyncio.Lock()  # gRPC takes one write at a time, and nothing comes between a value and its chunks
-            settling: Settling = asyncio.Queue()  # bounded by what is on lease
-            try:
-                async with asyncio.TaskGroup() as group, aclosing(session.parts()) as parts:
-                    taking = group.create_task(_subscriber_says(requests, session, settling), name="linkd subscribe: take")
-                    settled = group.create_task(_confirm(settling, context, writing), name="linkd subscribe: settle")
-                    async for part in parts:
-                        if isinstance(part, subscriptions.EndOfLink):
-                            await settling.join()  # nothing follows the end, so every ack is confirmed before it
-                        async with writing:
-                            await _send_subscribed(part, context)
-                    taking.cancel()
-                    settled.cancel()
-            finally:
-                while not settling.empty():
-                    _close(settling.get_nowait()[1])
+            sought = await groups.seek(self.home, call.who, request.group, request.link, request.to)
+            return pb.SeekResponse(generation=sought.generation, next_sequence=sought.next_sequence, run_generation=sought.run_generation)
+        raise AssertionError("unreachable: `translated` aborts the call")
 
     async def snapshots(self, requests: AsyncIterator[pb.SnapshotsRequest], context: Context) -> None:
         async with translated(context):
-            # A refusal that overtakes the client's first write is lost in its gRPC library, which then tells of the write: read that first.
-            first = await anext(requests, None)
-            call = call_of(self.home, context)
-            if first is None or first.WhichOneof("message") != "open":
-                raise InvalidArgument("a stream of snapshots begins with `open`")
-            asked = first.open
-            session = snapshots.SnapshotSession(
-                self.home,
-                self.staged,
-                call.who,
-                asked.task,
-                asked.credit_bytes,
-                asked.prefetch or PREFETCH_SNAPSHOTS,
-                form_of(asked.format),
-            )
-            async with asyncio.TaskGroup() as group, aclosing(session.parts()) as parts:
-                taking = group.create_task(_snapshots_said(requests, session), name="linkd snapshots: take")
-                async for part in parts:
-                    await _send_snapshot(part, context)
-                taking.cancel()
+            await serve_snapshots(self.home, self.staged, requests, context)
 
     async def commit(self, request: pb.CommitRequest, context: Context) -> pb.CommitResponse:
         async with translated(context):
@@ -151,7 +122,7 @@ class LinksService:
             answer = await commit(self.home, self.staged, call.who, asked)
             return pb.CommitResponse(
                 outputs=[output_message(output) for output in answer.outputs],
-                durability=durability_number(Durability.FSYNC),
+                durability=durability_number(answer.durability),
                 place=PLACE,
                 repeated=answer.repeated,
             )
@@ -171,6 +142,7 @@ class LinksService:
                 form_of(request.format),
                 request.envelopes_only,
                 request.follow,
+                request.incarnation,
             )
             async with aclosing(reading.read(self.home, call.who, asked)) as parts:
                 async for part in parts:
@@ -266,6 +238,8 @@ def _publish_response(ack: PublishAck, acked: int) -> pb.PublishResponse:
         rows=ack.rows,
         generation=ack.generation,
         id=ack.value_id,
+        repeated=ack.repeated,
+        dropped=ack.dropped,
         staged=[pb.Staged(staged_id=ref.staged_id, payload_xxh3=ref.payload_xxh3) for ref in ack.staged],
     )
 
@@ -282,83 +256,6 @@ def _close(pending: object) -> None:
         pending.close()
 
 
-async def _subscriber_says(requests: AsyncIterator[pb.SubscribeRequest], session: subscriptions.Subscription, settling: Settling) -> None:
-    async for request in requests:
-        kind = request.WhichOneof("message")
-        if kind == "credit_bytes":
-            session.give_credit(request.credit_bytes)
-        elif kind == "ack":
-            position = request.ack.position
-            settling.put_nowait((position, await session.ack(position_of(position), request.ack.token)))
-        elif kind == "nack":
-            position = request.nack.position
-            session.nack(position_of(position), request.nack.token, request.nack.delay_ms)
-            settling.put_nowait((position, None))
-        else:
-            raise InvalidArgument("a subscription is opened once")
-
-
-async def _confirm(settling: Settling, context: Context, writing: asyncio.Lock) -> None:
-    """Tells the consumer of each value it settled, in order, when that is durable."""
-    while True:
-        position, durable = await settling.get()
-        if durable is not None:
-            await durable
-        async with writing:
-            await context.write(pb.SubscribeResponse(ack_done=pb.AckDone(position=position)))
-        settling.task_done()
-
-
-async def _send_subscribed(part: subscriptions.Part, context: Context) -> None:
-    if isinstance(part, Out):
-        await send_value(part, context.write, pb.SubscribeResponse)
-    elif isinstance(part, subscriptions.Opened):
-        await context.write(pb.SubscribeResponse(opened=pb.SubscribeOpened(generation=part.generation, schema=part.schema)))
-    else:
-        await context.write(pb.SubscribeResponse(end=pb.EndOfLink(generation=part.generation)))
-
-
-async def _snapshots_said(requests: AsyncIterator[pb.SnapshotsRequest], session: snapshots.SnapshotSession) -> None:
-    async for request in requests:
-        kind = request.WhichOneof("message")
-        if kind == "credit_bytes":
-            session.give_credit(request.credit_bytes)
-        elif kind == "release":
-            session.give_back(request.release.snapshot_id, request.release.token)
-        else:
-            raise InvalidArgument("a stream of snapshots is opened once")
-
-
-async def _send_snapshot(part: snapshots.Part, context: Context) -> None:
-    if isinstance(part, Out):
-        await send_value(part, context.write, pb.SnapshotsResponse)
-        return
-    if isinstance(part, snapshots.Opened):
-        inputs = [pb.TaskInput(link=link, policy=policy, generation=number) for link, policy, number in part.inputs]
-        message = pb.SnapshotsResponse(opened=pb.SnapshotsOpened(task=part.task, inputs=inputs, outputs=_schemas(part.outputs)))
-    elif isinstance(part, snapshots.Begin):
-        begin = pb.SnapshotBegin(snapshot_id=part.snapshot_id, token=part.token, attempt=part.attempt, traceparent=part.traceparent)
-        message = pb.SnapshotsResponse(begin=begin)
-    elif isinstance(part, snapshots.Ready):
-        ready = pb.SnapshotReady(
-            snapshot_id=part.snapshot_id,
-            token=part.token,
-            attempt=part.attempt,
-            portions=[portion_message(portion) for portion in part.portions],
-            traceparent=part.traceparent,
-            inputs=_schemas(part.empty),
-            partial=part.partial,
-        )
-        message = pb.SnapshotsResponse(ready=ready)
-    else:
-        message = pb.SnapshotsResponse(end=pb.SnapshotsEnd(reason=part.reason))
-    await context.write(message)
-
-
-def _schemas(outputs: tuple[snapshots.OutputSchema, ...]) -> list[pb.LinkSchema]:
-    return [pb.LinkSchema(link=output.link, schema=output.schema, declared=output.declared) for output in outputs]
-
-
 def _read_opened(part: reading.ReadOpened) -> pb.ReadOpened:
     return pb.ReadOpened(
         link=part.link,
@@ -367,4 +264,5 @@ def _read_opened(part: reading.ReadOpened) -> pb.ReadOpened:
         schema=part.schema,
         first_sequence=part.first_sequence,
         last_sequence=part.last_sequence,
+        lost=part.lost,
     )

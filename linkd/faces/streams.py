@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linkd.errors import InvalidArgument, ValueTooLarge
+from linkd.home.budget import Taken
 from linkd.home.home import Home
 from linkd.home.intake import ARROW, BYTES, ROWS, Incoming
 from linkd.home.outgoing import Out
 from linkd.home.publishing import SourceStep
-from linkd.limits import SCHEMA_MAX_BYTES, STREAM_FRAME_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.limits import JSON_OBJECT_BYTES_PER_BYTE, SCHEMA_MAX_BYTES, STREAM_FRAME_MAX_BYTES, VALUE_SIZE_MAX_BYTES
 from linkd.model.values import Producer
 from linkd.store.staging import Piece
 from linkd.wire.chunks import ChunkMessage
@@ -34,13 +35,13 @@ def form_of(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One complete value of a publish stream. Its `size_bytes` of memory are to be given back to the home's budget."""
+    """One complete value of a publish stream, and the memory it takes, to be given back."""
 
     incoming: Incoming
     more: bool
     snapshot: tuple[bytes, int] | None
     source: SourceStep | None
-    size_bytes: int
+    memory: Taken
     is_position: bool = False
     """A source's position without a value."""
 
@@ -66,11 +67,13 @@ class Gatherer:
                 raise ValueTooLarge(
                     f"{header.link}: a value of {size_bytes:,} bytes; at most {VALUE_SIZE_MAX_BYTES:,}: publish it in pieces"
                 )
-            await self.home.memory.take(size_bytes)
+            memory_bytes = size_bytes * (JSON_OBJECT_BYTES_PER_BYTE if header.format == value_pb2.ROWS else 1)
+            await self.home.memory.take(memory_bytes)
+            memory = Taken(self.home.memory, memory_bytes)
             try:
-                received = self._received(header, await self._payload(header, requests))
+                received = self._received(header, await self._payload(header, requests), memory)
             except BaseException:
-                self.home.memory.give(size_bytes)
+                memory.give()
                 raise
             yield received
 
@@ -87,7 +90,7 @@ class Gatherer:
             raise InvalidArgument(f"{header.link}: more bytes came than the {header.payload_bytes} that the value announced")
         return tuple(parts)
 
-    def _received(self, header: links_pb2.PublishValue, parts: tuple[Piece, ...]) -> Received:
+    def _received(self, header: links_pb2.PublishValue, parts: tuple[Piece, ...], memory: Taken) -> Received:
         if header.schema:
             self._schemas[header.link] = header.schema
         producer = Producer(header.producer.id, header.producer.epoch, header.producer.sequence)
@@ -100,7 +103,7 @@ class Gatherer:
             said = header.source
             source = SourceStep(said.position, said.digest, said.rows_read, said.rows_rejected, said.final)
         is_position = source is not None and header.format == value_pb2.FORMAT_UNSPECIFIED and not header.payload_bytes
-        return Received(incoming, header.more, snapshot, source, header.payload_bytes, is_position)
+        return Received(incoming, header.more, snapshot, source, memory, is_position)
 
 
 async def send_value(out: Out, write: Callable[[Any], Awaitable[None]], wrap: type[Any]) -> None:

@@ -10,12 +10,15 @@ from linkd.core.commits import CommitRequest
 from linkd.core.ids import request_fingerprint
 from linkd.core.rights import Identity
 from linkd.core.tasks import Lease, Task
-from linkd.errors import Error, LeaseLost
+from linkd.errors import Error, LeaseLost, NoRoom
+from linkd.home import snapshot_leases as leases
 from linkd.home.home import Home
-from linkd.home.intake import Prepared, Target, misfits, prepare_again
+from linkd.home.intake import Prepared, Target, misfits, prepare_again, wanted_bytes
 from linkd.home.staging import StagedRef, StagedValues
+from linkd.limits import COMMIT_ROOM_WAIT_S
 from linkd.model.records import OutputRange
 from linkd.model.records import SnapshotCommitted as CommitRecord
+from linkd.model.values import Durability
 from linkd.telemetry.events import SnapshotCommitted, SnapshotRefused, ValuePublished
 from linkd.telemetry.trace_context import Span, format_traceparent, parse_traceparent
 
@@ -37,6 +40,7 @@ class CommitCall:
 class CommitAnswer:
     outputs: tuple[OutputRange, ...]
     repeated: bool
+    durability: Durability
 
 
 async def commit(home: Home, staged: StagedValues, who: Identity, call: CommitCall) -> CommitAnswer:
@@ -53,6 +57,7 @@ async def commit(home: Home, staged: StagedValues, who: Identity, call: CommitCa
     try:
         return await _commit(home, staged, task, call)
     except Error as error:
+        leases.refused(home, task, call.snapshot_id)
         home.telemetry.emit(SnapshotRefused(task=task.name, reason=error.code, detail=str(error)))
         raise
 
@@ -61,15 +66,13 @@ async def _commit(home: Home, staged: StagedValues, task: Task, call: CommitCall
     fingerprint = request_fingerprint((ref.payload_xxh3 for ref in call.staged), call.final)
     answered = commits.answered(task, call.snapshot_id, call.token, fingerprint)
     if answered is not None:
-        await home.barrier()
-        return CommitAnswer(answered.outputs, True)
+        return await _again(home, answered)
     commits.check_token(task, call.snapshot_id, call.token)
     began_s = home.clock.monotonic_s()
-    await _fit(home, staged, task, call)
+    await _room(home, staged, task, call)
     answered = commits.answered(task, call.snapshot_id, call.token, fingerprint)
     if answered is not None:  # over another connection, while this call waited
-        await home.barrier()
-        return CommitAnswer(answered.outputs, True)
+        return await _again(home, answered)
     values = [prepared for _, prepared in staged.find(call.snapshot_id, call.token, call.staged)]
     begun = home.begin_span(parse_traceparent(call.traceparent))
     request = CommitRequest(
@@ -89,9 +92,36 @@ async def _commit(home: Home, staged: StagedValues, task: Task, call: CommitCall
     staged.settle(call.snapshot_id, [ref.staged_id for ref in call.staged])
     record = next(record for record in records if isinstance(record, CommitRecord))
     _count_rows(task, lease)
-    await home.written(future)
-    _tell(home, task, record, values, home.clock.monotonic_s() - began_s, home.end_span(begun))
-    return CommitAnswer(record.outputs, False)
+    leases.settled(home, task, lease)
+    committed = await home.written(future)
+    _tell(home, task, record, values, home.clock.monotonic_s() - began_s, home.end_span(begun), committed.durability)
+    return CommitAnswer(record.outputs, False, committed.durability)
+
+
+async def _again(home: Home, answered: CommitRecord) -> CommitAnswer:
+    """The answer to a repeat; what it repeats may not be on disk yet."""
+    await home.barrier()
+    return CommitAnswer(answered.outputs, True, home.durability([answered]))
+
+
+async def _room(home: Home, staged: StagedValues, task: Task, call: CommitCall) -> None:
+    """Returns when the commit can be admitted before the next await: the store takes it, the schemas fit, its outputs have room for all of it.
+
+    Raises NoRoom if they have none for a while, for the client to ask again: it could not tell a home that waits from one that is gone.
+    """
+    if call.staged:
+        home.disk.check()
+    await _fit(home, staged, task, call)
+    flow = home.flow
+    wanted = wanted_bytes(prepared for _, prepared in staged.find(call.snapshot_id, call.token, call.staged))
+    if not flow.is_bounded(wanted):
+        return
+    until_s = home.clock.monotonic_s() + COMMIT_ROOM_WAIT_S
+    with flow.in_line(wanted, task.name) as place:
+        while full := flow.full(wanted, place):
+            if not await flow.wait(place, full, until_s):
+                raise NoRoom(f"{task.name} waits: {'; '.join(map(str, full))}")
+            await _fit(home, staged, task, call)
 
 
 async def _fit(home: Home, staged: StagedValues, task: Task, call: CommitCall) -> None:
@@ -118,15 +148,17 @@ def _count_rows(task: Task, lease: Lease) -> None:
         task.done_rows[link] = task.done_rows.get(link, 0) + rows
 
 
-def _tell(home: Home, task: Task, record: CommitRecord, values: Sequence[Prepared], seconds: float, span: Span | None) -> None:
+def _tell(
+    home: Home, task: Task, record: CommitRecord, values: Sequence[Prepared], seconds: float, span: Span | None, durability: Durability
+) -> None:
     inputs = sum(portion.last_sequence - portion.first_sequence + 1 for portion in record.portions)
     home.telemetry.emit(
         SnapshotCommitted(task=task.name, inputs=inputs, outputs=len(values), seconds=seconds, attempt=record.attempt, span=span)
     )
-    _tell_published(home, task, values, seconds, span)
+    _tell_published(home, task, values, seconds, span, durability)
 
 
-def _tell_published(home: Home, task: Task, values: Sequence[Prepared], seconds: float, span: Span | None) -> None:
+def _tell_published(home: Home, task: Task, values: Sequence[Prepared], seconds: float, span: Span | None, durability: Durability) -> None:
     by_link: dict[str, list[Prepared]] = {}
     for prepared in values:
         by_link.setdefault(prepared.draft.link, []).append(prepared)
@@ -141,6 +173,7 @@ def _tell_published(home: Home, task: Task, values: Sequence[Prepared], seconds:
                 size_bytes=sum(prepared.draft.size_bytes for prepared in of_link),
                 seconds=seconds,
                 generation=task.outputs[link],
+                durability=durability,
                 span=replace(span, context=context, parent=span.context, links=()) if span is not None and context is not None else None,
             )
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from linkd.core.tasks import Again, End, Offer, Task, Wait
+from linkd.core.tasks import Again, End, GiveUp, Offer, Task, Wait
 from linkd.home.home import Home
 from linkd.store.store import Store
 
 
-def next_snapshot(home: Home, task: Task) -> Offer | Wait | Again | End:
+def next_snapshot(home: Home, task: Task) -> Offer | GiveUp | Wait | Again | End:
     """What to hand out now; see `Task.next_snapshot`."""
     return task.next_snapshot(home.ledger.links, follow=home.ledger.follows, rows=StoredRows(home.store))
 

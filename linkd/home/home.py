@@ -8,36 +8,67 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from linkd.core.checkpoint import keep, restored
+from linkd.core.durability import started, sync_within_s
+from linkd.core.flow import Flow
 from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger, no_link
 from linkd.core.publishing import open_link
 from linkd.core.retention import FORGOTTEN
 from linkd.core.rights import Identity, Rights
+from linkd.device import Device, Nature, check_for_journal, device_of
 from linkd.errors import Draining, Error, InvalidArgument, StorageFailed
-from linkd.home.budget import Budget
+from linkd.home.budget import Budget, Share
 from linkd.home.changes import Changes, link_topic, task_topic
 from linkd.home.clock import Clock
+from linkd.home.deadlines import Deadlines
+from linkd.home.disk import DiskBudget, counted
+from linkd.home.flow import FlowControl, StoredSizes
 from linkd.home.rates import Rates
-from linkd.home.retention import Retention
+from linkd.home.retention import Retention, Surroundings
 from linkd.home.tokens import Tokens
-from linkd.limits import GROUP_NAME_MAX_CHARS, LINKS_MAX, MEMORY_BUDGET_BYTES, NAME_MAX_CHARS, SPAN_CAUSES_MAX
+from linkd.limits import (
+    DECODED_KEPT_MAX_BYTES,
+    GROUP_NAME_MAX_CHARS,
+    LINKS_MAX,
+    MEMORY_BUDGET_BYTES,
+    NAME_MAX_CHARS,
+    SPAN_CAUSES_MAX,
+    STAGED_IN_MEMORY_MAX_BYTES,
+    STALL_AFTER_S,
+)
+from linkd.machine import boot_id
 from linkd.model import records as said
 from linkd.model.records import Record, SnapshotCommitted, TaskBegan, TaskEnded
+from linkd.model.terms import LinkTerms
+from linkd.model.values import Durability
 from linkd.store.committer import Committed, GroupCommitted
 from linkd.store.staging import StagedPayload
 from linkd.store.store import Store
 from linkd.store.store_limits import StoreLimits
-from linkd.telemetry.events import CallRefused, GenerationBegan, GenerationEnded, GroupSynced, Recovered, StorageFailedEvent, ValueDropped
+from linkd.telemetry.events import (
+    CallRefused,
+    GenerationBegan,
+    GenerationEnded,
+    GroupSynced,
+    IncarnationBegan,
+    Recovered,
+    StorageFailedEvent,
+    StorageFull,
+    StorageVolatile,
+    ValueDropped,
+)
 from linkd.telemetry.hub import Telemetry
 from linkd.telemetry.trace_context import Span, SpanContext, parent_and_links, parse_traceparent
 from linkd.telemetry.tracing import Tracing
 
+DEFAULT_TERMS = LinkTerms()
 TOKEN_GAP_BYTES = 5
 """Of chance in the gap that a start leaves in the fencing tokens: two starts give the same ones once in 2**20 times, at worst."""
 
@@ -76,6 +107,7 @@ class Home:
     telemetry: Telemetry
     clock: Clock
     tracing: Tracing
+    disk: DiskBudget
     changes: Changes = field(default_factory=Changes)
     memory: Budget = field(default_factory=lambda: Budget(MEMORY_BUDGET_BYTES))
     draining: bool = False
@@ -87,10 +119,22 @@ class Home:
     _last: asyncio.Future[Committed] | None = None
     _sessions: int = 0
     connections: dict[str, int] = field(default_factory=dict)
+    stall_timeout_s: float = STALL_AFTER_S
+    decoded: Share = field(init=False)
     retention: Retention = field(init=False)
+    deadlines: Deadlines = field(init=False)
+    flow: FlowControl = field(init=False)
+    _timer: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self.retention = Retention(self.ledger, lambda records: self.admit(records, durable=False))
+        self.decoded = self.memory.share(DECODED_KEPT_MAX_BYTES)
+        terms = {name: shape.terms for name, shape in self.layout.links.items()}
+        self.flow = FlowControl(self, Flow(self.ledger, terms, StoredSizes(self.store)), self.stall_timeout_s)
+        self.deadlines = Deadlines(self.clock)
+        admit = functools.partial(self.admit, durable=False)
+        self.retention = Retention(self.ledger, Surroundings(admit, self.terms, self.clock, self.deadlines, self.telemetry))
+        self.disk.make_room = self.retention.make_room
+        self.disk.make_room = self.retention.make_room
 
     @staticmethod
     def open(
@@ -102,11 +146,24 @@ class Home:
         *,
         memory_bytes: int = MEMORY_BUDGET_BYTES,
         store_limits: StoreLimits | None = None,
+        device: Device | None = None,
+        disk_budget_bytes: int | None = None,
+        stall_timeout_s: float = STALL_AFTER_S,
     ) -> Home:
-        """Opens (or makes) the directory, takes its checkpoint and reads the journal behind it. Starts nothing. Raises StateDamaged, StateForeign."""
+        """Opens (or makes) the directory, takes its checkpoint and reads the journal behind it. Starts nothing. Raises StateDamaged, StateForeign.
+
+        `device` is what the directory lies on; by default the system is asked. Without `disk_budget_bytes` the volume says how much there is.
+        """
         began = clock.monotonic_s()
+        check_for_journal(directory, device := device or device_of(directory))
         directory.mkdir(parents=True, exist_ok=True)
-        store = Store.open(directory, limits=store_limits)
+        if volatile := device.nature is Nature.VOLATILE:
+            telemetry.emit(StorageVolatile(path=str(directory), reason=device.why))
+        memory, files = Budget(memory_bytes), counted(directory)
+        disk = DiskBudget(directory, files, telemetry, clock, disk_budget_bytes)
+        wanted = store_limits or StoreLimits()
+        bounded = replace(wanted, queue_max_bytes=min(wanted.queue_max_bytes, memory_bytes // 4))
+        store = Store.open(directory, files, limits=bounded, memory=memory.share(STAGED_IN_MEMORY_MAX_BYTES), volatile=volatile)
         ledger = restored(store.kept, layout.tasks)
         frames = 0
         for _, records in store.replay():
@@ -115,15 +172,31 @@ class Home:
         # Leases are handed out before their records are on disk: a token of one that was lost with a crash must not be given to another.
         ledger.last_token += 1 + int.from_bytes(clock.entropy(TOKEN_GAP_BYTES), "big")
         telemetry.emit(Recovered(frames=frames, cut_bytes=store.recovery.cut_bytes, seconds=clock.monotonic_s() - began))
+        tokens = Tokens.of_directory(directory)
         return Home(
-            layout, directory, ledger, store, Tokens.of_directory(directory), telemetry, clock, tracing, memory=Budget(memory_bytes)
+            layout, directory, ledger, store, tokens, telemetry, clock, tracing, disk, memory=memory, stall_timeout_s=stall_timeout_s
         )
 
-    def start(self) -> None:
-        """Starts the store's threads. Called in the event loop."""
+    def start(self, *, boot: str | None = None) -> None:
+        """Starts the store's threads, and the timer. Called in the event loop. `boot` names the boot of the machine; by default it is asked."""
         loop = asyncio.get_running_loop()
-        self.store.start(loop, keep=lambda: keep(self.ledger), on_group=self._synced, on_failure=self._failed)
+        self._timer = loop.create_task(self.deadlines.run(), name="home deadlines")
+        self.store.start(loop, keep=lambda: keep(self.ledger), on_group=self._synced, on_failure=self._failed, on_full=self._full)
+        self._begin(boot_id() if boot is None else boot)
         self.retention.look_at_all()
+
+    def _begin(self, boot: str) -> None:
+        """Links of which the tail may be lost begin a new incarnation, before anything else happens to them."""
+        weak = [name for name, shape in self.layout.links.items() if shape.terms.durability is not Durability.FSYNC]
+        found = self.store.recovery
+        records = started(self.ledger, boot=boot, clean=found.clean, voided=found.voided, weak=weak, now_ns=self.clock.now_ns())
+        if records:
+            self.admit(records, durable=False)
+        for record in records:
+            if isinstance(record, said.LinkOpened):
+                self.telemetry.emit(
+                    IncarnationBegan(link=record.link, incarnation=record.incarnation, first_sequence=record.first_sequence)
+                )
 
     def stop_sessions(self) -> None:
         """Takes no new work from now on: deliveries end, calls in hand go on to their end."""
@@ -132,11 +205,19 @@ class Home:
 
     async def close(self) -> None:
         """Closes the store behind what was admitted."""
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.wait([self._timer])
         await self.store.close()
 
     def _synced(self, group: GroupCommitted) -> None:
-        if self.telemetry.wants(GroupSynced):
+        if group.synced and self.telemetry.wants(GroupSynced):
             self.telemetry.emit(GroupSynced(frames=group.frames, size_bytes=group.size_bytes, sync_seconds=group.seconds))
+
+    def _full(self, reason: str) -> None:
+        self.disk.full = reason
+        self.telemetry.emit(StorageFull(path=str(self.directory), reason=reason))
+        self.changes.announce(["storage"])
 
     def _failed(self, error: StorageFailed) -> None:
         self.failure = self.failure or str(error)
@@ -148,12 +229,15 @@ class Home:
     def admit(
         self, records: Sequence[Record], payloads: Sequence[StagedPayload] = (), *, durable: bool = True
     ) -> asyncio.Future[Committed]:
-        """Decided: hands the records to the store and applies them. The future is done when they are on disk, StorageFailed if they can't be.
+        """Decided: hands the records to the store and applies them. The future is done when they are as durable as the strongest of the links they
+        touch asks for, StorageFailed if they can't be.
 
         `await room()` before the decision. Raises, having changed nothing, ValueTooLarge, Overloaded, StorageFailed.
         """
-        future = self.store.append(records, payloads, durable=durable)
+        within_s = sync_within_s(records, self.terms)
+        future = self.store.append(records, payloads, durable=durable, sync_within_s=within_s)
         self.ledger.apply(records)
+        self.flow.admitted(records)
         future.add_done_callback(lambda done: self._settled(records, done))
         self._last = future
         return future
@@ -165,6 +249,7 @@ class Home:
             self.changes.announce(["storage"])
             return
         topics = {link_topic(name) for name in self.ledger.durable(records)}
+        self.flow.settled(records)
         self.rates.settled(records, self.clock.monotonic_s())
         self.retention.settled(records)
         for record in records:
@@ -187,6 +272,14 @@ class Home:
         self.telemetry.emit(
             GenerationEnded(link=record.link, generation=record.generation, sealed=sealed, values=values, detail=record.reason)
         )
+
+    def durability(self, records: Sequence[Record]) -> Durability:
+        """What is true of a frame of these records when it is committed."""
+        return self.store.durability(sync_within_s(records, self.terms))
+
+    def terms(self, link: str) -> LinkTerms:
+        """The terms of a link; those of one that the file does not name are the default ones."""
+        return self.layout.links[link].terms if link in self.layout.links else DEFAULT_TERMS
 
     async def room(self) -> None:
         """Returns when the store takes a frame: decide and `admit` before the next await. Raises StorageFailed."""
@@ -251,6 +344,10 @@ class Home:
         """LinkNotFound, naming what there is, unless the pipeline has the link (perhaps with nothing in it yet)."""
         if name not in self.layout.links and name not in self.ledger.links:
             raise no_link(name, {*self.layout.links, *self.ledger.links})
+
+    def notes(self) -> tuple[str, ...]:
+        """What somebody who looks on should know, though the home works: that room is short, and who waits for it."""
+        return tuple(note for note in (self.disk.note(), *self.flow.waits()) if note)
 
     def ready(self) -> str | None:
         """None when ready; else why not."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import xxhash
+
 from linkd.core.publishing import Draft
 from linkd.errors import Error, InvalidArgument, ValueTooLarge
 from linkd.home.home import Home
@@ -76,13 +78,16 @@ class Target:
     inputs: tuple[bytes, ...] = ()
 
 
+NO_TARGET = Target()
+
+
 async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepared]:
     """The values that `incoming` is: one, or as many as its IPC stream has batches.
 
     Raises SchemaMismatch, ValueTooLarge, InvalidArgument. Cancelling leaves nothing behind.
     """
     check_attributes(incoming)
-    if incoming.form == ARROW and incoming.schema and incoming.schema == target.schema:
+    if _is_stored_as_sent(incoming, target):
         return [_stage(home, incoming, target.schema_id, target.schema, incoming.parts)]
     made = await _off_loop(incoming.size_bytes, lambda: _convert(incoming, target))
     prepared: list[Prepared] = []
@@ -97,6 +102,24 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
     return prepared
 
 
+def _is_stored_as_sent(incoming: Incoming, target: Target) -> bool:
+    return incoming.form == ARROW and bool(incoming.schema) and incoming.schema == target.schema
+
+
+async def sent_xxh3(incoming: Incoming, prepared: Sequence[Prepared] = (), target: Target = NO_TARGET) -> int:
+    """The xxh3 of the payload as it came, which for one that was `prepared` as it came is known already."""
+    if prepared and _is_stored_as_sent(incoming, target):
+        return prepared[0].payload.xxh3
+
+    def digest() -> int:
+        state = xxhash.xxh3_64()
+        for part in incoming.parts:
+            state.update(part)
+        return state.intdigest()
+
+    return digest() if incoming.size_bytes <= INLINE_PAYLOAD_MAX_BYTES else await asyncio.to_thread(digest)
+
+
 def misfits(prepared: Prepared, target: Target) -> bool:
     """Whether the value was made for another schema than the one its link has by now."""
     draft = prepared.draft
@@ -106,12 +129,20 @@ def misfits(prepared: Prepared, target: Target) -> bool:
 async def prepare_again(home: Home, prepared: Prepared, target: Target) -> Prepared:
     """Another form of a staged value, of a schema that its link got in the meantime. The one there is stays, for the caller to drop."""
     draft = prepared.draft
-    incoming = Incoming(draft.link, ARROW, (prepared.payload.message(),), draft.schema, draft.attributes, draft.producer)
+    incoming = Incoming(draft.link, ARROW, (prepared.payload.message(),), draft.schema, draft.attributes)
     made = await prepare(home, incoming, target)
     if len(made) != 1:
         discard(made)
         raise ValueTooLarge(f"{draft.link}: in the schema that the link got in the meantime the value is too large: publish it in pieces")
     return made[0]
+
+
+def wanted_bytes(values: Iterable[Prepared]) -> dict[str, int]:
+    """The payload bytes of what is to be stored, by link."""
+    wanted: dict[str, int] = {}
+    for prepared in values:
+        wanted[prepared.draft.link] = wanted.get(prepared.draft.link, 0) + prepared.draft.size_bytes
+    return wanted
 
 
 def discard(values: Iterable[Prepared]) -> None:
@@ -141,7 +172,6 @@ def _stage(home: Home, incoming: Incoming, schema_id: bytes, schema: bytes, part
         schema,
         staged.xxh3,
         dict(incoming.attributes),
-        incoming.producer,
         widens,
     )
     return Prepared(draft, staged)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from linkd.core.iso8601 import timestamp_text
+from linkd.core.links import check_not_gone
 from linkd.core.rights import Identity
 from linkd.core.value_names import ById, BySequence, ByTime, Newest, parse_value_name
 from linkd.errors import InvalidArgument, LinkNotFound
@@ -125,16 +126,16 @@ def find(home: Home, name: str) -> Envelope:
 
 @dataclass(slots=True)
 class _Family:
-    """The values found so far, by link and incarnation in order of their sequences, each with its depth."""
+    """The values found so far, by link in order of their sequences (which go on through incarnations), each with its depth."""
 
-    _sequences: dict[tuple[str, int], list[int]] = field(default_factory=dict)
-    _depths: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    _sequences: dict[str, list[int]] = field(default_factory=dict)
+    _depths: dict[str, list[int]] = field(default_factory=dict)
     _asked: tuple[Parent, ...] = ()
     _answer: int | None = None
 
     def add(self, envelope: Envelope, depth: int) -> None:
         """Values of a link come in their order."""
-        key = (envelope.link, envelope.position.incarnation)
+        key = envelope.link
         if key not in self._sequences:
             self._asked, self._answer = (), None
         self._sequences.setdefault(key, []).append(envelope.position.sequence)
@@ -148,7 +149,7 @@ class _Family:
         return self._answer
 
     def _among(self, parent: Parent) -> Iterable[int]:
-        key = (parent.link, parent.incarnation)
+        key = parent.link
         sequences = self._sequences.get(key, [])
         start = bisect_left(sequences, parent.first_sequence)
         return self._depths.get(key, [])[start : bisect_left(sequences, parent.last_sequence + 1)]
@@ -164,13 +165,14 @@ def _by_place(home: Home, named: BySequence | Newest) -> Envelope:
     link = home.ledger.link(named.link)
     generation = link.readable
     if isinstance(named, Newest):
-        if generation is None or link.durable_last(generation) < generation.first_sequence:
+        if generation is None or link.durable_last(generation) < generation.kept_sequence:
             raise LinkNotFound(f"{named.link} holds no value yet")
         sequence = link.durable_last(generation)
     else:
         sequence = named.sequence
     for envelope, _ in home.store.values(named.link, sequence, sequence):
         return envelope
+    check_not_gone(link, sequence, sequence)
     raise LinkNotFound(f"there is no value {named.link}@{sequence} (its last is {named.link}@{link.durable_sequence})")
 
 

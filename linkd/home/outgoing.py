@@ -1,17 +1,22 @@
-"""Values on their way out: envelope, form and bytes, whatever road they take."""
+"""Values on their way out: envelope, form and bytes, whatever road they take.
+
+What is converted is held in memory only as long as that takes, within the home's budget. If it is more than one message it waits on disk for
+its reader, who may take it as slowly as he likes.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from linkd.errors import InvalidArgument
 from linkd.home.home import Home
 from linkd.home.intake import ARROW, BYTES, ROWS
 from linkd.home.slicing import RowSlicer
-from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, STREAM_FRAME_MAX_BYTES
+from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, JSON_BYTES_PER_PAYLOAD_BYTE, STREAM_FRAME_MAX_BYTES
 from linkd.model.values import Envelope, Place
+from linkd.store.staging import Spool
 from linkd.wire.arrow_ipc import prefix
 
 
@@ -36,7 +41,7 @@ class Out:
 
 @dataclass(slots=True)
 class Outgoing:
-    """Makes what goes out on one stream; remembers which schema of which link was sent."""
+    """Makes what goes out on one stream; remembers which schema of which link was sent. `close` it."""
 
     home: Home
     form: str = ARROW
@@ -65,19 +70,43 @@ class Outgoing:
         if empty:
             return Out(envelope, self.form, 0, schema if fresh else b"", _nothing(), input_name, token, attempt)
         if rows is not None and rows != (0, envelope.rows):
-            content = await self._slicer.cut(envelope, place, rows)
-            return Out(envelope, self.form, len(content), fresh, _pieces(content), input_name, token, attempt, rows)
+            size_bytes, chunks = await self._made(envelope, lambda: self._slicer.cut(envelope, place, rows))
+            return Out(envelope, self.form, size_bytes, fresh, chunks, input_name, token, attempt, rows)
         self._slicer.forget(envelope.link)
         if self.form == ARROW:
             chunks = self.home.store.read_chunks(envelope, place, STREAM_FRAME_MAX_BYTES)
             return Out(envelope, ARROW, envelope.size_bytes, fresh, chunks, input_name, token, attempt)
+        size_bytes, chunks = await self._made(envelope, lambda: self._converted(schema, envelope, place))
+        return Out(envelope, self.form, size_bytes, b"", chunks, input_name, token, attempt)
+
+    def close(self) -> None:
+        """The stream is gone."""
+        self._slicer.close()
+
+    async def _made(self, envelope: Envelope, make: Callable[[], Awaitable[bytes]]) -> tuple[int, AsyncIterator[bytes]]:
+        """What `make` makes of a value, within the memory there is: its size, and its pieces."""
+        if envelope.size_bytes <= INLINE_PAYLOAD_MAX_BYTES:
+            content = await make()
+            return len(content), _pieces(content)
+        taken_bytes = envelope.size_bytes * (1 + (JSON_BYTES_PER_PAYLOAD_BYTE if self.form == ROWS else 1))
+        await self.home.memory.take(taken_bytes)
+        try:
+            content = await make()
+            if len(content) <= STREAM_FRAME_MAX_BYTES:
+                return len(content), _pieces(content)
+            spool = self.home.store.spool()
+            await asyncio.to_thread(spool.write, content)
+            spool.count(len(content))
+            return len(content), _spooled(spool, len(content))
+        finally:
+            self.home.memory.give(taken_bytes)
+
+    async def _converted(self, schema: bytes, envelope: Envelope, place: Place) -> bytes:
         metadata, body = await self.home.store.read_payload(envelope, place)
         payload = b"".join((prefix(len(metadata)), metadata, body))
         if len(payload) > INLINE_PAYLOAD_MAX_BYTES:
-            converted = await asyncio.to_thread(_convert, self.form, schema, payload, envelope)
-        else:
-            converted = _convert(self.form, schema, payload, envelope)
-        return Out(envelope, self.form, len(converted), b"", _pieces(converted), input_name, token, attempt)
+            return await asyncio.to_thread(_convert, self.form, schema, payload, envelope)
+        return _convert(self.form, schema, payload, envelope)
 
 
 def _convert(form: str, schema: bytes, payload: bytes, envelope: Envelope) -> bytes:
@@ -96,6 +125,14 @@ def _convert(form: str, schema: bytes, payload: bytes, envelope: Envelope) -> by
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(content), STREAM_FRAME_MAX_BYTES):
         yield content[start : start + STREAM_FRAME_MAX_BYTES]
+
+
+async def _spooled(spool: Spool, size_bytes: int) -> AsyncIterator[bytes]:
+    try:
+        for start in range(0, size_bytes, STREAM_FRAME_MAX_BYTES):
+            yield await asyncio.to_thread(spool.read, start, min(STREAM_FRAME_MAX_BYTES, size_bytes - start))
+    finally:
+        spool.close()
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -8,14 +8,31 @@ from dataclasses import dataclass, field
 
 from linkd.core import publishing
 from linkd.core.commits import check_token
+from linkd.core.disk import DiskState
 from linkd.core.publishing import Maker
 from linkd.core.rights import Identity, Role, source_task
-from linkd.errors import Error
+from linkd.errors import Error, InvalidArgument
+from linkd.home.budget import Taken
+from linkd.home.flow import Relief
 from linkd.home.home import Begun, Home
-from linkd.home.intake import Incoming, Prepared, Target, check_attributes, discard, misfits, prepare, prepare_again
+from linkd.home.intake import (
+    Incoming,
+    Prepared,
+    Target,
+    check_attributes,
+    discard,
+    misfits,
+    prepare,
+    prepare_again,
+    sent_xxh3,
+    wanted_bytes,
+)
+from linkd.home.numbering import Numbered, check_unnumbered
 from linkd.home.staging import StagedRef, StagedValues
-from linkd.model.records import Record, SourceMoved, TaskKind, ValueStored
-from linkd.model.values import Durability, Envelope, Position
+from linkd.limits import DISK_LOOK_INTERVAL_S
+from linkd.model.kept import AnswerKept
+from linkd.model.records import Dropped, Record, SourceMoved, TaskKind, ValueStored
+from linkd.model.values import Durability, Envelope, Position, Producer
 from linkd.store.committer import Committed
 from linkd.telemetry.events import RowsRejected, ValuePublished
 from linkd.telemetry.trace_context import format_traceparent, parse_traceparent
@@ -34,7 +51,11 @@ class SourceStep:
 
 @dataclass(frozen=True, slots=True)
 class PublishAck:
-    """All values of the publish are durable, from `first` to `last`; for staged values only `staged` is set."""
+    """All values of the publish are as durable as `durability` says, from `first` to `last`; for staged values only `staged` is set.
+
+    `repeated` says that its producer had sent it before, and that this is what it was answered then; `dropped` that the link was full, and that
+    the positions hold no value.
+    """
 
     values: int
     rows: int
@@ -45,6 +66,8 @@ class PublishAck:
     generation: int = 0
     value_id: bytes = b""
     staged: tuple[StagedRef, ...] = ()
+    repeated: bool = False
+    dropped: bool = False
 
 
 @dataclass(slots=True)
@@ -55,8 +78,11 @@ class PublishSession:
     staged: StagedValues
     who: Identity
     traceparent: str = ""
+    taken: Taken = field(default_factory=Taken)
+    """The memory of the value in hand: given back as soon as the value only waits for room."""
     _held: list[Prepared] = field(default_factory=list)
     _held_values: int = 0
+    _numbered: Numbered | None = None
     _refs: list[StagedRef] = field(default_factory=list)
     _refs_values: int = 0
 
@@ -71,15 +97,19 @@ class PublishSession:
         """Takes one value. With `snapshot` (task, snapshot id, token) it is staged; with `more` it waits for the publish's last value.
 
         Returns when the value has its place in the order: a further `add` comes behind it. The ack that is returned is done when all values
-        of the publish are durable. Raises NotAllowed, SchemaMismatch, LeaseLost, ValueTooLarge, InvalidArgument; the ack StorageFailed.
+        of the publish are durable. Raises NotAllowed, SchemaMismatch, LeaseLost, ValueTooLarge, InvalidArgument, and what `core.producers`
+        refuses; the ack StorageFailed.
         """
         self.home.check_open()
         if snapshot is not None:
+            check_unnumbered(incoming.producer, incoming.link)
             return await self._stage(incoming, snapshot, more)
         from_source = source is not None or (more and self.who.role is Role.ADAPTERS)
+        if from_source:
+            check_unnumbered(incoming.producer, incoming.link)
         await self._allow(incoming.link, source=from_source)
         began_s = self.home.clock.monotonic_s()
-        self._held.extend(await prepare(self.home, incoming, self._target(incoming.link, self._held)))
+        await self._hold(incoming)
         self._held_values += 1
         if more:
             return None
@@ -88,6 +118,7 @@ class PublishSession:
     async def stand(self, incoming: Incoming, source: SourceStep) -> Awaitable[PublishAck]:
         """Takes the position of a source whose link gets no value with it, behind what is held. As `add` otherwise."""
         self.home.check_open()
+        check_unnumbered(incoming.producer, incoming.link)
         check_attributes(incoming)
         await self._allow(incoming.link, source=True)
         self._held_values += 1
@@ -96,7 +127,7 @@ class PublishSession:
     def close(self) -> None:
         """The stream is gone: what waited for the rest of its publish is dropped."""
         discard(self._held)
-        self._held, self._held_values = [], 0
+        self._held, self._held_values, self._numbered = [], 0, None
 
     # -- staged ---------------------------------------------------------------------------------------------------------------------------
 
@@ -106,6 +137,8 @@ class PublishSession:
         with self.home.audited(self.who, "publish", incoming.link):
             self.home.rights.stage(self.who, name, incoming.link)
         task = self.home.ledger.tasks[name]
+        check_token(task, snapshot_id, token)
+        await self._room_on_disk(DiskState.PAUSED, patient=True)
         check_token(task, snapshot_id, token)
         target = self._output_target(name, incoming.link)
         if not target.schema_id:
@@ -152,6 +185,25 @@ class PublishSession:
         before = next((value.draft for value in reversed(held) if value.draft.link == link), None)
         return Target(before.schema_id, before.schema, target.declared) if before is not None else target
 
+    async def _hold(self, incoming: Incoming) -> None:
+        """Takes a value that is to be published with its last one; one of a publish that is repeated is only looked at."""
+        producer, link = incoming.producer, incoming.link
+        numbered = self._numbered
+        if numbered is None and producer.id and not self._held_values:
+            numbered = self._numbered = Numbered.begin(self.home, producer, link)
+        if numbered is None:
+            if producer.id:
+                raise InvalidArgument(f"{link}: all values of a publish have the same producer; the first one had none")
+            self._held.extend(await prepare(self.home, incoming, self._target(link, self._held)))
+            return
+        if numbered.is_repeated(producer, link):
+            numbered.sent(await sent_xxh3(incoming))
+            return
+        target = self._target(link, self._held)
+        prepared = await prepare(self.home, incoming, target)
+        self._held.extend(prepared)
+        numbered.sent(await sent_xxh3(incoming, prepared, target))
+
     async def _fit(self) -> None:
         """Returns when the store takes a frame and what is held has the schemas that its links have now: others publish meanwhile."""
         await self.home.room()
@@ -170,17 +222,62 @@ class PublishSession:
     async def _publish_held(
         self, link: str, source: SourceStep | None, attributes: Mapping[str, str], began_s: float
     ) -> Awaitable[PublishAck]:
-        await self._fit()
-        held, count = self._held, self._held_values
-        self._held, self._held_values = [], 0
+        relief = await self._room()
+        held, count, numbered = self._held, self._held_values, self._numbered
+        self._held, self._held_values, self._numbered = [], 0, None
         moved = self._moved(link, source, attributes) if source is not None else None
         try:
-            return self._publish(link, held, count, moved, began_s)
+            producer = numbered.complete() if numbered is not None else Producer()
+            earlier = numbered.answer(producer) if numbered is not None else None
+            if earlier is None:
+                return self._publish(link, held, count, moved, producer, relief, began_s)
         except Error:
             discard(held)
             raise
+        discard(held)  # another stream of the same producer was quicker
+        return self._acknowledge_again(earlier, count)
 
-    def _publish(self, link: str, held: list[Prepared], count: int, source: SourceMoved | None, began_s: float) -> Awaitable[PublishAck]:
+    async def _room_on_disk(self, most: DiskState = DiskState.OPEN, *, patient: bool) -> None:
+        """Returns as long as there is so much room. Else whoever is patient waits for it; others are told: StorageFull."""
+        if not patient:
+            self.home.disk.check(most)
+            return
+        with self.home.changes.watch("drain", "storage") as watch:
+            while self.home.disk.state() > most:
+                self.taken.give()
+                self.home.check_alive()
+                await watch.wait(DISK_LOOK_INTERVAL_S)
+
+    async def _room(self) -> Relief:
+        """Returns when what is held can be admitted before the next await, together with what is to be dropped for it."""
+        flow, wanted, patient = self.home.flow, wanted_bytes(self._held), self.who.role is Role.ADAPTERS
+        if wanted:
+            await self._room_on_disk(patient=patient)
+        await self._fit()
+        if not flow.is_bounded(wanted):
+            return Relief()
+        with flow.in_line(wanted, self.who.task) as place:
+            while full := flow.full(wanted, place):
+                relief = flow.relief(wanted, patient=patient)
+                if relief is not None:
+                    return relief
+                self.taken.give()
+                await flow.wait(place, full)
+                await self._fit()
+        return Relief()
+
+    def _publish(
+        self,
+        link: str,
+        held: list[Prepared],
+        count: int,
+        source: SourceMoved | None,
+        producer: Producer,
+        relief: Relief,
+        began_s: float,
+    ) -> Awaitable[PublishAck]:
+        refused = [prepared for prepared in held if prepared.draft.link in relief.refused]
+        held = [prepared for prepared in held if prepared.draft.link not in relief.refused]
         begun = self.home.begin_span(parse_traceparent(self.traceparent))
         traceparent = format_traceparent(begun.context)
         now_ns = self.home.clock.now_ns()
@@ -188,11 +285,30 @@ class PublishSession:
         if source is not None:
             records = self._source_records(held, source, traceparent, now_ns)
         else:
-            maker = Maker(self.who.task, traceparent=traceparent)
+            maker = Maker(self.who.task, traceparent=traceparent, producer=producer)
             records = publishing.publish(self.home.ledger, drafts, maker, now_ns, self.home.clock.entropy(10 * len(drafts)))
-        future = self.home.admit(records, [prepared.payload for prepared in held])
+        newest = publishing.drop_newest(self.home.ledger, [prepared.draft for prepared in refused], producer, now_ns)
+        future = self.home.admit([*relief.drops, *records, *newest], [prepared.payload for prepared in held])
+        discard(refused)
         envelopes = [record.envelope for record in records if isinstance(record, ValueStored)]
+        dropped = next((record for record in newest if record.link == link), None)
+        if dropped is not None:
+            return self._acknowledge_dropped(future, dropped, count)
         return self._acknowledge(future, envelopes, link, count, begun, began_s)
+
+    async def _acknowledge_dropped(self, future: asyncio.Future[Committed], dropped: Dropped, count: int) -> PublishAck:
+        await self.home.written(future)
+        first, last = (Position(dropped.incarnation, sequence) for sequence in (dropped.first_sequence, dropped.last_sequence))
+        return PublishAck(count, 0, dropped.link, first, last, dropped=True)
+
+    async def _acknowledge_again(self, answer: AnswerKept, count: int) -> PublishAck:
+        """What happened before may not be on disk yet: its first ack got lost before it was due."""
+        await self.home.barrier()
+        durability = self.home.store.durability(self.home.terms(answer.link).sync_within_s)
+        first, last = (Position(answer.incarnation, sequence) for sequence in (answer.first_sequence, answer.last_sequence))
+        return PublishAck(
+            count, answer.rows, answer.link, first, last, durability, answer.generation, answer.value_id, (), True, not answer.value_id
+        )
 
     async def _acknowledge(
         self,
@@ -203,7 +319,7 @@ class PublishSession:
         begun: Begun,
         began_s: float,
     ) -> PublishAck:
-        await self.home.written(future)
+        durability = (await self.home.written(future)).durability
         span = self.home.end_span(begun)
         mine = [envelope for envelope in envelopes if envelope.link == link]
         for name in dict.fromkeys(envelope.link for envelope in envelopes):
@@ -217,6 +333,7 @@ class PublishSession:
                     size_bytes=sum(envelope.size_bytes for envelope in of_link),
                     seconds=self.home.clock.monotonic_s() - began_s,
                     generation=of_link[0].generation,
+                    durability=durability,
                     value_id=of_link[0].id.hex() if len(of_link) == 1 else "",
                     span=span if name == link else None,
                 )
@@ -229,7 +346,7 @@ class PublishSession:
             link,
             mine[0].position,
             mine[-1].position,
-            Durability.FSYNC,
+            durability,
             mine[0].generation,
             mine[-1].id,
         )

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from linkd.core.links import Generation, GenerationState, Link
+from linkd.core.links import Generation, GenerationState, Link, check_not_gone, lost_behind
 from linkd.core.rights import Identity
 from linkd.errors import InvalidArgument, LinkNotFound
 from linkd.home.changes import Watch, link_topic
 from linkd.home.home import Home
 from linkd.home.outgoing import Out, Outgoing
+from linkd.model.values import PlaceKind, Position
+from linkd.telemetry.events import LOST, ValuesLost
 
 
 @dataclass(frozen=True, slots=True)
 class ReadCall:
     """What to read: a generation (0: the one that readers see) and a range of sequences (0: to that end), or the last few values.
 
-    With `follow` that is where it begins (of generation 0: the newest one); it has no end.
+    With `follow` that is where it begins (of generation 0: the newest one); it has no end. `incarnation` is that of the value before the first
+    (0: the present one): what the link has lost up to it is passed over.
     """
 
     link: str
@@ -28,13 +31,15 @@ class ReadCall:
     form: str = "arrow"
     envelopes_only: bool = False
     follow: bool = False
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOpened:
     """What is read: fixed when the call arrives. `generation` is 0 while the link has none; last < first if there is no value.
 
-    Who follows is told of every generation; the range is then what there is when it begins.
+    Who follows is told of every generation; the range is then what there is when it begins. `lost` are values that the caller may have seen
+    and the link has no more.
     """
 
     link: str
@@ -43,6 +48,7 @@ class ReadOpened:
     schema: bytes
     first_sequence: int
     last_sequence: int
+    lost: int = 0
 
 
 async def read(home: Home, who: Identity, call: ReadCall) -> AsyncGenerator[ReadOpened | Out, None]:
@@ -71,10 +77,14 @@ async def _present(home: Home, call: ReadCall, outgoing: Outgoing) -> AsyncGener
     if link is None or generation is None:
         yield ReadOpened(call.link, 0, False, b"", 1, 0)
         return
+    call, lost = _behind_loss(home, link, call)
     first, last = _range(link, generation, call)
-    with home.retention.reading(link.name, generation.number):
-        yield ReadOpened(link.name, generation.number, generation.is_sealed, generation.schema, first, last)
+    with home.retention.reading(link.name, generation.number, first) as reading:
+        yield ReadOpened(link.name, generation.number, generation.is_sealed, generation.schema, first, last, lost)
         for envelope, place in home.store.values(link.name, first, last):
+            reading.first_sequence = envelope.position.sequence
+            if place.kind is PlaceKind.DROPPED:
+                continue  # the ledger has said so, and why
             yield await outgoing.value(envelope, place, empty=call.envelopes_only)
 
 
@@ -91,10 +101,12 @@ class _Following:
     async def parts(self) -> AsyncGenerator[ReadOpened | Out, None]:
         while (link := self.home.ledger.links.get(self.call.link)) is None or (generation := self._first(link)) is None:
             await self._pause()
+        self.call, lost = _behind_loss(self.home, link, self.call)
         first, last = _range(link, generation, self.call) if self._is_meant(generation) else _extent(link, generation)
         while True:
             self._sent = first - 1
-            yield ReadOpened(link.name, generation.number, generation.is_sealed, generation.schema, first, last)
+            yield ReadOpened(link.name, generation.number, generation.is_sealed, generation.schema, first, last, lost)
+            lost = 0
             async for part in self._values(link, generation):
                 yield part
             following = link.following(generation.number)
@@ -119,8 +131,11 @@ class _Following:
             self.home.check_alive()
             last, kept = link.durable_last(generation), generation.number in link.generations
             if kept and self._sent < last:
-                with self.home.retention.reading(link.name, generation.number):
+                with self.home.retention.reading(link.name, generation.number, self._sent + 1) as reading:
                     for envelope, place in self.home.store.values(link.name, self._sent + 1, last):
+                        reading.first_sequence = envelope.position.sequence
+                        if place.kind is PlaceKind.DROPPED:
+                            continue
                         yield await self.outgoing.value(envelope, place, empty=self.call.envelopes_only)
                 self._sent = last
             elif link.following(generation.number) is not None and not (kept and self._sent < generation.last_sequence):
@@ -157,9 +172,19 @@ def _generation(link: Link, call: ReadCall) -> Generation | None:
     return found
 
 
+def _behind_loss(home: Home, link: Link, call: ReadCall) -> tuple[ReadCall, int]:
+    """The call as it begins behind what the link has lost of what the caller may have seen, and how many values that are."""
+    if not call.incarnation or not call.first_sequence:
+        return call, 0
+    lost = lost_behind(link, Position(call.incarnation, call.first_sequence - 1))
+    if lost:
+        home.telemetry.emit(ValuesLost(link=link.name, reader="a reader", values=lost, reason=LOST))
+    return replace(call, incarnation=0, first_sequence=call.first_sequence - lost), lost
+
+
 def _extent(link: Link, generation: Generation) -> tuple[int, int]:
     """All of it that is durable."""
-    return generation.first_sequence, link.durable_last(generation)
+    return generation.kept_sequence, link.durable_last(generation)
 
 
 def _range(link: Link, generation: Generation, call: ReadCall) -> tuple[int, int]:
@@ -172,4 +197,6 @@ def _range(link: Link, generation: Generation, call: ReadCall) -> tuple[int, int
         if call.first_sequence and call.last_sequence < call.first_sequence:
             raise InvalidArgument(f"{link.name}: from {call.first_sequence} to {call.last_sequence} is no range")
         last = min(last, call.last_sequence)
+        if call.first_sequence:
+            check_not_gone(link, call.first_sequence, call.last_sequence)
     return first, last

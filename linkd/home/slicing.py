@@ -1,7 +1,7 @@
 """Rows cut out of values, where a window of rows begins or ends inside one.
 
 Consecutive windows go through a large value one after the other, so of each link the value that was cut last is kept decoded: it is read,
-checked and decoded once, not once for each window.
+checked and decoded once, not once for each window: as long as the home's memory has room for that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RowSlicer:
-    """Cuts values of one stream in one form. Holds one decoded value of each link at most."""
+    """Cuts values of one stream in one form. Holds one decoded value of each link at most; `close` it."""
 
     home: Home
     form: str
@@ -39,7 +39,14 @@ class RowSlicer:
 
     def forget(self, link: str) -> None:
         """The stream has gone past the value of the link that is kept."""
-        self._kept.pop(link, None)
+        kept = self._kept.pop(link, None)
+        if kept is not None:
+            self.home.decoded.give(kept[1].nbytes)
+
+    def close(self) -> None:
+        """The stream is gone."""
+        for link in list(self._kept):
+            self.forget(link)
 
     async def _decoded(self, envelope: Envelope, place: Place) -> pa.RecordBatch:
         kept = self._kept.get(envelope.link)
@@ -50,7 +57,9 @@ class RowSlicer:
         payload = b"".join((prefix(len(metadata)), metadata, body))
         large = len(payload) > INLINE_PAYLOAD_MAX_BYTES
         batch = await asyncio.to_thread(_decode, schema, payload) if large else _decode(schema, payload)
-        self._kept[envelope.link] = envelope.id, batch
+        self.forget(envelope.link)
+        if self.home.decoded.try_take(batch.nbytes):
+            self._kept[envelope.link] = envelope.id, batch
         return batch
 
 

@@ -4,6 +4,8 @@ What goes out is a sequence of parts: `Begin`, the values, `Ready`; then the nex
 durable, before it is known that the snapshot will fire; `Ready` says that it has. In a run that follows such a task begins again, and so does
 what goes out: from the first value of the next execution. Of other tasks up to `prefetch` snapshots are handed out ahead, within the credit in
 bytes; one snapshot always fits, so a window may be larger than the credit.
+
+A task may have several sessions (replicas); which of them gets the next snapshot is decided in `core.snapshot_leases`.
 """
 
 from __future__ import annotations
@@ -13,68 +15,24 @@ from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from itertools import islice
+from types import TracebackType
 
 from linkd.core import commits
 from linkd.core.composition import rows_within
 from linkd.core.rights import Identity
-from linkd.core.tasks import LATEST, Again, End, Offer, Task, Wait
-from linkd.errors import LinkNotFound, SessionFenced
+from linkd.core.tasks import LATEST, Again, End, GiveUp, Offer, Task, Wait
+from linkd.errors import Error, InvalidArgument, LinkNotFound, SessionFenced
+from linkd.home import snapshot_leases as leases
 from linkd.home.changes import LEASES, Watch, link_topic, task_topic
 from linkd.home.composing import next_snapshot
 from linkd.home.delivery import Delivery
 from linkd.home.home import Home
 from linkd.home.outgoing import Out, Outgoing
+from linkd.home.snapshot_parts import Begin, Opened, OutputSchema, Over, Part, Ready, Recalled, Released, Stored
 from linkd.home.staging import StagedValues
 from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES, PREFETCH_SNAPSHOTS, PREFETCH_SNAPSHOTS_MAX, SPAN_CAUSES_MAX
-from linkd.model.values import Envelope, Parent, Place
+from linkd.model.values import PlaceKind
 from linkd.telemetry.trace_context import format_traceparent
-
-
-@dataclass(frozen=True, slots=True)
-class OutputSchema:
-    link: str
-    schema: bytes
-    declared: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """First on the stream: who one is, what goes in (link, policy, generation), what may come out."""
-
-    task: str
-    inputs: tuple[tuple[str, str, int], ...]
-    outputs: tuple[OutputSchema, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    snapshot_id: bytes
-    token: int
-    attempt: int
-    traceparent: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The snapshot may be worked on. `empty` has the schemas of inputs that hold no value; `partial` says that a window was cut short."""
-
-    snapshot_id: bytes
-    token: int
-    attempt: int
-    portions: tuple[Parent, ...]
-    traceparent: str
-    empty: tuple[OutputSchema, ...]
-    partial: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """No further snapshot can come."""
-
-    reason: str
-
-
-Part = Opened | Begin | Out | Ready | Over
 
 
 @dataclass(slots=True)
@@ -88,7 +46,9 @@ class SnapshotSession:
     credit_bytes: int = CREDIT_BYTES
     prefetch: int = PREFETCH_SNAPSHOTS
     form: str = "arrow"
+    says_started: bool = False
     session: int = 0
+    _released: list[Released] = field(default_factory=list)
     _watch: Watch | None = None
     _outgoing: Outgoing | None = None
     _streamed: dict[str, int] = field(default_factory=dict)
@@ -99,11 +59,13 @@ class SnapshotSession:
         self.session = self.home.new_session()
         self.credit_bytes = min(self.credit_bytes or CREDIT_BYTES, CREDIT_MAX_BYTES)
         self.prefetch = min(self.prefetch or PREFETCH_SNAPSHOTS, PREFETCH_SNAPSHOTS_MAX)
-        self._outgoing = Outgoing(self.home, self.form)
+        outgoing = self._outgoing = Outgoing(self.home, self.form)
         self.home.connections[task.name] = self.home.connections.get(task.name, 0) + 1
         topics = [task_topic(task.name), "run", "drain", "storage", *(link_topic(name) for name, _ in task.shape.inputs)]
         with ExitStack() as stack:
-            stack.callback(self._left)
+            task.holders.join(self.session, says_started=self.says_started)
+            stack.push(self._left)
+            stack.callback(outgoing.close)
             self._watch = stack.enter_context(self.home.changes.watch(*topics))
             self.home.changes.announce([task_topic(task.name)])
             yield self._opened(task)
@@ -118,12 +80,23 @@ class SnapshotSession:
         if self._watch is not None:
             self._watch.poke()
 
-    def give_back(self, snapshot_id: bytes, token: int) -> None:
-        """The program takes nothing of this snapshot: it waits to be handed out again."""
-        lease = self._task().leases.get(snapshot_id)
-        if lease is not None and lease.token == token:
-            lease.session = None
-            self.home.changes.announce([task_topic(self.task_name)])
+    def started(self, snapshot_id: bytes, token: int) -> None:
+        """The program begins with this snapshot."""
+        leases.started(self.home, self._task(), self.session, snapshot_id, token)
+
+    def renew(self, snapshot_id: bytes, token: int) -> None:
+        """The program works on this snapshot."""
+        leases.renewed(self.home, self._task(), self.session, snapshot_id, token)
+
+    async def give_back(self, snapshot_id: bytes, token: int, *, reason: str = "", delay_s: float = 0.0, untried: bool = False) -> None:
+        """The program takes nothing of this snapshot: it waits to be handed out again. Raises InvalidArgument for more than one can have."""
+        if len(self._released) > PREFETCH_SNAPSHOTS_MAX:
+            raise InvalidArgument(f"{self.task_name}: more snapshots were given back at once than can be handed out ahead")
+        await leases.given_back(self.home, self._task(), self.session, snapshot_id, token, reason=reason, delay_s=delay_s, untried=untried)
+        if self.says_started:
+            self._released.append(Released(snapshot_id, token))
+            if self._watch is not None:
+                self._watch.poke()
 
     # -- inside ---------------------------------------------------------------------------------------------------------------------------
 
@@ -138,11 +111,11 @@ class SnapshotSession:
             raise LinkNotFound(f"{shape.name} has other links now than when it began: start the pipeline with `linkd run`")
         return task
 
-    def _left(self) -> None:
+    def _left(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """The session is over: its end was told, it was refused with an error of ours, or else the client has gone."""
         self.home.connections[self.task_name] -= 1
-        task = self.home.ledger.tasks[self.task_name]
-        task.release(self.session)
-        self.home.changes.announce([task_topic(self.task_name)])
+        died = kind is not None and not issubclass(kind, Error) and not self.home.draining and not self.home.paused
+        leases.left(self.home, self.home.ledger.tasks[self.task_name], self.session, died=died)
 
     def _opened(self, task: Task) -> Opened:
         links = self.home.ledger.links
@@ -151,7 +124,14 @@ class SnapshotSession:
         for name in task.shape.outputs:
             generation = links[name].generations[task.outputs[name]]
             outputs.append(OutputSchema(name, generation.schema, generation.declared))
-        return Opened(task.name, inputs, tuple(outputs))
+        return Opened(task.name, inputs, tuple(outputs), task.shape.terms.lease_s)
+
+    def _told(self, task: Task) -> Iterator[Part]:
+        """What the client has to be told of what it has. That it gave something back comes behind what is recalled with that."""
+        released, self._released = self._released, []
+        for taken in task.holders.to_tell(self.session):
+            yield Recalled(taken.snapshot_id, taken.token)
+        yield from released
 
     async def _pause(self) -> None:
         """Waits for a change, and ends the session when there is nothing more to wait for."""
@@ -168,6 +148,8 @@ class SnapshotSession:
     async def _composed(self, task: Task) -> AsyncGenerator[Part, None]:
         """The snapshots of a task that takes its inputs batch by batch, or by their newest values, or has none."""
         while True:
+            for told in self._told(task):
+                yield told
             await self.home.room()
             decision = next_snapshot(self.home, task)
             held = sum(lease.session == self.session for lease in task.leases.values())
@@ -179,7 +161,12 @@ class SnapshotSession:
                 await asyncio.sleep(0)
                 self._check_alive()
                 continue
-            if isinstance(decision, Wait) or not room:
+            if isinstance(decision, GiveUp):
+                await leases.give_up(self.home, task, decision.lease)
+                continue
+            if isinstance(decision, Wait) or not room or not task.holders.may_take(self.session):
+                if isinstance(decision, Wait) and room:
+                    leases.recall_for(self.home, task, self.session)
                 await self._pause()
                 continue
             token = await self._lease(task, decision)
@@ -210,10 +197,15 @@ class SnapshotSession:
         began = 0  # the execution of which values go out
         delivery = Delivery(self.home, task)
         while True:
+            for told in self._told(task):
+                yield told
             decision = next_snapshot(self.home, task)
             if isinstance(decision, End):
                 yield Over(decision.reason)
                 return
+            if isinstance(decision, GiveUp):
+                await leases.give_up(self.home, task, decision.lease)
+                continue
             # Another connection may have the snapshot and still give it back; or it is committed, and the task may begin again.
             if isinstance(decision, Wait) and (task.leases or task.commits or task.ended):
                 await self._pause()
@@ -234,7 +226,8 @@ class SnapshotSession:
             if isinstance(decision, Offer):  # it was one before the last value went out, so all of them did
                 await self.home.room()
                 decision = next_snapshot(self.home, task)
-            if isinstance(decision, Offer) and not self.home.paused and began == task.execution:
+            ours = task.holders.may_take(self.session) and not self.home.paused and began == task.execution
+            if isinstance(decision, Offer) and ours:
                 async with aclosing(self._completed(task, decision, delivery)) as parts:
                     async for part in parts:
                         yield part
@@ -252,7 +245,7 @@ class SnapshotSession:
         delivery.tell(offer.attempt, begun)
         yield self._ready(offer, token, format_traceparent(begun.context))
 
-    def _arrived(self, task: Task, execution: int) -> Iterator[_Stored]:
+    def _arrived(self, task: Task, execution: int) -> Iterator[Stored]:
         """Durable values of the task's whole inputs that did not go out yet, input by input, as long as it is that execution."""
         for name, policy in task.shape.inputs:
             if policy == LATEST:
@@ -260,25 +253,28 @@ class SnapshotSession:
             while task.execution == execution:
                 link = self.home.ledger.links[name]
                 generation = link.generations[task.inputs[name]]
-                sequence = self._streamed.setdefault(name, generation.first_sequence - 1) + 1
+                sequence = self._streamed.setdefault(name, generation.kept_sequence - 1) + 1
                 if sequence > min(link.readable_last(generation), task.extents.get(name, generation.end_sequence)):
                     break
                 for envelope, place in self.home.store.values(name, sequence, sequence):
-                    yield _Stored(envelope, place, (0, envelope.rows), True)
+                    if place.kind is not PlaceKind.DROPPED:
+                        yield Stored(envelope, place, (0, envelope.rows), True)
                 self._streamed[name] = sequence
 
-    def _stored(self, offer: Offer, but: Collection[str] = ()) -> Iterator[_Stored]:
+    def _stored(self, offer: Offer, but: Collection[str] = ()) -> Iterator[Stored]:
         """The values of a snapshot, input by input; not those of the links `but`."""
         settles = {portion.link: portion for portion in offer.settles}
         for portion in offer.portions:
             done = settles.get(portion.link, portion)
             if portion.first_sequence <= portion.last_sequence and portion.link not in but:
                 for envelope, place in self.home.store.values(portion.link, portion.first_sequence, portion.last_sequence):
+                    if place.kind is PlaceKind.DROPPED:
+                        continue  # of a value that was damaged, or dropped to make room, there are no rows
                     sequence = envelope.position.sequence
                     settled = done.first_sequence <= sequence <= done.last_sequence
-                    yield _Stored(envelope, place, rows_within(portion, sequence, envelope.rows), settled)
+                    yield Stored(envelope, place, rows_within(portion, sequence, envelope.rows), settled)
 
-    async def _out(self, one: _Stored, attempt: int) -> Out:
+    async def _out(self, one: Stored, attempt: int) -> Out:
         assert self._outgoing is not None
         out = await self._outgoing.value(one.envelope, one.place, input_name=one.envelope.link, attempt=attempt, rows=one.rows)
         self.credit_bytes -= out.size_bytes
@@ -287,8 +283,9 @@ class SnapshotSession:
     async def _lease(self, task: Task, offer: Offer) -> int:
         """Leases the snapshot to this session; returns when it may be handed out."""
         record = commits.lease(self.home.ledger, task, offer)
+        before = task.leases.get(offer.snapshot_id)
         self.staged.drop(offer.snapshot_id)
-        future = self.home.admit([record], durable=offer.recorded)
+        future = self.home.admit([*(leases.unsaid(task, before) if before is not None else ()), record], durable=offer.recorded)
         lease = task.leases[offer.snapshot_id]
         lease.session, lease.since_ns = self.session, self.home.clock.now_ns()
         self.home.changes.announce([LEASES])
@@ -309,13 +306,3 @@ class SnapshotSession:
                 generation = self.home.ledger.links[portion.link].generations[portion.generation]
                 empty.append(OutputSchema(portion.link, generation.schema, generation.declared))
         return Ready(offer.snapshot_id, token, offer.attempt, offer.portions, traceparent, tuple(empty), offer.partial)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A value of a snapshot: which of its rows belong to it, and whether no other snapshot holds it too."""
-
-    envelope: Envelope
-    place: Place
-    rows: tuple[int, int]
-    settled: bool

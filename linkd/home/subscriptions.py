@@ -1,32 +1,66 @@
-"""Delivering a link to a consumer group, over one connection of one member."""
+"""Delivering a link to a consumer group, over one connection of one member.
+
+Leases that end are found by whoever waits for something to do: each member's wait ends with the first deadline of its group. So a hang costs no
+timer, and is seen as soon as there is somebody to take over.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from linkd.core.groups import Group, GroupOffer
-from linkd.core.links import Generation, Link
+from linkd.core.dead_letters import Letter, dead_link
+from linkd.core.group_start import check_start
+from linkd.core.group_terms import AskedTerms
+from linkd.core.groups import GiveUp, Group, GroupOffer, Look, Member
+from linkd.core.links import Link, dropped_within
 from linkd.core.rights import Identity
 from linkd.errors import GenerationAbandoned, LeaseLost
 from linkd.home.changes import Watch, group_topic, link_topic
+from linkd.home.dead_letters import put_aside
+from linkd.home.groups import catch_up, check_key, move_on, opened_at, place_in
 from linkd.home.home import Home, check_group
+from linkd.home.key_slots import slots_of
 from linkd.home.outgoing import Out, Outgoing
 from linkd.home.reading import allow_reading
-from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES
-from linkd.model.records import GroupLeased, GroupMoved, GroupOpened, Record
-from linkd.model.values import Envelope, Position
+from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES, DEAD_LETTER_REASON_MAX_CHARS
+from linkd.model.records import GroupFailed, GroupLeased, GroupMoved, Record
+from linkd.model.values import Envelope, Parent, Place, Position
 from linkd.store.committer import Committed
-from linkd.telemetry.events import ValueDelivered
+from linkd.telemetry.events import GroupLeaseEnded, ValueDelivered, ValueGivenUp
 from linkd.telemetry.trace_context import parse_traceparent
+
+NOT_KEPT = "not kept any more"
+"""The reason of values of which only their absence is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeCall:
+    """What a member asks for. `start` and `asked` are of the group: see `core.group_start` and `core.group_terms`."""
+
+    link: str
+    group: str
+    follow: bool = False
+    credit_bytes: int = CREDIT_BYTES
+    form: str = "arrow"
+    says_started: bool = False
+    start: str = ""
+    asked: AskedTerms = field(default_factory=AskedTerms)
+
+    def check(self) -> None:
+        """InvalidArgument for what can be seen to be wrong without looking at the link."""
+        check_group(self.group)
+        check_start(self.link, self.start)
+        self.asked.check()
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     generation: int
     schema: bytes
+    lease_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +70,23 @@ class EndOfLink:
     generation: int
 
 
-Part = Opened | Out | EndOfLink
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """These tokens are asked back from the member."""
+
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """These values were dropped before the group had them."""
+
+    first: int
+    last: int
+    reason: str
+
+
+Part = Opened | Out | Recalled | Skipped | EndOfLink
 
 
 @dataclass(slots=True)
@@ -45,47 +95,45 @@ class Subscription:
 
     home: Home
     who: Identity
-    link_name: str
-    group_name: str
-    follow: bool = False
-    credit_bytes: int = CREDIT_BYTES
-    form: str = "arrow"
+    call: SubscribeCall
     session: int = 0
+    credit_bytes: int = 0
     _watch: Watch | None = None
 
     async def parts(self) -> AsyncGenerator[Part, None]:
-        """Everything that goes out. Without `follow` it ends with the generation. Raises LinkNotFound, NotAllowed, Draining."""
-        check_group(self.group_name)
+        """Everything that goes out. Without `follow` it ends with the generation. Raises LinkNotFound, NotAllowed, InvalidArgument, Draining."""
+        call = self.call
+        call.check()
         if self.home.layout.anyone:
-            await self.home.ensure_link(self.link_name)
-        allow_reading(self.home, self.who, "subscribe", self.link_name)
-        self.credit_bytes = min(self.credit_bytes or CREDIT_BYTES, CREDIT_MAX_BYTES)
+            await self.home.ensure_link(call.link)
+        allow_reading(self.home, self.who, "subscribe", call.link)
+        self.credit_bytes = min(call.credit_bytes or CREDIT_BYTES, CREDIT_MAX_BYTES)
         self.session = self.home.new_session()
-        topics = (link_topic(self.link_name), group_topic(self.group_name, self.link_name), "drain", "storage")
+        topics = (link_topic(call.link), group_topic(call.group, call.link), "drain", "storage")
         with ExitStack() as stack:
             self._watch = stack.enter_context(self.home.changes.watch(*topics))
             group = await self._open_group()
+            link = self.home.ledger.links[call.link]
+            member = group.join(self.session, says_started=call.says_started)
             stack.callback(self._left, group)
-            link = self.home.ledger.links[self.link_name]
-            yield Opened(group.generation, link.generations[group.generation].schema)
-            outgoing = Outgoing(self.home, self.form)
+            yield Opened(group.generation, link.generations[group.generation].schema, group.terms.lease_s)
+            outgoing = Outgoing(self.home, call.form)
             while True:
                 await self.home.room()
-                if group.superseded(link) and not self.follow:
+                if group.superseded(link) and not call.follow:
                     raise GenerationAbandoned(
                         f"generation {group.generation} of {group.link} was superseded before it was complete: subscribe again for the next"
                     )
-                if (group.superseded(link) or (self.follow and group.finished(link))) and self._moved_on(group, link):
+                if (group.superseded(link) or (call.follow and group.finished(link))) and move_on(self.home, group, link):
                     continue
-                decision = None if group.superseded(link) else group.next_value(link, self.home.clock.monotonic_s())
-                if isinstance(decision, GroupOffer) and self._has_room(group):
-                    yield await self._hand_out(group, decision, outgoing)
-                    continue
-                if group.finished(link) and not self.follow:
+                part, wait_s = await self._next(group, link, member, outgoing)
+                if part is not None:
+                    yield part
+                elif group.finished(link) and not call.follow and not member.recalls:
                     yield EndOfLink(group.generation)
                     return
-                delay_s = max(decision - self.home.clock.monotonic_s(), 0.0) if isinstance(decision, float) else None
-                await self._pause(delay_s)
+                elif wait_s != 0.0:
+                    await self._pause(wait_s)
 
     def give_credit(self, size_bytes: int) -> None:
         self.credit_bytes = min(self.credit_bytes + size_bytes, CREDIT_MAX_BYTES)
@@ -97,81 +145,157 @@ class Subscription:
         await self.home.room()
         group = self._group()
         self._check_token(group, position, token)
-        after = group.cursor.copy()
-        after.settle(position.sequence, position.sequence)
-        moved = GroupMoved(
-            group.name, group.link, group.incarnation, group.generation, after.done_sequence, after.done_sequence + 1, after.ranges_ahead()
-        )
-        written = self.home.admit([moved])
+        done = ((position.sequence, position.sequence),)
+        written = self.home.admit([GroupMoved(group.name, group.link, group.incarnation, group.generation, 0, 0, settled=done)])
         self.home.changes.announce([group_topic(group.name, group.link)])
         return self._settled(written)
 
-    def nack(self, position: Position, token: int, delay_ms: int) -> None:
-        """The value waits for `delay_ms` and goes out again, to anybody. LeaseLost if it was handed out again already."""
+    async def nack(self, position: Position, token: int, delay_ms: int, reason: str = "") -> tuple[Awaitable[None], Sequence[int]]:
+        """The value waits for `delay_ms` and goes out again; that it failed is counted, durably when what this returns first is.
+
+        What it returns then are the tokens that are asked back from this member, for their values come behind it. LeaseLost if it was handed out
+        again already.
+        """
+        await self.home.room()
         group = self._group()
         self._check_token(group, position, token)
-        group.give_back(position.sequence, self.home.clock.monotonic_s() + delay_ms / 1000)
+        lease = group.leases[position.sequence]
+        failures = lease.failures + 1 if lease.session is not None else lease.failures
+        failed = GroupFailed(
+            group.name, group.link, Position(group.incarnation, position.sequence), failures, reason[:DEAD_LETTER_REASON_MAX_CHARS]
+        )
+        written = self.home.admit([failed])
+        recalled = group.give_back(position.sequence, self.home.clock.monotonic_s() + delay_ms / 1000 if delay_ms else 0.0)
         self.home.changes.announce([group_topic(group.name, group.link)])
+        return self._settled(written), recalled
+
+    def started(self, token: int) -> None:
+        """The member's program has the value."""
+        group = self.home.ledger.groups.get((self.call.group, self.call.link))
+        if group is not None and self.session in group.members:
+            group.started(self.session, token, self.home.clock.monotonic_s())
+            if len(group.members) > 1:
+                self.home.changes.announce([group_topic(group.name, group.link)])  # the others wait for its deadline now
+
+    def renew(self) -> None:
+        """The member's process is at work on what its program has."""
+        group = self.home.ledger.groups.get((self.call.group, self.call.link))
+        if group is not None and self.session in group.members:
+            group.renew(self.session, self.home.clock.monotonic_s())
+
+    def released(self, tokens: Sequence[int]) -> None:
+        """The member has dropped these unseen."""
+        group = self.home.ledger.groups.get((self.call.group, self.call.link))
+        if group is not None and self.session in group.members:
+            group.released(self.session, tokens)
+            self.home.changes.announce([group_topic(group.name, group.link)])
 
     async def _settled(self, written: asyncio.Future[Committed]) -> None:
         await self.home.written(written)
 
-    # -- inside ---------------------------------------------------------------------------------------------------------------------------
+    # -- what goes out --------------------------------------------------------------------------------------------------------------------
 
-    async def _open_group(self) -> Group:
-        """The group, made at the earliest value of what readers see if it is new; waits while the link has nothing at all."""
-        key = (self.group_name, self.link_name)
-        while True:
-            group = self.home.ledger.groups.get(key)
-            link = self.home.ledger.links.get(self.link_name)
-            if group is not None and link is not None:
-                await self.home.room()
-                self._renew(group, link)
-                if group.generation in link.generations:
-                    return group
-                await self._pause(None)
-                continue
-            generation = link.current if link is not None and self.follow else (link.readable if link is not None else None)
-            if link is not None and generation is not None:
-                opened = GroupOpened(
-                    self.group_name, self.link_name, generation.incarnation, generation.number, generation.first_sequence - 1, self.follow
-                )
-                await self.home.room()
-                if key not in self.home.ledger.groups:
-                    await self.home.written(self.home.admit([opened]))
-                continue
-            await self._pause(None)
+    async def _next(self, group: Group, link: Link, member: Member, outgoing: Outgoing) -> tuple[Part | None, float | None]:
+        """What goes to the member now; or None and how long to wait for a change: 0.0, look again at once; None, until there is one."""
+        now_s = self.home.clock.monotonic_s()
+        if group.expire(now_s):
+            self.home.telemetry.emit(GroupLeaseEnded(link=group.link, group=group.name, seconds=group.terms.lease_s))
+            self.home.changes.announce([group_topic(group.name, group.link)])
+        if member.recalls:
+            tokens, member.recalls = tuple(member.recalls), []
+            return Recalled(tokens), 0.0
+        if group.superseded(link):
+            return None, None
+        skipped = self._skipped(group, link)
+        if skipped is not None:
+            return skipped, 0.0
+        decision = group.next_value(member.session, link, now_s)
+        if isinstance(decision, GiveUp):
+            await self._give_up(group, decision.sequence)
+            return None, 0.0
+        if isinstance(decision, Look):
+            await self._look(group, decision.sequence)
+            return None, 0.0
+        if isinstance(decision, GroupOffer):
+            if not self._has_room(member):
+                return None, _until(group, None, now_s)
+            found = next(iter(self.home.store.values(group.link, decision.sequence, decision.sequence)), None)
+            if found is None:
+                self._pass_over(group, decision.sequence, decision.sequence)
+                return None, 0.0
+            return await self._hand_out(group, decision, *found, outgoing), 0.0
+        busiest = group.spare(member.session) if not member.tokens else None
+        if busiest is not None:
+            self.home.changes.announce([group_topic(group.name, group.link)])
+        return None, _until(group, decision, now_s)
 
-    def _renew(self, group: Group, link: Link) -> None:
-        """A group whose generation is over goes on to the one that readers see now, from its first value."""
-        readable = link.readable
-        if group.finished(link) and readable is not None and readable.number > group.generation:
-            self._move_to(group, readable)
-        elif group.superseded(link):
-            self._moved_on(group, link)
-
-    def _moved_on(self, group: Group, link: Link) -> bool:
-        following = link.following(group.generation)
-        if following is not None:
-            self._move_to(group, following)
-        return following is not None
-
-    def _move_to(self, group: Group, generation: Generation) -> None:
-        done = generation.first_sequence - 1
-        self.home.admit([GroupMoved(group.name, group.link, generation.incarnation, generation.number, done, done + 1)], durable=False)
-
-    def _has_room(self, group: Group) -> bool:
-        return self.credit_bytes > 0 or not any(lease.session == self.session for lease in group.leases.values())
-
-    async def _hand_out(self, group: Group, offer: GroupOffer, outgoing: Outgoing) -> Out:
-        [(envelope, place)] = self.home.store.values(group.link, offer.sequence, offer.sequence)
+    async def _hand_out(self, group: Group, offer: GroupOffer, envelope: Envelope, place: Place, outgoing: Outgoing) -> Out:
         token = self.home.ledger.last_token + 1
-        record: Record = GroupLeased(group.name, group.link, envelope.position, token, offer.attempt)
+        known = group.leases.get(offer.sequence)
+        failures, reason = (known.failures, known.reason) if known is not None else (0, "")
+        record: Record = GroupLeased(group.name, group.link, envelope.position, token, offer.attempt, failures, reason)
         self.home.admit([record], durable=False)
         group.hold(offer.sequence, self.session)
         self.credit_bytes -= envelope.size_bytes
         self._tell(envelope, offer.attempt)
         return await outgoing.value(envelope, place, token=token, attempt=offer.attempt)
+
+    def _skipped(self, group: Group, link: Link) -> Skipped | None:
+        """What was dropped before the group had it: it is passed over, and the member is told."""
+        fresh = group.handed_sequence + 1
+        there = min(link.there_from(fresh), self._last_of(group, link) + 1)
+        if there > fresh and not group.cursor.is_done(fresh):
+            self._pass_over(group, fresh, there - 1)
+        passed = group.passed_over()
+        if passed is None:
+            return None
+        first, last = passed
+        gone = dropped_within(link, first, last)
+        return Skipped(first, last, gone[0].reason if gone else NOT_KEPT)
+
+    def _last_of(self, group: Group, link: Link) -> int:
+        generation = link.generations.get(group.generation)
+        return generation.last_sequence if generation is not None else group.handed_sequence
+
+    def _pass_over(self, group: Group, first: int, last: int) -> None:
+        moved = GroupMoved(group.name, group.link, group.incarnation, group.generation, 0, 0, settled=((first, last),))
+        self.home.admit([moved], durable=False)
+        self.home.changes.announce([group_topic(group.name, group.link)])
+
+    async def _give_up(self, group: Group, sequence: int) -> None:
+        """Puts the value aside, and settles it in the same frame."""
+        lease, run_generation = group.leases[sequence], group.run_generation
+        group.hold(sequence, self.session, sent=False)
+        found = next(iter(self.home.store.values(group.link, sequence, sequence)), None)
+        incarnation = found[0].position.incarnation if found is not None else group.incarnation
+        portion = Parent(group.link, incarnation, group.generation, sequence, sequence)
+        letter = Letter(portion, group.name, lease.token, lease.failures, lease.reason, self.home.clock.now_ns())
+
+        def settles() -> Sequence[Record] | None:
+            if group.run_generation != run_generation or group.leases.get(sequence) is not lease:
+                return None  # it was settled, or the group was moved, meanwhile
+            done = ((sequence, sequence),)
+            return [GroupMoved(group.name, group.link, group.incarnation, group.generation, 0, 0, settled=done)]
+
+        into = dead_link(group.link)
+        if await put_aside(self.home, into, [letter], settles) is not None:
+            given_up = ValueGivenUp(link=group.link, group=group.name, attempts=letter.attempts, to=into, detail=letter.reason)
+            self.home.telemetry.emit(given_up)
+        self.home.changes.announce([group_topic(group.name, group.link)])
+
+    async def _look(self, group: Group, sequence: int) -> None:
+        """Finds out which slots the value belongs to. Another member may do so at the same time."""
+        found = next(iter(self.home.store.values(group.link, sequence, sequence)), None)
+        if found is None:
+            self._pass_over(group, sequence, sequence)
+            return
+        generation, run_generation = group.generation, group.run_generation
+        slots = await slots_of(self.home, *found, group.terms.key)
+        if (generation, run_generation) == (group.generation, group.run_generation) and group.wants_look(sequence):
+            group.looked(sequence, slots)
+
+    def _has_room(self, member: Member) -> bool:
+        return self.credit_bytes > 0 or not member.tokens
 
     async def _pause(self, timeout_s: float | None) -> None:
         assert self._watch is not None
@@ -179,18 +303,46 @@ class Subscription:
         await self._watch.wait(timeout_s)
         self.home.check_alive()
 
+    # -- the group ------------------------------------------------------------------------------------------------------------------------
+
+    async def _open_group(self) -> Group:
+        """The group, made where `start` says if it is new; waits while the link has nothing at all. Raises InvalidArgument."""
+        call = self.call
+        key = (call.group, call.link)
+        while True:
+            group = self.home.ledger.groups.get(key)
+            link = self.home.ledger.links.get(call.link)
+            if group is not None and link is not None:
+                call.asked.check_against(call.group, call.link, group.terms)
+                await self.home.room()
+                catch_up(self.home, group, link)
+                if group.generation in link.generations:
+                    return group
+                await self._pause(None)
+                continue
+            place = place_in(self.home, link, call.start, follow=call.follow) if link is not None else None
+            if place is not None:
+                check_key(call.link, place.generation, call.asked)
+                await self.home.room()
+                if key not in self.home.ledger.groups:
+                    opened = opened_at(call.group, place, call.link, call.asked, follow=call.follow)
+                    await self.home.written(self.home.admit([opened]))
+                continue
+            await self._pause(None)
+
     def _left(self, group: Group) -> None:
-        if group.release(self.session):
-            self.home.changes.announce([group_topic(group.name, group.link)])
+        group.leave(self.session, counts=not self.home.draining)
+        self.home.changes.announce([group_topic(group.name, group.link)])
 
     def _group(self) -> Group:
-        group = self.home.ledger.groups.get((self.group_name, self.link_name))
+        group = self.home.ledger.groups.get((self.call.group, self.call.link))
         if group is None:
-            raise LeaseLost(f"the group {self.group_name} of {self.link_name} has not begun")
+            raise LeaseLost(f"the group {self.call.group} of {self.call.link} has not begun")
         return group
 
     def _check_token(self, group: Group, position: Position, token: int) -> None:
         if not group.holds(position.sequence, token):
+            group.refuse_late(position.sequence)
             raise LeaseLost(
                 f"{group.link}@{position.sequence} is not on lease to this consumer any more: it was settled, or handed to another member"
             )
@@ -201,7 +353,7 @@ class Subscription:
         self.home.telemetry.emit(
             ValueDelivered(
                 link=envelope.link,
-                group=self.group_name,
+                group=self.call.group,
                 values=1,
                 rows=envelope.rows,
                 size_bytes=envelope.size_bytes,
@@ -211,3 +363,9 @@ class Subscription:
                 span=self.home.end_span(begun),
             )
         )
+
+
+def _until(group: Group, delayed_s: float | None, now_s: float) -> float | None:
+    """How long to wait: until a delayed value may go, or a lease of the group ends."""
+    times = [time_s for time_s in (delayed_s, group.deadlines.next_s()) if time_s is not None]
+    return max(min(times) - now_s, 0.001) if times else None

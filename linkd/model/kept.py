@@ -9,19 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from linkd.model.records import GroupLeased, RunBegan, SnapshotCommitted, SnapshotLeased, SourceMoved
+from linkd.model.records import GroupLeased, HoldPlaced, RunBegan, SnapshotCommitted, SnapshotFailed, SnapshotLeased, SourceMoved
 from linkd.model.values import Parent
 
 
 @dataclass(frozen=True, slots=True)
 class HomeKept:
-    """What belongs to no link and no task. `executions` has how often tasks were started, the one that began last at the end."""
+    """What belongs to no link and no task. `executions` has how often tasks were started, the one that began last at the end.
+
+    `forgotten_epoch` is the highest epoch of the named producers that were forgotten. `boot` and `weak_links` are those of the `HomeStarted`
+    that came last.
+    """
 
     epoch: int
     last_token: int
     run: RunBegan | None = None
     run_outcome: str = ""
     executions: tuple[tuple[str, int], ...] = ()
+    forgotten_epoch: int = 0
+    boot: str = ""
+    weak_links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +40,29 @@ class SchemaMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class GoneKept:
+    """Values of a generation there still is that were dropped."""
+
+    first_sequence: int
+    last_sequence: int
+    reason: str
+    dropped_at_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IncarnationKept:
+    """An incarnation of a link began behind what was left of the one before."""
+
+    incarnation: int
+    first_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class LinkKept:
-    """A link. `durable_sequence` is that of its last value, `newest` the number of its last generation."""
+    """A link. `durable_sequence` is that of its last value, `newest` the number of its last generation, `gone` what its generations lack.
+
+    `incarnations` are those that followed its first.
+    """
 
     link: str
     incarnation: int
@@ -42,11 +70,37 @@ class LinkKept:
     durable_sequence: int
     last_created_at_ns: int
     newest: int
+    gone: tuple[GoneKept, ...] = ()
+    incarnations: tuple[IncarnationKept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StretchKept:
+    """Values of a generation that follow one another; see `core.accounts`."""
+
+    last_sequence: int
+    values: int
+    rows: int
+    size_bytes: int
+    created_at_ns: int
+    parents: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKept:
+    """What there is of a generation."""
+
+    first_sequence: int
+    stretches: tuple[StretchKept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationKept:
-    """A generation that was not dropped. `schema_id` is that of its next value, `schema_ids` are those of all its values."""
+    """A generation that was not dropped. `schema_id` is that of its next value, `schema_ids` are those of all its values.
+
+    `account` is of what there is (None: nobody counted yet, and it is all there), `past` of what was dropped and is remembered, behind
+    `forgotten_sequence`.
+    """
 
     link: str
     generation: int
@@ -66,6 +120,9 @@ class GenerationKept:
     schema_ids: tuple[bytes, ...]
     declared: bool
     source: SourceMoved | None
+    account: AccountKept | None = None
+    past: tuple[StretchKept, ...] = ()
+    forgotten_sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +148,8 @@ class CursorKept:
 
 @dataclass(frozen=True, slots=True)
 class TaskKept:
-    """A task. `open` are the snapshots that were put together and not committed, `committed` the answers that may have to be repeated."""
+    """A task. `open` are the snapshots that were put together and not committed, `failed` those of them that failed before, `committed` the
+    answers that may have to be repeated; `given_up` counts what went to the dead-letter link."""
 
     task: str
     execution: int
@@ -108,6 +166,8 @@ class TaskKept:
     done_rows: Mapping[str, int] = field(default_factory=dict)
     policy_state: bytes = b""
     recorded: Mapping[str, str] = field(default_factory=dict)
+    failed: tuple[SnapshotFailed, ...] = ()
+    given_up: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +182,51 @@ class GroupKept:
     ahead: tuple[tuple[int, int], ...] = ()
     handed_sequence: int = 0
     leases: tuple[GroupLeased, ...] = ()
+    order: str = ""
+    key: str = ""
+    lease_ms: int = 0
+    timeout_ms: int = 0
+    max_attempts: int = 0
+    run_generation: int = 0
 
 
-Kept = HomeKept | SchemaMessage | LinkKept | GenerationKept | RememberedKept | TaskKept | GroupKept
+@dataclass(frozen=True, slots=True)
+class AnswerKept:
+    """What a numbered publish was answered: the values `first_sequence` to `last_sequence` of its link, and the id of the last.
+
+    `request_xxh3` is that of the publish as it was sent.
+    """
+
+    sequence: int
+    link: str
+    incarnation: int
+    generation: int
+    first_sequence: int
+    last_sequence: int
+    rows: int
+    value_id: bytes
+    request_xxh3: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerKept:
+    """A producer that numbers its publishes; `answers` are those of its last ones. They stand in the order in which they were used last."""
+
+    producer: str
+    epoch: int
+    last_sequence: int
+    answers: tuple[AnswerKept, ...] = ()
+
+
+Kept = HomeKept | SchemaMessage | LinkKept | GenerationKept | RememberedKept | TaskKept | GroupKept | ProducerKept | HoldPlaced
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentFileHeld:
-    """A segment file. `copies` says that its values were copied out of the journal; the message at the gate may lack its prefix (0: none)."""
+    """A segment file. `copies` says that its values were copied; the message at the gate may lack its prefix (0: none).
+
+    `first_sequence` and `last_sequence` are those of its values, 0 if that is not known. No more values go to one that is `closed`.
+    """
 
     file: int
     generation: int
@@ -138,6 +235,18 @@ class SegmentFileHeld:
     copies: bool = False
     gate_offset: int = 0
     gate_metadata_bytes: int = 0
+    first_sequence: int = 0
+    last_sequence: int = 0
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PartDropped:
+    """Values of generations there still are that were dropped, and of which something may be on disk. `forgotten`: their envelopes go too."""
+
+    first: int
+    last: int
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +254,7 @@ class LinkHeld:
     """What the store holds of a link.
 
     `generations` are those of which values are there, with their bytes; `dropped` those that were dropped and of which something may still be
-    on disk, with whether their envelopes go too.
+    on disk, with whether their envelopes go too. `gone` are the sequences without a payload, `parts` those of them that are not freed yet.
     """
 
     link: str
@@ -153,6 +262,8 @@ class LinkHeld:
     files: tuple[SegmentFileHeld, ...] = ()
     generations: Mapping[int, int] = field(default_factory=dict)
     dropped: Mapping[int, bool] = field(default_factory=dict)
+    gone: tuple[tuple[int, int], ...] = ()
+    parts: tuple[PartDropped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

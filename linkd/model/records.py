@@ -11,7 +11,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from linkd.model.values import Envelope, Parent, Place, Position
+from linkd.model.values import Envelope, Parent, Place, Position, Producer
 
 
 class GenerationEnd(enum.IntEnum):
@@ -177,6 +177,17 @@ class SnapshotLeased:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotFailed:
+    """An attempt at a snapshot failed, for the `failures`-th time: it was given back, its lease ended, or the process died that worked on it."""
+
+    task: str
+    execution: int
+    snapshot_id: bytes
+    failures: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputRange:
     """The values a commit added to one link."""
 
@@ -218,7 +229,10 @@ class PolicySaved:
 
 @dataclass(frozen=True, slots=True)
 class GroupOpened:
-    """A consumer group of an outsider exists: it reads `link` from behind `done_sequence`."""
+    """A consumer group of an outsider exists: it reads `link` from behind `done_sequence`.
+
+    Its terms (`core.group_terms`) are those of its first member; "" and 0 are the defaults.
+    """
 
     group: str
     link: str
@@ -226,13 +240,19 @@ class GroupOpened:
     generation: int
     done_sequence: int
     follow: bool = False
+    order: str = ""
+    key: str = ""
+    lease_ms: int = 0
+    timeout_ms: int = 0
+    max_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class GroupMoved:
     """A group's durable cursor: all up to `done_sequence` is done, and so are the `ahead` ranges (first, last) beyond it.
 
-    `needed_sequence` is the first that its policy still needs; retention follows that mark.
+    `needed_sequence` is the first that its policy still needs; retention follows that mark. `run_generation` counts the seeks of the group.
+    Where there are `settled` ranges, these are done besides what was before, and the cursor is not told again.
     """
 
     group: str
@@ -242,17 +262,32 @@ class GroupMoved:
     done_sequence: int
     needed_sequence: int
     ahead: tuple[tuple[int, int], ...] = ()
+    run_generation: int = 0
+    settled: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLeased:
-    """A portion was handed to a consumer of a group under `token`; attempts are counted here."""
+    """A value was handed to a consumer of a group under `token`; attempts, and those that failed before, are counted here."""
 
     group: str
     link: str
     position: Position
     token: int
     attempt: int
+    failures: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFailed:
+    """A consumer of a group gave a value back: so many attempts at it have failed now, the last one for this `reason`."""
+
+    group: str
+    link: str
+    position: Position
+    failures: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +308,14 @@ class SourceMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class ProducerOpened:
+    """A named producer was opened: `epoch` is its newest, and fences whoever opened it before. Its count goes on."""
+
+    producer: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class DigestKnown:
     """The BLAKE3 over a value's canonical content was computed."""
 
@@ -285,8 +328,9 @@ class DigestKnown:
 class Dropped:
     """These sequences hold no value any more (or never did), for this reason; they stay in the order and are counted.
 
-    `generation` is the one that goes with them, 0 for none. The envelopes of its values stay as long as something made from them does; with
-    `forgotten` they go too, now or behind an earlier record that left them.
+    `generation` is the one that goes with them. With 0 these sequences alone go, and the generations that they are a part of stay; whoever
+    reads one of those passes over them. The envelopes of the values stay as long as something made from them does; with `forgotten` they go
+    too, now or behind an earlier record that left them.
     """
 
     link: str
@@ -296,6 +340,37 @@ class Dropped:
     reason: str
     generation: int = 0
     forgotten: bool = False
+    dropped_at_ns: int = 0
+    producer: Producer | None = None
+    """Who numbered the publish of which these were to be the values."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPlaced:
+    """These values stay, whatever retention says, until `until_ns` or the hold is released. A second one of that name replaces the first."""
+
+    name: str
+    link: str
+    generation: int
+    first_sequence: int
+    last_sequence: int
+    until_ns: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldReleased:
+    """The hold of that name is no more: it was released, or its time is over."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomeStarted:
+    """A home works on this boot of the machine ("": unknown) from here on, and `weak_links` may lose what they acked with the power."""
+
+    boot: str
+    weak_links: tuple[str, ...] = ()
 
 
 Record = (
@@ -311,12 +386,18 @@ Record = (
     | TaskEnded
     | ValueStored
     | SnapshotLeased
+    | SnapshotFailed
     | SnapshotCommitted
     | PolicySaved
     | GroupOpened
     | GroupMoved
     | GroupLeased
+    | GroupFailed
     | SourceMoved
+    | ProducerOpened
     | DigestKnown
     | Dropped
+    | HoldPlaced
+    | HoldReleased
+    | HomeStarted
 )

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 
 from linkd.limits import DURABILITY_INTERVAL_S, LEASE_S
 from linkd.model.values import Durability
+
+AT_ONCE_S = 0.0
+"""To the sync of what is acked when it is durable."""
+NEVER_S = math.inf
+"""To the sync of what is acked when it is written, and no sync is made for."""
+
+
+def durability_of(sync_within_s: float) -> Durability:
+    """What the ack says of what is synced so soon behind it."""
+    if sync_within_s == AT_ONCE_S:
+        return Durability.FSYNC
+    return Durability.MEMORY if sync_within_s == NEVER_S else Durability.INTERVAL
 
 
 class OnFull(enum.StrEnum):
@@ -52,6 +65,11 @@ class LinkTerms:
     retain: Retain | None = None
     bound_bytes: int | None = None
     on_full: OnFull = OnFull.BLOCK
+
+    @property
+    def sync_within_s(self) -> float:
+        """From the ack of a value to the sync that makes it durable, at the latest."""
+        return {Durability.FSYNC: AT_ONCE_S, Durability.INTERVAL: self.interval_s, Durability.MEMORY: NEVER_S}[self.durability]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,10 @@ OUTSIDER = ""
 
 
 class Durability(enum.StrEnum):
-    """What an ack promises: `FSYNC` survives power loss, `INTERVAL` loses at most the interval, `MEMORY` survives nothing."""
+    """What an ack promises: `FSYNC` survives power loss, of which `INTERVAL` loses at most the interval, `MEMORY` all that was not synced yet.
+
+    All of them survive the end of the process.
+    """
 
     FSYNC = "fsync"
     INTERVAL = "interval"
@@ -53,14 +56,16 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """Who numbered a value: an idempotent producer's id, the epoch that fences its predecessors, and its own count from 1.
+    """Who numbered a publish: an idempotent producer's id, the epoch that fences its predecessors, and its own count from 1.
 
-    An `id` of "" is a producer without idempotence.
+    All values of one publish have the same. `request_xxh3` is that of the publish as it was sent, to tell a repeat from a contradiction. An
+    `id` of "" is a producer without idempotence.
     """
 
     id: str = ""
     epoch: int = 0
     sequence: int = 0
+    request_xxh3: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,28 +7,35 @@ readers see no difference. A row that does not fit its checksum is read again fr
 
 from __future__ import annotations
 
-import itertools
-import math
 import threading
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from linkd.errors import InvalidArgument
+from linkd.errors import InvalidArgument, StateDamaged
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store.catalog_file import (
     COLUMNS,
     INSERT,
     CatalogEntry,
+    CatalogMeta,
+    Position,
     Row,
     connect,
     damage,
+    has_rows_between,
+    incarnations,
+    new_catalog,
     open_catalog,
+    payload_bytes,
     placed_at,
+    read_meta,
     row_of,
     translated,
     value_of,
+    write_meta,
 )
+from linkd.store.catalog_tail import CatalogTail
 
 __all__ = ["Catalog", "CatalogEntry"]
 
@@ -45,62 +52,48 @@ class Catalog:
     def __init__(self, path: Path, store_id: str, reread: Reread) -> None:
         self._path = path
         self._reread = reread
-        self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._waiting: deque[CatalogEntry] = deque()
-        self._waiting_by_link: dict[str, deque[CatalogEntry]] = {}
-        self._durable_lsn = 0
+        self._tail = CatalogTail()
         self._writer = open_catalog(path, store_id)
+        self._meta = read_meta(self._writer) or CatalogMeta(store_id, 0, 0)
         self._reader = connect(path)
 
     @property
     def applied_lsn(self) -> int:
         """Frames up to this one are in the file."""
-        return self._meta("applied_lsn")
+        return self._meta.applied_lsn
 
     @property
     def journal_from(self) -> int:
         """Places name no journal file before this one; 0 while it is being made again."""
-        return self._meta("journal_from")
+        return self._meta.journal_from
 
     @property
     def durable_lsn(self) -> int:
-        """Frames up to this one are durable, and in here or among what waits."""
-        with self._lock:
-            return self._durable_lsn
+        """Frames up to this one are durable, and in here or among what waits. What waits of later ones is served, but not written yet."""
+        return self._tail.durable_lsn
 
     @property
     def waiting(self) -> int:
         """Entries that are in memory only."""
-        return len(self._waiting)
+        return len(self._tail)
 
-    def add(self, entries: Iterable[CatalogEntry], durable_lsn: int) -> None:
-        """These values are durable, and with them all frames up to `durable_lsn`."""
-        with self._lock:
-            for entry in entries:
-                self._waiting.append(entry)
-                self._waiting_by_link.setdefault(entry.envelope.link, deque()).append(entry)
-            self._durable_lsn = durable_lsn
+    def add(self, entries: Iterable[CatalogEntry]) -> None:
+        """These values are committed; in the order of their frames."""
+        self._tail.add(entries)
+
+    def durable(self, lsn: int) -> None:
+        """All frames up to this one are durable, and their values were added."""
+        self._tail.durable(lsn)
 
     def write_waiting(self, most: int) -> int:
-        """Write at most so many waiting entries to the file; returns how many. They are then no longer in memory."""
+        """Write at most so many waiting entries of durable frames to the file; returns how many. They are then no longer in memory."""
         with self._writing:
-            with self._lock:
-                batch = [self._waiting[index] for index in range(min(most, len(self._waiting)))]
-                applied_lsn = self._durable_lsn if len(batch) == len(self._waiting) else batch[-1].lsn - 1
+            batch, applied_lsn = self._tail.batch(most)
             if batch:
                 self._write(batch, applied_lsn)
-                with self._lock:
-                    self._forget_waiting(len(batch))
+                self._tail.forget(len(batch))
         return len(batch)
-
-    def _forget_waiting(self, count: int) -> None:
-        for _ in range(count):
-            link = self._waiting.popleft().envelope.link
-            of_link = self._waiting_by_link[link]
-            of_link.popleft()
-            if not of_link:
-                del self._waiting_by_link[link]
 
     def values(
         self,
@@ -115,22 +108,25 @@ class Catalog:
         bound = last if last is not None else 2**63 - 1
         in_memory = [
             entry
-            for entry in self._waiting_of(link, first, bound)
+            for entry in self._tail.of_link(link, first, bound)
             if first <= entry.envelope.position.sequence <= bound
             and incarnation in (None, entry.envelope.position.incarnation)
             and generation in (None, entry.envelope.generation)
         ]
-        where, arguments = "link = ? AND sequence BETWEEN ? AND ?", [link, first, bound]
-        for name, value in (("incarnation", incarnation), ("generation", generation)):
-            if value is not None:
-                where, arguments = f"{where} AND {name} = ?", [*arguments, value]
-        reached = (0, 0)
-        while rows := self._select(
-            f"{where} AND (incarnation, sequence) > (?, ?) ORDER BY incarnation, sequence LIMIT {_PAGE_ROWS}", *arguments, *reached
-        ):
+        reached, expected, whole_link = (0, 0), first, incarnation is None and generation is None
+        for rows in self._pages(link, first, bound, incarnation, generation):
             for row in rows:
-                reached = row[1], row[2]
+                here = row[1], row[2]
+                if row[0] != link or here <= reached or not first <= row[2] <= bound:
+                    raise damage(self._path, f"a row of {row[0]}@{row[2]} stands where one of {link} was asked for")
+                if whole_link and row[2] != expected and self._hides(link, reached, here, first, bound):
+                    raise self._hidden(link)
+                reached, expected = here, row[2] + 1
                 yield self._checked(row)
+        in_file_last = in_memory[0].envelope.position.sequence - 1 if in_memory else bound
+        lacks = whole_link and expected <= in_file_last and self._hides(link, reached, (2**63 - 1, 0), expected, in_file_last)
+        if lacks and not any(self._pages(link, expected, in_file_last, None, None)):  # else they have come meanwhile: the next reading's
+            raise self._hidden(link)
         # Entries leave memory in order, so whatever is still there, or was when the reading began, stands behind what
         # the file gave.
         for entry in in_memory:
@@ -138,18 +134,24 @@ class Catalog:
             if (position.incarnation, position.sequence) > reached:
                 yield entry.envelope, entry.place
 
-    def _waiting_of(self, link: str, first: int, last: int) -> list[CatalogEntry]:
-        """Entries of the link that are in memory only, among them all of this range: for a short range in one step, for it is asked often."""
-        with self._lock:
-            of_link = self._waiting_by_link.get(link)
-            if of_link is None:
-                return []
-            front, back = of_link[0].envelope.position, of_link[-1].envelope.position
-            gapless = front.incarnation == back.incarnation and back.sequence - front.sequence == len(of_link) - 1
-            if not gapless:
-                return list(of_link)
-            start, stop = max(first - front.sequence, 0), min(last, back.sequence) - front.sequence + 1
-            return list(itertools.islice(of_link, start, max(start, stop)))
+    def _pages(self, link: str, first: int, last: int, incarnation: int | None, generation: int | None) -> Iterator[list[Row]]:
+        """The rows of this range, in order of position, a page at a time. Each page is one range of the index, however much the link has."""
+        of_generation = "" if generation is None else f"AND generation = {int(generation)} "
+        condition = f"link = ? AND incarnation = ? AND sequence BETWEEN ? AND ? {of_generation}ORDER BY sequence LIMIT {_PAGE_ROWS}"
+        with translated(self._path):
+            numbers = incarnations(self._reader, link) if incarnation is None else [incarnation]
+        for number in numbers:
+            begin = first
+            while rows := self._select(condition, link, number, begin, last):
+                yield rows
+                begin = rows[-1][2] + 1
+
+    def payload_bytes(self, link: str, first: int, last: int) -> int:
+        """Payload bytes of a link's values with these sequences (both included), without reading any of them."""
+        in_memory = [entry for entry in self._tail.of_link(link, first, last) if first <= entry.envelope.position.sequence <= last]
+        in_file_last = in_memory[0].envelope.position.sequence - 1 if in_memory else last
+        with translated(self._path):
+            return payload_bytes(self._reader, link, first, in_file_last) + sum(entry.envelope.size_bytes for entry in in_memory)
 
     def find(self, id_prefix: str, most: int = 2) -> list[tuple[Envelope, Place]]:
         """Values whose id (hexadecimal, with or without hyphens) begins so; at most `most`, so that 2 tells an ambiguous prefix.
@@ -160,21 +162,32 @@ class Catalog:
         if not 4 <= len(digits) <= 32 or set(digits) - set("0123456789abcdef"):
             raise InvalidArgument(f"{id_prefix!r} is not the beginning of a value's id: give 4 to 32 hexadecimal digits")
         low, high = bytes.fromhex(digits.ljust(32, "0")), bytes.fromhex(digits.ljust(32, "f"))
-        in_memory = [entry for entry in self._snapshot() if low <= entry.envelope.id <= high]
+        in_memory = [entry for entry in self._tail.all() if low <= entry.envelope.id <= high]
         rows = self._select(f"id BETWEEN ? AND ? ORDER BY id LIMIT {int(most)}", low, high)
         found = {envelope.id: (envelope, place) for envelope, place in map(self._checked, rows)}
+        if not all(low <= identity <= high for identity in found):
+            raise damage(self._path, f"it gives a row for {id_prefix} whose id does not begin so")
         found.update({entry.envelope.id: (entry.envelope, entry.place) for entry in in_memory})
         return [found[identity] for identity in sorted(found)[:most]]
 
     def last_before(self, link: str, created_at_ns: int) -> tuple[Envelope, Place] | None:
         """The newest value of a link that was there at this time. Raises `StateDamaged`."""
-        for entry in reversed(self._snapshot()):
+        for entry in reversed(self._tail.all()):
             if entry.envelope.link == link and entry.envelope.created_at_ns <= created_at_ns:
                 return entry.envelope, entry.place
         rows = self._select(
             "link = ? AND created_at_ns <= ? ORDER BY created_at_ns DESC, incarnation DESC, sequence DESC LIMIT 1", link, created_at_ns
         )
-        return self._checked(rows[0]) if rows else None
+        if not rows:
+            return None
+        found = self._checked(rows[0])
+        here = found[0].position
+        behind = "link = ? AND (incarnation, sequence) > (?, ?) ORDER BY incarnation, sequence LIMIT 1"
+        following = self._select(behind, link, here.incarnation, here.sequence)
+        right = found[0].link == link and found[0].created_at_ns <= created_at_ns
+        if not right or any(row[5] <= created_at_ns for row in following):
+            raise damage(self._path, f"the rows of {link} are not in the order of their times")
+        return found
 
     # -- what retention and recycling change; not from the event loop --------------------------------------------------------------------------
 
@@ -207,11 +220,70 @@ class Catalog:
             with self._writing, translated(self._path), self._writer:
                 deleted = self._writer.execute(f"DELETE FROM value_rows WHERE {condition}", (link, generation)).rowcount
 
+    def envelopes_between(self, link: str, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        """The generations and the encoded envelopes of values with these sequences (both included), in order."""
+        for rows in self._between(link, first, last):
+            yield from ((row[3], row[7]) for row in rows)
+
+    def empty_between(self, link: str, first: int, last: int) -> dict[int, int]:
+        """The payloads of these values are gone. Returns how many bytes they had, by generation."""
+        freed: Counter[int] = Counter()
+        for rows in self._between(link, first, last):
+            there = [row for row in rows if row[8] != PlaceKind.DROPPED]
+            with self._writing, translated(self._path), self._writer:
+                self._replace([placed_at(row, Place(PlaceKind.DROPPED, 0, 0, row[11])) for row in there])
+            _count_bytes(freed, there)
+        return freed
+
+    def forget_between(self, link: str, first: int, last: int) -> dict[int, int]:
+        """These values are gone, their envelopes too. Returns how many bytes of payload they still had, by generation."""
+        freed: Counter[int] = Counter()
+        for rows in self._between(link, first, last):
+            with self._writing, translated(self._path), self._writer:
+                self._writer.execute(
+                    "DELETE FROM value_rows WHERE link = ? AND incarnation = ? AND sequence BETWEEN ? AND ?",
+                    (link, rows[0][1], rows[0][2], rows[-1][2]),
+                )
+            _count_bytes(freed, [row for row in rows if row[8] != PlaceKind.DROPPED])
+        return freed
+
+    def in_file(self, link: str, file: int, first: int, last: int) -> Iterator[tuple[Envelope, Place]]:
+        """Which of these values lie in that segment file, in order. Raises `StateDamaged`."""
+        for rows in self._between(link, first, last):
+            yield from (self._checked(row) for row in rows if row[8] == PlaceKind.SEGMENT and row[9] == file)
+
+    def _between(self, link: str, first: int, last: int) -> Iterator[list[Row]]:
+        """Rows of these sequences, some at a time, each time of one incarnation."""
+        incarnation = 0
+        while (following := self._next_incarnation(link, incarnation)) is not None:
+            incarnation = following
+            reached = first - 1
+            condition = f"link = ? AND incarnation = ? AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT {_PAGE_ROWS}"
+            while rows := self._written(condition, link, incarnation, reached, last):
+                reached = rows[-1][2]
+                yield rows
+
+    def _next_incarnation(self, link: str, behind: int) -> int | None:
+        with self._writing, translated(self._path):
+            found = self._writer.execute(
+                "SELECT min(incarnation) FROM value_rows WHERE link = ? AND incarnation > ?", (link, behind)
+            ).fetchone()[0]
+        return int(found) if found is not None else None
+
+    def _written(self, condition: str, *arguments: object) -> list[Row]:
+        with self._writing, translated(self._path):
+            return self._rows(condition, *arguments)
+
     def start_over(self) -> None:
-        """Forget everything: to be made again, until `made_again`."""
-        with self._writing, translated(self._path), self._writer:
-            self._writer.execute("DELETE FROM value_rows")
-            self._writer.execute("UPDATE meta SET value = 0 WHERE key IN ('applied_lsn', 'journal_from')")
+        """Forget everything, whatever state the file is in: to be made again, until `begin_at`."""
+        with self._writing, translated(self._path):
+            self._reader.close()
+            self._writer.close()
+            self._tail.clear()
+            self._writer = new_catalog(self._path, self._meta.store_id)
+            self._reader = connect(self._path)
+            with self._writer:
+                self._say(applied_lsn=0, journal_from=0)
 
     def found_again(self, entries: Sequence[CatalogEntry]) -> None:
         """Values that were found elsewhere than in the journal. One that is known already stays as it is."""
@@ -220,32 +292,28 @@ class Catalog:
 
     def begin_at(self, journal_from: int) -> None:
         """From now on no place names a journal file before this one, durably, with all that was written before."""
-        self._commit_synced("UPDATE meta SET value = ? WHERE key = 'journal_from'", journal_from)
+        self._say_durably(journal_from=journal_from)
 
     def write_through(self, lsn: int, most: int) -> None:
         """Write what waits of frames up to this one, at most so many entries at a time."""
-        while self._first_waiting_lsn() <= lsn:
+        while self._tail.first_lsn() <= lsn:
             self.write_waiting(most)
 
     def make_durable(self, lsn: int, most: int) -> None:
         """Make durable all of frames up to this one."""
         self.write_through(lsn, most)
-        self._commit_synced("UPDATE meta SET value = max(value, ?) WHERE key = 'applied_lsn'", lsn)
+        self._say_durably(applied_lsn=max(self._meta.applied_lsn, lsn))
 
     def close(self) -> None:
         """Write nothing more. What is in memory only is read from the journal at the next start."""
-        with self._writing, self._lock:
+        with self._writing:
             self._reader.close()
             self._writer.close()
-
-    def _snapshot(self) -> Sequence[CatalogEntry]:
-        with self._lock:
-            return tuple(self._waiting)
 
     def _write(self, batch: Sequence[CatalogEntry], applied_lsn: int) -> None:
         with translated(self._path), self._writer:
             self._replace([row_of(entry) for entry in batch])
-            self._writer.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'applied_lsn'", (applied_lsn,))
+            self._say(applied_lsn=max(self._meta.applied_lsn, applied_lsn))
 
     def _replace(self, rows: Sequence[Row]) -> None:
         self._writer.executemany(f"INSERT OR REPLACE {INSERT}", rows)
@@ -259,20 +327,30 @@ class Catalog:
         with self._writing, translated(self._path):
             return self._rows(condition, link, generation, *behind)
 
-    def _meta(self, key: str) -> int:
-        with translated(self._path):
-            return int(self._reader.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+    def _say(self, applied_lsn: int | None = None, journal_from: int | None = None) -> None:
+        """Change what the file says of itself, within a transaction."""
+        was = self._meta
+        self._meta = CatalogMeta(
+            was.store_id,
+            was.applied_lsn if applied_lsn is None else applied_lsn,
+            was.journal_from if journal_from is None else journal_from,
+        )
+        write_meta(self._writer, self._meta)
 
-    def _commit_synced(self, statement: str, *arguments: object) -> None:
+    def _say_durably(self, applied_lsn: int | None = None, journal_from: int | None = None) -> None:
         with self._writing, translated(self._path):
             self._writer.execute("PRAGMA synchronous = FULL")
             with self._writer:
-                self._writer.execute(statement, arguments)
+                self._say(applied_lsn, journal_from)
             self._writer.execute("PRAGMA synchronous = NORMAL")
 
-    def _first_waiting_lsn(self) -> float:
-        with self._lock:
-            return self._waiting[0].lsn if self._waiting else math.inf
+    def _hides(self, link: str, behind: Position, before: Position, first: int, last: int) -> bool:
+        """Whether there are rows between two positions, though the index that values are read by has none."""
+        with translated(self._path):
+            return has_rows_between(self._reader, link, behind, before, first, last)
+
+    def _hidden(self, link: str) -> StateDamaged:
+        return damage(self._path, f"rows of {link} are missing from one of its indexes")
 
     def _select(self, condition: str, *arguments: object) -> list[Row]:
         with translated(self._path):
@@ -288,3 +366,9 @@ class Catalog:
         if entry is None:
             raise damage(self._path, f"the row of {link}@{sequence} does not fit its checksum")
         return entry.envelope, entry.place
+
+
+def _count_bytes(counted: Counter[int], rows: Iterable[Row]) -> None:
+    """Bytes on disk of the payloads in these rows, by generation."""
+    for row in rows:
+        counted[row[3]] += row[12] + row[13] if row[8] == PlaceKind.SEGMENT else row[11]

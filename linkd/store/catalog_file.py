@@ -3,7 +3,9 @@
     PRAGMA user_version = 2                                            another number: the file is deleted and made again
     meta(key TEXT PRIMARY KEY, value)                                  'store_id' of the directory; 'applied_lsn': the last frame in here;
                                                                        'journal_from': the first journal file that places may name, or 0
-                                                                       while the rows are being made again from what there is
+                                                                       while the rows are being made again from what there is;
+                                                                       'checksum': XXH3-64, as a signed integer, over these three
+                                                                       (a file without it is of an earlier version of linkd)
     value_rows(link, incarnation, sequence, generation, id, created_at_ns, lsn,
                envelope,                                               a linkd.store.v1.Envelope, as in the frame
                place_kind, place_file, place_offset, place_size_bytes, place_metadata_bytes, place_body_bytes,
@@ -16,6 +18,7 @@ WAL mode, synchronous=NORMAL: no sync for each commit, and after power loss an o
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import struct
 from collections.abc import Iterator
@@ -26,7 +29,7 @@ from typing import Any
 
 import xxhash
 
-from linkd.errors import StateDamaged, StorageFailed
+from linkd.errors import StateDamaged, StorageFailed, StorageFull
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.wire.frames import decode_envelope
 
@@ -48,6 +51,8 @@ _REFUSED_BY_SYSTEM = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLI
 _INTEGERS = struct.Struct("<5Q6Q")
 
 Row = tuple[Any, ...]
+Position = tuple[int, int]
+"""Incarnation and sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +77,59 @@ def open_catalog(path: Path, store_id: str) -> sqlite3.Connection:
     try:
         if path.exists():
             writer = connect(path)
-            version = writer.execute("PRAGMA user_version").fetchone()[0]
-            if version == _VERSION and _meta_fits(writer, store_id):
+            meta = read_meta(writer)
+            if meta is not None and meta.store_id == store_id:
                 return writer
             writer.close()
     except sqlite3.DatabaseError:  # not a database, or a damaged one: it is an index, so it is made again
         if writer is not None:
             writer.close()
+    return new_catalog(path, store_id)
+
+
+def new_catalog(path: Path, store_id: str) -> sqlite3.Connection:
+    """An empty catalog in the place of whatever is there."""
     try:
         _delete(path)
         writer = connect(path)
         writer.executescript(_SCHEMA)
         with writer:
-            writer.executemany("INSERT INTO meta VALUES (?, ?)", [("store_id", store_id), ("applied_lsn", 0), ("journal_from", 1)])
+            write_meta(writer, CatalogMeta(store_id, 0, 1))
     except (sqlite3.Error, OSError) as problem:
         raise StorageFailed(f"{path} cannot be made: {problem}. linkd must be able to write there") from problem
     return writer
 
 
-def _meta_fits(connection: sqlite3.Connection, store_id: str) -> bool:
-    meta = dict(connection.execute("SELECT key, value FROM meta"))
-    return meta.get("store_id") == store_id and all(isinstance(meta.get(key), int) for key in ("applied_lsn", "journal_from"))
+@dataclass(frozen=True, slots=True)
+class CatalogMeta:
+    """What an index says of itself: of which store it is, its last frame, and the first journal file that places may name."""
+
+    store_id: str
+    applied_lsn: int
+    journal_from: int
+
+    @property
+    def checksum(self) -> int:
+        data = b"".join((self.store_id.encode(), struct.pack("<QQ", self.applied_lsn, self.journal_from)))
+        return _signed(xxhash.xxh3_64_intdigest(data))
+
+
+def read_meta(connection: sqlite3.Connection) -> CatalogMeta | None:
+    """What the file says of itself; None if it has changed since it was written, or is of another version."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+        return None
+    said = dict(connection.execute("SELECT key, value FROM meta"))
+    try:
+        meta = CatalogMeta(said["store_id"], said["applied_lsn"], said["journal_from"])
+        return meta if said.get("checksum", meta.checksum) == meta.checksum else None
+    except (KeyError, struct.error, TypeError, AttributeError, UnicodeError):
+        return None
+
+
+def write_meta(connection: sqlite3.Connection, meta: CatalogMeta) -> None:
+    """Within a transaction of the caller's."""
+    said = {**dataclasses.asdict(meta), "checksum": meta.checksum}
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", said.items())
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -141,7 +178,12 @@ def _checksum(content: Row) -> int | None:
             state.update(part)
     except (struct.error, TypeError, ValueError, AttributeError):
         return None
-    return int(struct.unpack("<q", struct.pack("<Q", state.intdigest()))[0])
+    return _signed(state.intdigest())
+
+
+def _signed(number: int) -> int:
+    """SQLite's integers are signed."""
+    return number - 2**64 if number >= 2**63 else number
 
 
 def value_of(row: Row) -> tuple[Envelope, Place] | None:
@@ -158,16 +200,51 @@ def placed_at(row: Row, place: Place) -> Row:
     return (*moved, _checksum(moved) if fits else None)
 
 
+def incarnations(connection: sqlite3.Connection, link: str) -> list[int]:
+    """Those that the file has values of, in order: one, and one more for each time that a tail was lost."""
+    found: list[int] = []
+    statement = "SELECT incarnation FROM value_rows WHERE link = ? AND incarnation > ? ORDER BY incarnation LIMIT 1"
+    while (row := connection.execute(statement, (link, found[-1] if found else 0)).fetchone()) is not None:
+        found.append(int(row[0]))
+    return found
+
+
+def payload_bytes(connection: sqlite3.Connection, link: str, first: int, last: int) -> int:
+    """Payload bytes of the values with these sequences, both included, without reading any of them."""
+    statement = "SELECT sum(place_size_bytes) FROM value_rows WHERE link = ? AND incarnation = ? AND sequence BETWEEN ? AND ?"
+    sums = [connection.execute(statement, (link, number, first, last)).fetchone()[0] for number in incarnations(connection, link)]
+    return sum(int(one or 0) for one in sums)
+
+
+def has_rows_between(connection: sqlite3.Connection, link: str, behind: Position, before: Position, first: int, last: int) -> bool:
+    """Whether there are rows of sequences `first` to `last` between two positions, by another index than the one that values are read by."""
+    return bool(
+        connection.execute(
+            "WITH RECURSIVE of (generation) AS ("
+            " SELECT min(generation) FROM value_rows WHERE link = ? UNION ALL"
+            " SELECT (SELECT min(generation) FROM value_rows WHERE link = ? AND generation > of.generation) FROM of WHERE of.generation NOT NULL)"
+            " SELECT EXISTS (SELECT 1 FROM value_rows INDEXED BY by_generation"
+            " WHERE link = ? AND generation IN (SELECT generation FROM of WHERE generation NOT NULL)"
+            " AND sequence BETWEEN ? AND ? AND (incarnation, sequence) > (?, ?) AND (incarnation, sequence) < (?, ?))",
+            (link, link, link, first, last, *behind, *before),
+        ).fetchone()[0]
+    )
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Says SQLite's refusals in linkd's words."""
     try:
         yield
     except sqlite3.Error as problem:
+        if problem.sqlite_errorname == "SQLITE_FULL":
+            raise StorageFull(f"cannot write the index {path}: {problem}. Free some space on that volume") from problem
         if problem.sqlite_errorname in _REFUSED_BY_SYSTEM:
             raise StorageFailed(f"cannot write the index {path}: {problem}") from problem
         raise damage(path, problem) from problem
 
 
 def damage(path: Path, what: object) -> StateDamaged:
-    return StateDamaged(f"{path}: {what}. It is only an index: stop linkd and delete the file, the next start makes it again")
+    return StateDamaged(
+        f"{path}: {what}. It is only an index: stop linkd and delete the file, or run `linkd repair`: it is made again from the rest"
+    )

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import xxhash
 
-from linkd.errors import StateDamaged, StateForeign
+from linkd.errors import StateDamaged, StateForeign, StorageFull
 from linkd.limits import CHECKPOINT_PIECE_ITEMS, CHECKPOINT_PIECE_MAX_BYTES
 from linkd.model.kept import Held, Kept
 from linkd.store.files import File, Files
@@ -85,6 +85,9 @@ def write(files: Files, directory: Path, checkpoint: Checkpoint) -> None:
             file.pwrite(data, at)
             at += len(data)
         file.datasync()
+    except StorageFull:
+        files.unlink(aside)
+        raise
     finally:
         file.close()
     files.rename(aside, path)

@@ -1,4 +1,4 @@
-"""Continuous group commit: one thread that writes and syncs, and never waits for a timer.
+"""Continuous group commit: one thread that writes and syncs, and never waits for a timer before it does.
 
 What gathers while a group is being synced is the next group. For each group the thread does, in this order:
 
@@ -10,85 +10,54 @@ What gathers while a group is being synced is the next group. For each group the
 and, when nothing came for a while or too much waits, writes the catalog. Frames are laid out and encoded on the event
 loop, so that the thread does not run Python for each of them and holds the GIL for microseconds only.
 
-After any failure of 1 to 3 nothing more is committed: every waiting and every later frame fails with `StorageFailed`,
-and nothing is tried again. Before anyone is told, a new journal file says that the failed frames do not exist
-(`Journal.void`); if even that fails, their outcome is unknown, and the error says so.
+Of a group whose frames may all be acked before they are durable the syncs of 1 and 2, and with them 3, are left to the
+next sync: that of a group that needs one, the one that is due (a timed wait of the thread), or the one before the
+catalog is written, for the index never knows what the journal may lose. A sync makes all durable that was written.
+
+Where there is no room for 1 or 2 the group stays first in line, the store says that it is full, and the same group is
+written again from its start when a look every `full_look_s` finds room (no system tells). After any other failure of
+1 to 3 nothing more is committed, and nothing is tried again: every waiting and every later frame fails with
+`StorageFailed`. Before anyone is told, a new journal file says that what was not synced does not exist
+(`Journal.void`); if even that fails, the outcome is unknown, and the error says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future
 
-from linkd.errors import Draining, Error, Overloaded, StorageFailed
-from linkd.model.values import Envelope, Place, PlaceKind
-from linkd.store.catalog import Catalog, CatalogEntry
+from linkd.errors import Draining, Error, Overloaded, StorageFailed, StorageFull
+from linkd.model.terms import AT_ONCE_S, NEVER_S
+from linkd.model.values import Durability
+from linkd.store.catalog import Catalog
 from linkd.store.journal import Journal
 from linkd.store.journal_format import GroupKind
-from linkd.store.journal_layout import FramePlace, Group, JournalLayout
-from linkd.store.segments import SegmentWrite, SegmentWriter
-from linkd.store.staging import StagedPayload
+from linkd.store.journal_layout import JournalLayout
+from linkd.store.pending import Committed, FrameDraft, GroupCommitted, Pending, Settling
+from linkd.store.segments import SegmentWriter
 from linkd.store.store_limits import StoreLimits
 
-_SETTLED_AT_ONCE = 256
-"""Futures resolved in one callback: well under a millisecond."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A frame is durable: its LSN, and where its payloads lie, in the order of its values."""
-
-    lsn: int
-    places: tuple[Place, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupCommitted:
-    """A group was committed. `seconds` is the time of its writes and syncs."""
-
-    frames: int
-    size_bytes: int
-    bulk_bytes: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class FrameDraft:
-    """A frame, but for its LSN. Places in the journal count from the frame's first payload byte."""
-
-    records: bytes
-    payloads: Sequence[bytes]
-    values: Sequence[tuple[Envelope, Place, bytes]] = ()
-    bulk: Sequence[SegmentWrite] = ()
-    staged: Sequence[StagedPayload] = ()
-
-    @property
-    def bulk_bytes(self) -> int:
-        return sum(write.place.metadata_bytes + write.place.body_bytes for write in self.bulk)
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A group and everyone who waits for it."""
-
-    group: Group
-    bulk: list[SegmentWrite] = field(default_factory=list)
-    promises: list[tuple[asyncio.Future[Committed], Committed]] = field(default_factory=list)
-    entries: list[CatalogEntry] = field(default_factory=list)
-    staged: list[StagedPayload] = field(default_factory=list)
-    bulk_bytes: int = 0
-    queued_bytes: int = 0
+__all__ = ["Committed", "Committer", "GroupCommitted"]
 
 
 class Committer:
     """Takes frames on the event loop (`submit`, `room`), commits them in a thread (`start`) or when told (`commit_waiting`)."""
 
     def __init__(
-        self, layout: JournalLayout, journal: Journal, segments: SegmentWriter, catalog: Catalog, limits: StoreLimits, *, sealed: bool
+        self,
+        layout: JournalLayout,
+        journal: Journal,
+        segments: SegmentWriter,
+        catalog: Catalog,
+        limits: StoreLimits,
+        *,
+        sealed: bool,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._layout = layout
         self._journal = journal
@@ -96,9 +65,14 @@ class Committer:
         self._catalog = catalog
         self._limits = limits
         self._sealed = sealed
+        self._now_s = now_s
         self._wake = threading.Condition()
-        self._gathering: _Pending | None = None
-        self._line: deque[_Pending] = deque()
+        self._gathering: Pending | None = None
+        self._line: deque[Pending] = deque()
+        self._due_s = NEVER_S
+        self._unsynced_bytes = 0
+        self._asked: deque[tuple[int, Future[bool]]] = deque()
+        self._full = ""
         self._closing = False
         self._failure: str | None = None
         self._thread: threading.Thread | None = None
@@ -106,9 +80,10 @@ class Committer:
         self._ended = asyncio.Event()
         self._has_room = asyncio.Event()
         self._queued_bytes = 0
-        self._settling: deque[tuple[asyncio.Future[Committed], Committed, str | None]] = deque()
+        self._settling = Settling()
         self._on_group: Callable[[GroupCommitted], None] | None = None
         self._on_failure: Callable[[StorageFailed], None] | None = None
+        self._on_full: Callable[[str], None] | None = None
 
     # -- on the event loop ----------------------------------------------------------------------------------------------------------------
 
@@ -119,15 +94,17 @@ class Committer:
         thread: bool,
         on_group: Callable[[GroupCommitted], None] | None,
         on_failure: Callable[[StorageFailed], None] | None,
+        on_full: Callable[[str], None] | None,
     ) -> None:
-        self._loop, self._on_group, self._on_failure = loop, on_group, on_failure
+        self._loop, self._on_group, self._on_failure, self._on_full = loop, on_group, on_failure, on_full
         if thread:
             self._thread = threading.Thread(target=self._run, name="linkd-committer", daemon=True)
             self._thread.start()
 
     @property
-    def queued_bytes(self) -> int:
-        return self._queued_bytes
+    def full(self) -> str:
+        """Why nothing can be written now, though it will be when there is room; "" if it can."""
+        return self._full
 
     async def room(self) -> None:
         """Wait until `submit` takes a frame. Nothing is reserved: submit before the next await. Raises `StorageFailed`."""
@@ -136,9 +113,13 @@ class Committer:
             await self._has_room.wait()
         self._check_failure()
 
-    def submit(self, draft: FrameDraft) -> asyncio.Future[Committed]:
+    def submit(
+        self, draft: FrameDraft, sync_within_s: float = AT_ONCE_S, durability: Durability = Durability.FSYNC
+    ) -> asyncio.Future[Committed]:
         """Put a frame in line; the future resolves when it is durable. Cancelling the future takes nothing back.
 
+        If it need not be durable at once but `sync_within_s` of now (or `NEVER_S`), the future resolves when the frame is written. `durability`
+        is what it is told.
         Raises `Overloaded` if there is no room, `StorageFailed` after a failure, `Draining` when closing.
         """
         self._check_failure()
@@ -147,24 +128,31 @@ class Committer:
         if self._queued_bytes >= self._limits.queue_max_bytes:
             raise Overloaded(f"{self._queued_bytes} bytes wait to be written, and more are not taken; try again")
         future: asyncio.Future[Committed] = self._loop.create_future()
+        due_s = self._now_s() + sync_within_s if sync_within_s > AT_ONCE_S else -math.inf
         with self._wake:
             pending = self._pending_for(JournalLayout.frame_bytes(draft.records, draft.payloads))
             before = len(pending.group.data)
             place = self._layout.add(pending.group, draft.records, draft.payloads)
             queued = len(pending.group.data) - before + draft.bulk_bytes
             pending.queued_bytes += queued
-            pending.bulk_bytes += draft.bulk_bytes
-            pending.bulk += draft.bulk
-            pending.staged += draft.staged
-            places = _resolved(draft.values, place)
-            pending.entries += [
-                CatalogEntry(place.lsn, envelope, resolved, encoded)
-                for (envelope, _, encoded), resolved in zip(draft.values, places, strict=True)
-            ]
-            pending.promises.append((future, Committed(place.lsn, places)))
+            pending.take(draft, place, future, due_s, durability)
             self._wake.notify()
         self._queued_bytes += queued
         return future
+
+    def sync_soon(self) -> Future[bool]:
+        """Done when all that was submitted so far is synced, which it is next; False if it will not be soon. From the event loop."""
+        asked: Future[bool] = Future()
+        lsn = self._layout.next_lsn - 1
+        with self._wake:
+            if self._failure is not None or self._full:
+                asked.set_result(False)
+            elif lsn <= self._journal.durable_lsn:
+                asked.set_result(True)
+            else:
+                self._asked.append((lsn, asked))
+                self._wake.notify()
+        return asked
 
     async def close(self) -> None:
         """Commit what waits, seal the journal, write the catalog, end the thread. Again is harmless."""
@@ -180,30 +168,31 @@ class Committer:
 
     def fail(self, problem: Exception) -> None:
         """Something else than a commit went wrong in the store: nothing more is committed. From any thread."""
-        self._fail([], problem, None)
+        self._fail([], problem, void=False)
 
-    def _pending_for(self, frame_bytes: int) -> _Pending:
+    def _pending_for(self, frame_bytes: int) -> Pending:
         """The gathering group, or a new one if the frame does not go into it any more."""
         if self._gathering is not None and not self._layout.fits(self._gathering.group, frame_bytes):
             self._layout.end(self._gathering.group)
             self._line.append(self._gathering)
             self._gathering = None
         if self._gathering is None:
-            self._gathering = _Pending(self._layout.begin(frame_bytes))
+            self._gathering = Pending(self._layout.begin(frame_bytes))
         return self._gathering
 
     def _check_failure(self) -> None:
         if self._failure is not None:
             raise StorageFailed(self._failure)
 
-    def _resolve(self, done: Sequence[_Pending], failure: str | None, result: GroupCommitted | None) -> None:
+    def _resolve(self, done: Sequence[Pending], failure: str | None, result: GroupCommitted | None) -> None:
         """A group, or all that failed together, is over: one call for each, however many wait for it."""
         for pending in done:
             self._queued_bytes -= pending.queued_bytes
             for staged in pending.staged:
                 staged.discard()
-            self._settling.extend((future, committed, failure) for future, committed in pending.promises)
-        self._settle()
+            self._settling.add(pending.promises, failure)
+        if self._loop is not None:
+            self._settling.settle(self._loop)
         self._has_room.set()
         if result is not None and self._on_group is not None:
             self._on_group(result)
@@ -211,44 +200,45 @@ class Committer:
             tell, self._on_failure = self._on_failure, None
             tell(StorageFailed(failure))
 
-    def _settle(self) -> None:
-        """Resolve futures in the order of their frames, some at a time: a group may have thousands, and the loop has others to serve."""
-        for _ in range(min(_SETTLED_AT_ONCE, len(self._settling))):
-            future, committed, failure = self._settling.popleft()
-            if not future.done():
-                if failure is None:
-                    future.set_result(committed)
-                else:
-                    future.set_exception(StorageFailed(failure))
-        if self._settling and self._loop is not None:
-            self._loop.call_soon(self._settle)
-
     # -- in the thread --------------------------------------------------------------------------------------------------------------------
 
-    def commit_waiting(self) -> None:
-        """Commit all that waits, in the calling thread: for whoever did not start one (a simulator, an offline tool)."""
-        while (pending := self._take()) is not None:
-            self._commit(pending)
+    def commit_waiting(self, *, sync: bool = False) -> None:
+        """Commit all that waits, in the calling thread: for whoever did not start one (a simulator, an offline tool). What is due is synced.
+
+        With `sync` all of it is. What there is no room for goes on waiting.
+        """
+        while (pending := self._take()) is not None and self._commit(pending):
+            pass
+        if sync or self._asked or self._due_s <= self._now_s():
+            self._catch_up()
 
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not (self._line or self._gathering or self._closing):
-                    idle_s = self._limits.catalog_idle_s if self._catalog.waiting and self._failure is None else None
-                    if not self._wake.wait(idle_s):
-                        break
+                if self._full:
+                    self._wake.wait_for(lambda: self._closing, self._limits.full_look_s)
+                while not (self._line or self._gathering or self._closing or self._asked) and self._wake.wait(self._wait_s()):
+                    pass
                 pending = self._take()
                 closing = self._closing
             if pending is not None:
                 self._commit(pending)
             elif closing:
                 break
-            else:
+            elif self._catch_up():
                 self._write_catalog(0)
         self._end()
         self._post(self._ended.set)
 
-    def _take(self) -> _Pending | None:
+    def _wait_s(self) -> float | None:
+        """How long to wait for a commit before something else is to be done; None: there is nothing else."""
+        if self._failure is not None:
+            return None
+        idle_s = self._limits.catalog_idle_s if self._catalog.waiting else NEVER_S
+        wait_s = min(idle_s, max(self._due_s - self._now_s(), 0.0))
+        return wait_s if wait_s < NEVER_S else None
+
+    def _take(self) -> Pending | None:
         """The next group, closed: nothing is added to it any more."""
         with self._wake:
             if self._line:
@@ -258,50 +248,120 @@ class Committer:
                 self._layout.end(pending.group)
             return pending
 
-    def _commit(self, pending: _Pending) -> None:
+    def _commit(self, pending: Pending) -> bool:
+        """False if there was no room: the group is first in line again."""
         if self._failure is not None:
             self._post(self._resolve, [pending], self._failure, None)
-            return
+            return True
         started = time.perf_counter()
         try:
-            for write in pending.bulk:
-                self._segments.write(write)
-            self._segments.sync()
-            self._journal.write(pending.group)
+            synced = self._write(pending)
         except Exception as problem:  # the thread's edge: whatever it was, nothing may be acked after it
-            self._fail([pending], problem, pending.group.first_lsn)
-            return
+            return self._refused(pending, problem)
+        self._say_full("")
         self._sealed = False
-        self._catalog.add(pending.entries, pending.group.last_lsn)
+        self._catalog.add(pending.entries)
         late: Exception | None = None
-        try:
-            self._segments.publish()
-        except Exception as problem:  # committed all the same: recovery writes the prefixes
-            late = problem
+        if synced:
+            late = self._synced()
+        else:
+            self._due_s = min(self._due_s, pending.due_s)
+            self._unsynced_bytes += len(pending.group.data) + pending.bulk_bytes
         seconds = time.perf_counter() - started
-        result = GroupCommitted(pending.group.frames, len(pending.group.data), pending.bulk_bytes, seconds)
+        result = GroupCommitted(pending.group.frames, len(pending.group.data), pending.bulk_bytes, seconds, synced)
         self._post(self._resolve, [pending], None, result)
         if late is not None:
-            self._fail([], late, None)
+            self._fail([], late, void=False)
         elif self._catalog.waiting > self._limits.catalog_tail_max_values:
             self._write_catalog(self._limits.catalog_tail_max_values)
+        return True
+
+    def _write(self, pending: Pending) -> bool:
+        """Steps 1 and 2; whether they were made durable, and all before them."""
+        if pending.group.new_file:
+            self._sync()  # no file follows one that is not synced
+        for write in pending.bulk:
+            self._segments.write(write)
+        too_much = self._unsynced_bytes + pending.queued_bytes > self._limits.unsynced_max_bytes
+        synced = bool(self._asked) or too_much or min(self._due_s, pending.due_s) <= self._now_s()
+        if synced:
+            self._segments.sync()
+        self._journal.write(pending.group, sync=synced)
+        return synced
+
+    def _refused(self, pending: Pending, problem: Exception) -> bool:
+        """The group was not written. If that is for want of room it waits for some, unless nobody is there to wait."""
+        if isinstance(problem, StorageFull) and not self._closing:
+            self._segments.take_back(pending.bulk)
+            with self._wake:
+                self._line.appendleft(pending)
+            self._say_full(str(problem))
+            return False
+        self._fail([pending], problem, void=True)
+        return True
+
+    def _say_full(self, why: str) -> None:
+        if why != self._full:
+            self._full = why
+            if why:
+                self._answer(NEVER_S, durable=False)
+            if self._on_full is not None:
+                self._post(self._on_full, why)
+
+    def _sync(self) -> None:
+        """Make durable all that was written, and let Arrow readers see it."""
+        if self._journal.written_lsn > self._journal.durable_lsn:
+            self._segments.sync()
+            self._journal.sync()
+        late = self._synced()
+        if late is not None:
+            raise late
+
+    def _synced(self) -> Exception | None:
+        """All that was written is durable: tells those who asked. Returns what kept step 3 from being done; recovery does it then."""
+        self._due_s, self._unsynced_bytes = NEVER_S, 0
+        self._catalog.durable(self._journal.durable_lsn)
+        try:
+            self._segments.publish()
+        except Exception as problem:  # the thread's edge
+            return problem
+        self._answer(self._journal.durable_lsn)
+        return None
+
+    def _answer(self, lsn: float, *, durable: bool = True) -> None:
+        """Tell those who asked for a sync up to this frame."""
+        with self._wake:
+            while self._asked and self._asked[0][0] <= lsn:
+                self._asked.popleft()[1].set_result(durable)
+
+    def _catch_up(self) -> bool:
+        """A sync for no group. Whether the store goes on."""
+        if self._failure is None:
+            try:
+                self._sync()
+            except Exception as problem:  # the thread's edge
+                self._fail([], problem, void=True)
+        return self._failure is None
 
     def _write_catalog(self, leave: int) -> None:
         """Write the catalog until at most so many entries wait, or commits do."""
         try:
-            while self._catalog.waiting > leave:
-                self._catalog.write_waiting(self._limits.catalog_batch_values)
+            self._sync()
+            while self._catalog.waiting > leave and self._catalog.write_waiting(self._limits.catalog_batch_values):
                 if not leave and (self._line or self._gathering):
                     return
+            self._say_full("")
+        except StorageFull as problem:  # what waits is in the journal, and is served from memory
+            self._say_full(str(problem))
         except Exception as problem:  # the thread's edge; without its index the store would answer wrongly
-            self._fail([], problem, None)
+            self._fail([], problem, void=True)
 
-    def _fail(self, pending: list[_Pending], problem: Exception, void_from_lsn: int | None) -> None:
-        """Fail these and all that wait. `void_from_lsn`: frames from here on may or may not have reached the disk."""
+    def _fail(self, pending: list[Pending], problem: Exception, *, void: bool) -> None:
+        """Fail these and all that wait. `void`: what was not synced may or may not have reached the disk."""
         unknown = ""
-        if void_from_lsn is not None:
+        if void:
             try:
-                self._journal.void(void_from_lsn, self._layout.new_generation())
+                self._journal.void(self._layout.new_generation())
             except Error:
                 unknown = " Whether the commits that failed with it were kept is known only after the next start."
         what = str(problem) if isinstance(problem, Error) else f"a defect of linkd: {type(problem).__name__}: {problem}"
@@ -311,12 +371,14 @@ class Committer:
             )
             while (waiting := self._take()) is not None:
                 pending.append(waiting)
+        self._answer(NEVER_S, durable=False)
         self._post(self._resolve, pending, self._failure, None)
 
     def _end(self) -> None:
-        """Seal (if commits were taken at all) and close. A failure here is no loss: the next start recovers as after any crash."""
+        """Sync, seal (if commits were taken at all) and close. A failure here is no loss: the next start recovers as after any crash."""
         if self._failure is None and self._loop is not None:
             try:
+                self._sync()
                 if not self._sealed:
                     seal = self._layout.begin(0)
                     self._layout.end(seal, GroupKind.SEAL)
@@ -334,13 +396,3 @@ class Committer:
         """Call back on the event loop. A loop that is closed has nobody left who waits."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback, *arguments)
-
-
-def _resolved(values: Sequence[tuple[Envelope, Place, bytes]], frame: FramePlace) -> tuple[Place, ...]:
-    """The places of a frame's values, now that the frame has one."""
-    return tuple(
-        Place(PlaceKind.JOURNAL, frame.file, frame.payload_offset + place.offset, place.size_bytes)
-        if place.kind is PlaceKind.JOURNAL
-        else place
-        for _, place, _ in values
-    )

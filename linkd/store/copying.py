@@ -1,4 +1,6 @@
-"""Copying small payloads out of the journal, so that its oldest file can go. Where and how: `segment_format`. Blocking.
+"""Copying small payloads out of the journal, so that its oldest file can go, and what is left of a segment file, so that it can. Blocking.
+
+Where and how: `segment_format`. What was left of a segment file goes to files of its own, so that values of a file are in order.
 
 Nothing of it counts, and no Arrow reader sees it, until a checkpoint names the new ends of the files; only then `publish` opens their gates.
 """
@@ -7,14 +9,15 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from linkd.limits import COPY_WRITE_BYTES
+from linkd.errors import StorageFull
+from linkd.limits import COPY_WRITE_BYTES, STORE_READ_BYTES
 from linkd.model.kept import SegmentFileHeld
 from linkd.model.records import ValueStored
-from linkd.model.values import Place, PlaceKind
+from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store import journal_format
 from linkd.store.files import File, Files
 from linkd.store.holdings import Holdings
@@ -62,7 +65,7 @@ class Copied:
 
 
 class Copier:
-    """Copies what is live in the oldest journal file. One use for each file."""
+    """Copies what is live in the oldest journal file, or in a segment file. One use for each."""
 
     def __init__(
         self,
@@ -84,6 +87,8 @@ class Copier:
         self._targets: dict[str, _Target] = {}
         self._open: OrderedDict[Path, File] = OrderedDict()
         self._buffered_bytes = 0
+        self._made: list[Path] = []
+        self._rest = False
 
     def copy(self, number: int, go_on: Callable[[], bool]) -> Copied | None:
         """Copies and syncs; `None` if it was told to stop on the way. Raises `StateDamaged` where the journal is damaged, `StorageFailed`."""
@@ -96,16 +101,51 @@ class Copier:
                 for record in decode_frame(frame.records, header.number, frame.payload_offset):
                     if isinstance(record, ValueStored) and record.place.kind is PlaceKind.JOURNAL:
                         self._copy_value(record, source, copied)
-            for link in list(self._targets):
-                self._finish(link, copied)
-            self._write_buffers()
-            for file in self._open.values():
-                file.datasync()
+            self._finish_all(copied)
+        except StorageFull:
+            self._undo()
+            raise
         finally:
             source.close()
-            for file in self._open.values():
-                file.close()
+            self._close()
         return copied
+
+    def copy_rest(self, link: str, number: int, values: Iterable[tuple[Envelope, Place]], go_on: Callable[[], bool]) -> Copied | None:
+        """Copies these values out of a segment file, and syncs; as `copy` does."""
+        self._rest = True
+        copied = Copied(0)
+        source = self._files.open(self._path(link, number))
+        try:
+            for envelope, place in values:
+                if not go_on():
+                    return None
+                at = place.offset + arrow_ipc.PREFIX_BYTES
+                body = _pieces(source, at + place.metadata_bytes, place.body_bytes)
+                self._copy(envelope, source.pread(place.metadata_bytes, at), body, place.body_bytes, copied)
+            self._finish_all(copied)
+        except StorageFull:
+            self._undo()
+            raise
+        finally:
+            source.close()
+            self._close()
+        return copied
+
+    def _finish_all(self, copied: Copied) -> None:
+        for link in list(self._targets):
+            self._finish(link, copied)
+        self._write_buffers()
+        for file in self._open.values():
+            file.datasync()
+
+    def _undo(self) -> None:
+        """There was no room: give back what was taken. (In files that were there, what was written lies behind their ends.)"""
+        for path in self._made:
+            self._files.unlink(path)
+
+    def _close(self) -> None:
+        for file in self._open.values():
+            file.close()
 
     def publish(self, copied: Copied) -> None:
         """The files' new ends are in a checkpoint that counts: let readers see the copies."""
@@ -121,21 +161,29 @@ class Copier:
 
     def _copy_value(self, record: ValueStored, source: File, copied: Copied) -> None:
         envelope, place = record.envelope, record.place
-        if not self._holdings.is_live(envelope.link, envelope.generation):
+        if not self._holdings.is_live(envelope.link, envelope.generation, envelope.position.sequence):
             return
         payload = source.pread(place.size_bytes, place.offset)
         body_at = arrow_ipc.PREFIX_BYTES + arrow_ipc.metadata_length(payload[: arrow_ipc.PREFIX_BYTES])
-        stamped, body = stamped_metadata(envelope, payload[arrow_ipc.PREFIX_BYTES : body_at]), memoryview(payload)[body_at:]
+        body = memoryview(payload)[body_at:]
+        self._copy(envelope, stamped_metadata(envelope, payload[arrow_ipc.PREFIX_BYTES : body_at]), [body], len(body), copied)
+
+    def _copy(self, envelope: Envelope, stamped: bytes, body: Iterable[bytes | memoryview], body_bytes: int, copied: Copied) -> None:
         target = self._targets.get(envelope.link)
-        head = _head(target.held) if target is not None else self._holdings.head(envelope.link, copies=True)
+        known = None if self._rest else self._holdings.head(envelope.link, copies=True)
+        head = _head(target.held) if target is not None else known
         schemas, most = self._schemas(), self._limits.segment_file_max_bytes
-        chosen = place_value(head, envelope, len(stamped), len(body), schemas, most, lambda: self._holdings.new_file(envelope.link))
+        chosen = place_value(head, envelope, len(stamped), body_bytes, schemas, most, lambda: self._holdings.new_file(envelope.link))
         if target is None or target.held.file != chosen.head.file:
             self._finish(envelope.link, copied)
-            target = self._begin(envelope.link, chosen.head, chosen.place, chosen.schema)
+            target = self._begin(envelope, chosen.head, chosen.place, chosen.schema)
         gated = chosen.place.offset == target.held.gate_offset
-        self._add(target, arrow_ipc.EOS if gated else arrow_ipc.prefix(len(stamped)), stamped, body)
-        target.held = replace(target.held, end=chosen.head.end)
+        self._add(target, arrow_ipc.EOS if gated else arrow_ipc.prefix(len(stamped)), stamped)
+        for piece in body:
+            self._add(target, piece)
+            if len(target.buffer) >= COPY_WRITE_BYTES:
+                self._write(target)
+        target.held = replace(target.held, end=chosen.head.end, last_sequence=envelope.position.sequence)
         moved = chosen.place
         copied.moves.setdefault((envelope.link, envelope.position.incarnation, moved.file), array("Q")).extend(
             (envelope.position.sequence, moved.offset, moved.size_bytes, moved.metadata_bytes, moved.body_bytes)
@@ -143,8 +191,21 @@ class Copier:
         if self._buffered_bytes >= COPY_WRITE_BYTES:
             self._write_buffers()
 
-    def _begin(self, link: str, head: SegmentHead, place: Place, schema: bytes | None) -> _Target:
-        held = SegmentFileHeld(head.file, head.generation, head.schema_id, place.offset, True, place.offset, place.metadata_bytes)
+    def _begin(self, envelope: Envelope, head: SegmentHead, place: Place, schema: bytes | None) -> _Target:
+        link, sequence = envelope.link, envelope.position.sequence
+        known = self._holdings.file(link, head.file)
+        held = SegmentFileHeld(
+            head.file,
+            head.generation,
+            head.schema_id,
+            place.offset,
+            True,
+            place.offset,
+            place.metadata_bytes,
+            sequence if known is None else known.first_sequence,
+            sequence,
+            self._rest,
+        )
         target = self._targets[link] = _Target(self._path(link, head.file), held, schema, place.offset)
         return target
 
@@ -180,6 +241,7 @@ class Copier:
                 file = self._files.open(target.path, writable=True)
             else:
                 file = create_segment(self._files, target.path, target.schema)
+                self._made.append(target.path)
                 target.schema = None
         self._open[target.path] = file
         while len(self._open) > self._limits.open_files_max:
@@ -194,3 +256,9 @@ class Copier:
 
 def _head(held: SegmentFileHeld) -> SegmentHead:
     return SegmentHead(held.file, held.end, held.schema_id, held.generation)
+
+
+def _pieces(file: File, offset: int, size_bytes: int) -> Iterator[bytes]:
+    """So many bytes of a file, some at a time."""
+    for start in range(0, size_bytes, STORE_READ_BYTES):
+        yield file.pread(min(STORE_READ_BYTES, size_bytes - start), offset + start)

@@ -1,6 +1,7 @@
-"""The envelopes of a generation that was dropped, kept for those who ask where a value came from. Integers are little-endian.
+"""The envelopes of a generation that was dropped, or of values of one, kept for those who ask where a value came from. Integers are little-endian.
 
-`envelopes/LINK/%08d.envelopes`, numbered by generation:
+`envelopes/LINK/%08d.envelopes`, numbered by generation; of values of it that were dropped while it stayed, between two sequences,
+`envelopes/LINK/%08d-%016d-%016d.envelopes`:
     0   8   magic "LKDENVS\\n"
     8   4   format version, 1
    12   4   zero
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import xxhash
 
-from linkd.errors import StateDamaged
+from linkd.errors import StateDamaged, StorageFull
 from linkd.limits import ENVELOPE_MAX_BYTES, STORE_READ_BYTES
 from linkd.store.files import File, Files
 
@@ -30,14 +31,38 @@ _ENCODED_MAX_BYTES = 2 * ENVELOPE_MAX_BYTES
 """An envelope is held to its limit where it is made; a length far above it is damage."""
 
 
-def file_name(generation: int) -> str:
-    return f"{generation:08d}{NAME_SUFFIX}"
+def file_name(generation: int, extent: tuple[int, int] | None = None) -> str:
+    """Of the whole generation, or of what lies between two sequences of it, both included."""
+    of_part = f"-{extent[0]:016d}-{extent[1]:016d}" if extent is not None else ""
+    return f"{generation:08d}{of_part}{NAME_SUFFIX}"
 
 
 def file_generation(name: str) -> int | None:
     """The generation in the name of such a file, or `None` if it is not one's."""
+    numbers = _numbers(name)
+    return numbers[0] if numbers else None
+
+
+def file_extent(name: str) -> tuple[int, int] | None:
+    """The sequences in the name of such a file; `None` if it is that of a whole generation, or no such file's."""
+    numbers = _numbers(name)
+    return (numbers[1], numbers[2]) if len(numbers) == 3 else None
+
+
+def _numbers(name: str) -> tuple[int, ...]:
     stem = name.removesuffix(NAME_SUFFIX)
-    return int(stem) if stem != name and len(stem) >= 8 and stem.isdecimal() else None
+    parts = stem.split("-")
+    is_one = stem != name and len(parts) in (1, 3) and len(parts[0]) >= 8 and all(part.isdecimal() for part in parts)
+    return tuple(int(part) for part in parts) if is_one else ()
+
+
+def is_there(files: Files, path: Path) -> bool:
+    """Whether the file was made; if so its name is durable now. (Whoever made it may have ended before it was.)"""
+    if path.name not in files.list(path.parent):
+        return False
+    files.sync_directory(path.parent.parent)
+    files.sync_directory(path.parent)
+    return True
 
 
 def write(files: Files, path: Path, envelopes: Iterable[bytes]) -> None:
@@ -52,6 +77,9 @@ def write(files: Files, path: Path, envelopes: Iterable[bytes]) -> None:
     try:
         _write_content(file, envelopes)
         file.datasync()
+    except StorageFull:
+        files.unlink(aside)
+        raise
     finally:
         file.close()
     files.rename(aside, path)

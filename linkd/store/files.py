@@ -4,8 +4,9 @@ Every durability decision of the store is a call of this interface, in an order 
 at any point. What a call promises is POSIX and no more: written bytes are durable after `datasync` of their file, names
 after `sync_directory` of the directory that holds them. Blocking calls; whoever is on the event loop keeps them small.
 
-Errors: a write, sync or change of names that fails is `StorageFailed`, a file that ought to be there and is not is
-`StateDamaged`; both name the file and the system's reason.
+Errors: a write, sync or change of names that fails is `StorageFailed`, one that found no room `StorageFull` (of a sync that fails this is not
+asked: whatever the reason, it is `StorageFailed`), a file that ought to be there and is not is `StateDamaged`; all name the file and the
+system's reason.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import Protocol
 
 from linkd.durability import sync_data, sync_directory
-from linkd.errors import StateDamaged, StorageFailed
+from linkd.errors import StateDamaged, StorageFailed, StorageFull
 
 Bytes = bytes | bytearray | memoryview
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _IOV_MAX = 1024
 """Buffers of one pwritev, as Linux and macOS have it."""
 
@@ -194,12 +196,14 @@ def _refusals(action: str, path: Path) -> Iterator[None]:
     except FileNotFoundError as problem:
         raise StateDamaged(f"cannot {action} {path}: it is not there. Restore it from a backup, or start with a new directory") from problem
     except OSError as problem:
-        raise StorageFailed(f"cannot {action} {path}: {problem.strerror or problem}.{_remedy(problem)}") from problem
+        full = problem.errno in _NO_ROOM and action != "sync"
+        kind = StorageFull if full else StorageFailed
+        raise kind(f"cannot {action} {path}: {problem.strerror or problem}.{_remedy(problem)}") from problem
 
 
 def _remedy(problem: OSError) -> str:
-    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return " Free some space on that volume and start linkd again"
+    if problem.errno in _NO_ROOM:
+        return " Free some space on that volume"
     if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return " linkd must be able to write there"
     if problem.errno == errno.EIO:

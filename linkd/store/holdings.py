@@ -7,9 +7,12 @@ takes file numbers from it and reports what it did. A few hundred bytes for each
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from linkd.model.kept import Held, LinkHeld, SegmentFileHeld
+from linkd.limits import SEGMENT_ROLL_MIN_BYTES, SEGMENT_ROLL_SHARE
+from linkd.model.kept import Held, LinkHeld, PartDropped, SegmentFileHeld
 from linkd.model.records import Dropped
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store.segment_format import SegmentHead, stored_end
@@ -23,28 +26,44 @@ class _Link:
     files: dict[int, SegmentFileHeld] = field(default_factory=dict)
     generations: dict[int, int] = field(default_factory=dict)
     dropped: dict[int, bool] = field(default_factory=dict)
+    gone: list[tuple[int, int]] = field(default_factory=list)
+    parts: list[PartDropped] = field(default_factory=list)
     ends: list[int] = field(default_factory=lambda: [0, 0])
+
+    def is_spent(self, file: SegmentFileHeld) -> bool:
+        """All values in it were dropped by themselves."""
+        return file.first_sequence > 0 and _covers(self.gone, file.first_sequence, file.last_sequence)
 
 
 class Holdings:
     """See the head of the file. Usable from several threads."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: Held, roll_min_bytes: int = SEGMENT_ROLL_MIN_BYTES) -> None:
+        self._roll_min_bytes = roll_min_bytes
         self._lock = threading.Lock()
         self._links: dict[str, _Link] = {}
         self.copied_file = held.copied_file
         for one in held.links:
-            link = _Link(one.last_file, {}, dict(one.generations), dict(one.dropped))
+            link = _Link(one.last_file, {}, dict(one.generations), dict(one.dropped), list(one.gone), list(one.parts))
             self._links[one.link] = link
             for file in one.files:
                 link.files[file.file] = file
-                link.ends[file.copies] = max(link.ends[file.copies], file.file)
+                if not file.closed:
+                    link.ends[file.copies] = max(link.ends[file.copies], file.file)
 
     def held(self) -> Held:
         """All of it, as a checkpoint says it."""
         with self._lock:
             links = tuple(
-                LinkHeld(name, link.last_file, tuple(link.files.values()), dict(link.generations), dict(link.dropped))
+                LinkHeld(
+                    name,
+                    link.last_file,
+                    tuple(link.files.values()),
+                    dict(link.generations),
+                    dict(link.dropped),
+                    tuple(link.gone),
+                    tuple(link.parts),
+                )
                 for name, link in self._links.items()
             )
             return Held(self.copied_file, links)
@@ -72,15 +91,21 @@ class Holdings:
             link.generations[envelope.generation] = link.generations.get(envelope.generation, 0) + size_bytes
             if not in_journal:
                 link.last_file = max(link.last_file, place.file)
-                link.files[place.file] = SegmentFileHeld(place.file, envelope.generation, envelope.schema_id, stored_end(place))
+                sequence, known = envelope.position.sequence, link.files.get(place.file)
+                first = sequence if known is None else known.first_sequence
+                link.files[place.file] = SegmentFileHeld(
+                    place.file, envelope.generation, envelope.schema_id, stored_end(place), first_sequence=first, last_sequence=sequence
+                )
                 link.ends[0] = place.file
 
     def copied(self, link: str, file: SegmentFileHeld) -> None:
         """Values were copied out of the journal into this file, durably."""
         with self._lock:
             found = self._links.setdefault(link, _Link())
-            found.files[file.file] = file
-            found.ends[1] = max(found.ends[1], file.file)
+            known = found.files.get(file.file)
+            found.files[file.file] = replace(file, closed=file.closed or (known is not None and known.closed))
+            if not found.files[file.file].closed:
+                found.ends[1] = max(found.ends[1], file.file)
 
     def published(self, link: str, number: int) -> None:
         """The gate of this file has its prefix."""
@@ -90,29 +115,98 @@ class Holdings:
                 found.files[number] = replace(found.files[number], gate_offset=0, gate_metadata_bytes=0)
 
     def dropped(self, record: Dropped) -> None:
-        """A generation was dropped, or its envelopes are forgotten now."""
+        """A generation was dropped, or values of one that stays, or their envelopes are forgotten now."""
         with self._lock:
             link = self._links.get(record.link)
             if link is not None and record.generation:
                 link.generations.pop(record.generation, None)
                 link.dropped[record.generation] = record.forgotten or link.dropped.get(record.generation, False)
+            elif link is not None:
+                link.gone = _joined([*link.gone, (record.first_sequence, record.last_sequence)])
+                link.parts.append(PartDropped(record.first_sequence, record.last_sequence, record.forgotten))
+                self._roll_over(link)
 
-    def is_live(self, link: str, generation: int) -> bool:
-        """Whether values of this generation are there and it was not dropped."""
+    def _roll_over(self, link: _Link) -> None:
+        """Room comes free by whole files: those of a link from which values go by themselves are closed while they are small."""
+        most_bytes = max(self._roll_min_bytes, int(sum(link.generations.values()) * SEGMENT_ROLL_SHARE))
+        for kind, number in enumerate(link.ends):
+            file = link.files.get(number)
+            if file is not None and (file.end > most_bytes or link.is_spent(file)):
+                link.files[number] = replace(file, closed=True)
+                link.ends[kind] = 0
+
+    def is_live(self, link: str, generation: int, sequence: int) -> bool:
+        """Whether this value of this generation is there, and neither was dropped."""
         with self._lock:
             found = self._links.get(link)
-            return found is not None and generation in found.generations
+            return found is not None and generation in found.generations and not _covers(found.gone, sequence, sequence)
 
-    def is_known(self, link: str, generation: int) -> bool:
-        """Whether values of this generation are there, or may still be."""
+    def is_known(self, link: str, generation: int, sequence: int) -> bool:
+        """Whether this value of this generation is there, or may still be: what was dropped and freed is not."""
         with self._lock:
             found = self._links.get(link)
-            return found is not None and (generation in found.generations or generation in found.dropped)
+            if found is None or (generation not in found.generations and generation not in found.dropped):
+                return False
+            is_waiting = any(part.first <= sequence <= part.last for part in found.parts)
+            return is_waiting or not _covers(found.gone, sequence, sequence)
 
     def waiting(self) -> list[tuple[str, int]]:
         """The generations that were dropped and not freed."""
         with self._lock:
             return [(name, generation) for name, link in self._links.items() for generation in link.dropped]
+
+    def parts(self) -> list[tuple[str, PartDropped]]:
+        """The values that were dropped by themselves and not freed, in the order in which they were dropped."""
+        with self._lock:
+            return [(name, part) for name, link in self._links.items() for part in link.parts]
+
+    def part_freed(self, link: str, part: PartDropped, size_bytes: Mapping[int, int]) -> None:
+        """Nothing of it is left but what lies in files with other values. `size_bytes` were, of each generation, those of the payloads."""
+        with self._lock:
+            found = self._links[link]
+            found.parts.remove(part)
+            for generation, freed_bytes in size_bytes.items():
+                if generation in found.generations:
+                    found.generations[generation] = max(found.generations[generation] - freed_bytes, 0)
+
+    def spent(self) -> list[tuple[str, int]]:
+        """The segment files in which nothing is live, and that nothing more goes to."""
+        with self._lock:
+            return [
+                (name, file.file)
+                for name, link in self._links.items()
+                for file in link.files.values()
+                if file.closed and link.is_spent(file)
+            ]
+
+    def partly_spent(self) -> list[tuple[str, SegmentFileHeld]]:
+        """The segment files that nothing more goes to, and of which the first value was dropped by itself and the last was not."""
+        with self._lock:
+            return [
+                (name, file)
+                for name, link in self._links.items()
+                for file in link.files.values()
+                if file.closed
+                and _covers(link.gone, file.first_sequence, file.first_sequence)
+                and not _covers(link.gone, file.last_sequence, file.last_sequence)
+            ]
+
+    def first_live(self, link: str, sequence: int) -> int:
+        """The first sequence behind this one that was not dropped by itself."""
+        with self._lock:
+            gone = self._links[link].gone
+            at = bisect_left(gone, sequence, key=_last)
+            return gone[at][1] + 1 if at < len(gone) and gone[at][0] <= sequence else sequence
+
+    def file(self, link: str, number: int) -> SegmentFileHeld | None:
+        with self._lock:
+            found = self._links.get(link)
+            return found.files.get(number) if found is not None else None
+
+    def remove_file(self, link: str, number: int) -> None:
+        """The store does not need this segment file any more."""
+        with self._lock:
+            del self._links[link].files[number]
 
     def is_forgotten(self, link: str, generation: int) -> bool:
         """Whether the envelopes of a dropped generation go too."""
@@ -139,14 +233,39 @@ class Holdings:
         return [(name, file) for name, file, live in self._all_files() if live]
 
     def leaving(self) -> list[tuple[str, SegmentFileHeld]]:
-        """The segment files of generations that were dropped: they may be gone already."""
+        """The segment files of values that were dropped: they may be gone already."""
         return [(name, file) for name, file, live in self._all_files() if not live]
 
     def _all_files(self) -> list[tuple[str, SegmentFileHeld, bool]]:
         with self._lock:
-            return [(name, file, file.generation in link.generations) for name, link in self._links.items() for file in link.files.values()]
+            return [
+                (name, file, file.generation in link.generations and not link.is_spent(file))
+                for name, link in self._links.items()
+                for file in link.files.values()
+            ]
 
     def used_bytes(self) -> dict[str, int]:
         """Bytes on disk of each link's payloads."""
         with self._lock:
             return {name: sum(link.generations.values()) for name, link in self._links.items() if link.generations}
+
+
+def _covers(ranges: list[tuple[int, int]], first: int, last: int) -> bool:
+    """Whether one of these ranges, which are sorted and apart from each other, has all of first..last."""
+    at = bisect_left(ranges, first, key=_last)
+    return at < len(ranges) and ranges[at][0] <= first and last <= ranges[at][1]
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same sequences in ranges that are sorted and do not touch."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(found[-1][1], last)
+        else:
+            found.append((first, last))
+    return found
+
+
+def _last(one: tuple[int, int]) -> int:
+    return one[1]

@@ -19,15 +19,16 @@ Group header, 64 bytes:
     0   8   magic "LKDGROUP"
     8   8   file generation
    16   8   LSN of the first frame; of a seal, that of the next frame there will be
-   24   8   the last LSN that was durable when this group was written: all that stands before this group
+   24   8   the last LSN that was durable when this group was written, with all payloads in segments: before this group, all up to it was synced
    32   4   length of the group in bytes, from this header to the end of its last frame, without padding
    36   4   number of frames
    40   4   kind: 1 frames, 2 seal (no frames; a clean stop)
    44   4   number of the page on which the group starts
    48   8   zero
    56   8   checksum of bytes 0 to 56
-Frames follow without padding between them, zeros to the next page behind them. A group is written by one write and one
-sync; the next one is not begun before that sync has returned.
+Frames follow without padding between them, zeros to the next page behind them. A group is written by one write. It is synced before the next
+one is begun if any of its frames is to be durable when it is acked; else a later sync, of a later group or of none, makes it durable. A file is
+synced before another one follows it.
 
 Frame, 40 bytes and its content:
     0   4   length of the frame in bytes, these 40 included
@@ -40,9 +41,11 @@ Frame, 40 bytes and its content:
    40       records: a linkd.store.v1.Frame (proto/linkd/store/v1/frame.proto)
             payloads: those of its values that lie in the journal, one behind the other (Place.offset says where)
 
-So a bad group is a torn tail only if no group of this file's generation follows it anywhere in the file (it would name
-the bad one as durable) and no file follows; the whole group is then cut, for nobody was told of it. In every other case
-it is damage.
+So a bad group is damage if a group of this file's generation follows it anywhere in the file that names a frame of it as durable, or if a
+file follows. Else it is the tail that an interrupted write or a power cut left, torn or with holes: the journal ends before it. Nobody was told
+that it is durable; where it was acked with less, it may be lost. Whole groups behind it are void: they are cut off, and a new file says so (its
+void LSN), so that nothing that comes later passes them for what they were. The same is done with a group that nothing names as durable and that
+has a payload in a segment which is not whole.
 """
 
 from __future__ import annotations
@@ -114,13 +117,18 @@ class GroupHeader:
         """Where the next group starts."""
         return self.offset + padded(self.size_bytes)
 
+    @property
+    def next_lsn(self) -> int:
+        """The LSN behind its last frame."""
+        return self.first_lsn + self.frames
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame as read: its records' bytes, where its first payload byte lies in the file, and the LSN that its group begins with."""
+    """A frame as read: its records' bytes, where its first payload byte lies in the file, and the last LSN that its group names as durable."""
 
     lsn: int
-    group_lsn: int
+    durable_lsn: int
     records: bytes
     payload_offset: int
 
@@ -203,20 +211,27 @@ def decode_frames(group: memoryview, header: GroupHeader) -> list[Frame] | None:
     frames: list[Frame] = []
     at = GROUP_HEADER_BYTES
     for lsn in range(header.first_lsn, header.first_lsn + header.frames):
-        if at + FRAME_HEADER_BYTES > len(group):
+        taken = frame_at(group, at, lsn, header)
+        if taken is None:
             return None
-        length, records, payloads, _, found_lsn, generation = _FRAME_HEADER.unpack_from(group, at)
-        end, content = at + length, at + FRAME_HEADER_BYTES
-        if content + records + payloads != end or end > len(group) or (found_lsn, generation) != (lsn, header.generation):
-            return None
-        state = xxhash.xxh3_64(group[at : at + _FRAME_HEADER.size])
-        state.update(group[content:end])
-        if state.intdigest() != _CHECKSUM.unpack_from(group, at + _FRAME_HEADER.size)[0]:
-            return None
-        payload_offset = header.offset + content + records
-        frames.append(Frame(lsn, header.first_lsn, bytes(group[content : content + records]), payload_offset))
-        at = end
+        frame, at = taken
+        frames.append(frame)
     return frames if at == len(group) else None
+
+
+def frame_at(group: memoryview, at: int, lsn: int, header: GroupHeader) -> tuple[Frame, int] | None:
+    """The frame of this LSN that begins at `at` of a group, and where it ends; `None` unless it is whole."""
+    if at + FRAME_HEADER_BYTES > len(group):
+        return None
+    length, records, payloads, _, found_lsn, generation = _FRAME_HEADER.unpack_from(group, at)
+    end, content = at + length, at + FRAME_HEADER_BYTES
+    if content + records + payloads != end or end > len(group) or (found_lsn, generation) != (lsn, header.generation):
+        return None
+    state = xxhash.xxh3_64(group[at : at + _FRAME_HEADER.size])
+    state.update(group[content:end])
+    if state.intdigest() != _CHECKSUM.unpack_from(group, at + _FRAME_HEADER.size)[0]:
+        return None
+    return Frame(lsn, header.durable_lsn, bytes(group[content : content + records]), header.offset + content + records), end
 
 
 def _checked(data: Bytes, size: int) -> bool:

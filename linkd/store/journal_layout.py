@@ -6,6 +6,7 @@ one before it ends. The committer takes whole groups. At most one group gathers;
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -52,6 +53,7 @@ class Group:
     first_lsn: int
     data: bytearray = field(default_factory=lambda: bytearray(GROUP_HEADER_BYTES))
     frames: int = 0
+    kind: GroupKind = GroupKind.FRAMES
 
     @property
     def end(self) -> int:
@@ -62,15 +64,15 @@ class Group:
     def last_lsn(self) -> int:
         return self.first_lsn + self.frames - 1
 
-    def close(self, kind: GroupKind = GroupKind.FRAMES) -> None:
-        """Write the header: nothing is added any more."""
+    def head(self, durable_lsn: int) -> None:
+        """Write the header, with the last LSN that is durable now: nothing is added any more."""
         header = GroupHeader(
             generation=self.file.generation,
             first_lsn=self.first_lsn,
-            durable_lsn=self.first_lsn - 1,
+            durable_lsn=durable_lsn,
             size_bytes=len(self.data),
             frames=self.frames,
-            kind=kind,
+            kind=self.kind,
             page=self.offset // PAGE_BYTES,
         )
         self.data[:GROUP_HEADER_BYTES] = encode_group_header(header)
@@ -120,6 +122,11 @@ class JournalLayout:
         return FramePlace(lsn, group.file.number, start + FRAME_HEADER_BYTES + len(records))
 
     def end(self, group: Group, kind: GroupKind = GroupKind.FRAMES) -> None:
-        """Close the group; the next one begins behind it."""
-        group.close(kind)
+        """Nothing is added to the group any more; the next one begins behind it."""
+        group.kind = kind
         self._offset = group.end
+
+
+def random_generation() -> int:
+    """A generation for a new file."""
+    return int.from_bytes(os.urandom(8), "little")

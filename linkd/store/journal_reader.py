@@ -7,7 +7,7 @@ be read at all: of groups that stand before it only the headers are looked at. B
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from linkd.errors import StateDamaged
 from linkd.limits import MIB, PAGE_BYTES
 from linkd.store.files import File, Files
+from linkd.store.journal import create_file
 from linkd.store.journal_format import (
     FileHeader,
     Frame,
@@ -26,22 +27,34 @@ from linkd.store.journal_format import (
     file_name,
     file_number,
 )
-from linkd.store.journal_layout import JournalEnd
+from linkd.store.journal_layout import JournalEnd, random_generation
+from linkd.store.tail import TailPayloads
 
 
 @dataclass(frozen=True, slots=True)
 class JournalRecovery:
-    """What `recover` found: the files in order, where the journal ends, and what it had to do."""
+    """What `recover` found: the files in order, where the journal ends, and what it had to do.
+
+    `voided`: frames that were written are void, and nothing was committed since: a sync failed, or the power did before there was one.
+    """
 
     headers: tuple[FileHeader, ...]
     end: JournalEnd
     cut_bytes: int = 0
     notes: tuple[str, ...] = ()
+    voided: bool = False
 
 
-def recover(files: Files, directory: Path, covered_lsn: int = 0) -> JournalRecovery:
-    """Find the journal's end, and cut what an interrupted write left behind it. Frames up to `covered_lsn` are in a checkpoint.
+def recover(
+    files: Files,
+    directory: Path,
+    covered_lsn: int = 0,
+    tail: TailPayloads | None = None,
+    new_generation: Callable[[], int] = random_generation,
+) -> JournalRecovery:
+    """Find the journal's end, cut what an interrupted write or a power cut left behind it, and make durable what stands before it.
 
+    Frames up to `covered_lsn` are in a checkpoint. `tail` says whether the payloads of frames that nothing names as durable are whole.
     Raises `StateDamaged` if what is missing or wrong cannot come from an interrupted write, `StateForeign` for another
     format version.
     """
@@ -52,18 +65,27 @@ def recover(files: Files, directory: Path, covered_lsn: int = 0) -> JournalRecov
     path = directory / file_name(last.number)
     file = files.open(path, writable=True)
     try:
-        walk = _Walk(file, path, last, covered_lsn=covered_lsn)
-        for _ in walk:
-            pass
-        cut_bytes = _tail_bytes(file, path, last, walk.offset)
+        end = _find_end(file, path, last, covered_lsn, tail)
+        cut_bytes = _used_bytes(file, end.offset)
         if cut_bytes:
-            file.truncate(walk.offset)
-            file.datasync()
-            cut = f"{path}: cut {cut_bytes} bytes at {walk.offset}, a write that was interrupted. It was not acknowledged,"
+            if not end.voids:
+                file.truncate(end.offset)
+            cut = f"{path}: cut {cut_bytes} bytes at {end.offset}, a write that was interrupted. It was not acknowledged as durable,"
             notes += (f"{cut} unless the disk has lost what it had confirmed",)
+        if not end.sealed:
+            if tail is not None:
+                tail.sync()
+            file.datasync()
+            files.sync_directory(directory)  # the process may have ended before it had done that for the last file
     finally:
         file.close()
-    return JournalRecovery(headers, JournalEnd(last, walk.offset, walk.next_lsn, walk.sealed), cut_bytes, notes)
+    found = JournalEnd(last, end.offset, end.next_lsn, end.sealed)
+    if end.voids:  # what follows stays where it is: the new file counts more
+        void = FileHeader(last.number + 1, new_generation(), end.next_lsn, void_from_lsn=end.next_lsn)
+        create_file(files, directory, void, 0).close()
+        headers, found = (*headers, void), JournalEnd(void, PAGE_BYTES, end.next_lsn, sealed=False)
+    voided = found.file is not None and found.file.void_from_lsn == found.next_lsn
+    return JournalRecovery(headers, found, cut_bytes, notes, voided)
 
 
 class JournalReader:
@@ -94,7 +116,7 @@ class JournalReader:
         file = self._files.open(path)
         try:
             walk = _Walk(file, path, header, until, covered_lsn)
-            for frames in walk:
+            for _, frames in walk:
                 for frame in frames:
                     if frame.lsn > covered_lsn:
                         yield header, frame
@@ -127,7 +149,8 @@ class JournalReader:
 class _Walk:
     """Goes from group to group of one file, and stops at the first that is not whole or begins at LSN `until`.
 
-    Groups of frames up to `covered_lsn` are passed over.
+    Groups of frames up to `covered_lsn` are passed over, damaged ones too: a checkpoint has what they said, and their payloads are checked when
+    they are read. `durable_lsn` is the last that the groups so far name as durable.
     """
 
     def __init__(self, file: File, path: Path, header: FileHeader, until: int | None = None, covered_lsn: int = 0) -> None:
@@ -139,23 +162,26 @@ class _Walk:
         self._size = file.size()
         self.offset = PAGE_BYTES
         self.next_lsn = header.first_lsn
+        self.durable_lsn = header.first_lsn - 1
         self.sealed = False
 
-    def __iter__(self) -> Iterator[list[Frame]]:
-        while self.next_lsn != self._until and (header := self._next_header()) is not None:
-            covered = header.frames and header.first_lsn + header.frames - 1 <= self._covered_lsn
+    def __iter__(self) -> Iterator[tuple[GroupHeader, list[Frame]]]:
+        while self.next_lsn != self._until and ((header := self._next_header()) is not None or self._skip_covered_damage()):
+            if header is None:
+                continue
+            covered = header.frames and header.next_lsn - 1 <= self._covered_lsn
             if covered and header.offset + header.size_bytes <= self._size:
                 self._pass(header)
                 continue
             if (frames := self.read(header)) is None:
                 return
             self._pass(header)
-            yield frames
+            yield header, frames
 
     def skip_to(self, lsn: int) -> GroupHeader | None:
         """The header of the group that holds this LSN; the frames before it are not looked at."""
         while (header := self._next_header()) is not None:
-            if header.first_lsn <= lsn < header.first_lsn + header.frames:
+            if header.first_lsn <= lsn < header.next_lsn:
                 return header
             self._pass(header)
         return None
@@ -167,6 +193,16 @@ class _Walk:
         data = self._file.pread(header.size_bytes, header.offset)
         return decode_frames(memoryview(data), header)
 
+    def _skip_covered_damage(self) -> bool:
+        """Goes on behind a group header that is damaged, if a checkpoint covers all up to the next whole one."""
+        if self.next_lsn > self._covered_lsn:
+            return False
+        for later in _later_groups(self._file, self.offset, self._header.generation):
+            if self.next_lsn < later.first_lsn <= self._covered_lsn + 1:
+                self.offset, self.next_lsn = later.offset, later.first_lsn
+                return True
+        return False
+
     def _next_header(self) -> GroupHeader | None:
         header = decode_group_header(self._file.pread(64, self.offset), self._header.generation, self.offset)
         if header is not None and header.first_lsn != self.next_lsn:
@@ -175,7 +211,8 @@ class _Walk:
 
     def _pass(self, header: GroupHeader) -> None:
         self.offset = header.end
-        self.next_lsn = header.first_lsn + header.frames
+        self.next_lsn = header.next_lsn
+        self.durable_lsn = max(self.durable_lsn, header.durable_lsn)
         self.sealed = header.kind is GroupKind.SEAL
 
 
@@ -188,12 +225,13 @@ def _headers(files: Files, directory: Path) -> tuple[tuple[FileHeader, ...], tup
         path = directory / file_name(number)
         if number != numbers[0] + index:
             raise StateDamaged(
-                f"{directory / file_name(numbers[0] + index)} is missing, but later journal files are there. Restore it from a backup"
+                f"{directory / file_name(numbers[0] + index)} is missing, but later journal files are there. "
+                "`linkd repair` goes on without it and says what is lost; or restore a backup"
             )
         file = files.open(path)
         try:
             header = decode_file_header(file.pread(PAGE_BYTES, 0), number)
-            if header is None and (index + 1 < len(numbers) or _later_group(file, 0, None) is not None):
+            if header is None and (index + 1 < len(numbers) or any(_later_groups(file, 0, None))):
                 raise _damage(path, 0, "the file header is damaged")
         finally:
             file.close()
@@ -208,11 +246,35 @@ def _headers(files: Files, directory: Path) -> tuple[tuple[FileHeader, ...], tup
     return tuple(headers), notes
 
 
-def _tail_bytes(file: File, path: Path, header: FileHeader, offset: int) -> int:
-    """Bytes behind the last whole group that are not zero-fill. Raises `StateDamaged` if a later group proves that they were durable."""
-    later = _later_group(file, offset, header.generation)
-    if later is not None:
-        raise _damage(path, offset, f"this group was durable, for another one follows at {later.offset}")
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where the last file ends. `voids`: whole groups lie behind it that must not come back."""
+
+    offset: int
+    next_lsn: int
+    sealed: bool
+    voids: bool
+
+
+def _find_end(file: File, path: Path, header: FileHeader, covered_lsn: int, tail: TailPayloads | None) -> _End:
+    """Where the last file ends. Raises `StateDamaged` if a group behind that names what is missing as durable."""
+    walk = _Walk(file, path, header, covered_lsn=covered_lsn)
+    doubtful: list[tuple[GroupHeader, list[Frame]]] = []
+    for group, frames in walk:
+        doubtful = [one for one in doubtful if one[0].next_lsn - 1 > walk.durable_lsn]
+        doubtful.append((group, frames))
+    offset, next_lsn, sealed, voids = walk.offset, walk.next_lsn, walk.sealed, False
+    for later in _later_groups(file, offset, header.generation):
+        if later.durable_lsn >= next_lsn:
+            raise _damage(path, offset, f"this group was durable, for another one follows at {later.offset}")
+        voids = True
+    if tail is not None and not sealed and (broken := tail.first_broken(doubtful)) is not None:
+        offset, next_lsn, voids = broken.offset, broken.first_lsn, True
+    return _End(offset, next_lsn, sealed, voids)
+
+
+def _used_bytes(file: File, offset: int) -> int:
+    """Bytes from `offset` on that are not zero-fill."""
     end = 0
     for at, chunk in _chunks(file, offset):
         if used := len(chunk.rstrip(b"\x00")):
@@ -220,14 +282,13 @@ def _tail_bytes(file: File, path: Path, header: FileHeader, offset: int) -> int:
     return end - offset if end else 0
 
 
-def _later_group(file: File, offset: int, generation: int | None) -> GroupHeader | None:
-    """The first group of this generation that starts behind `offset`."""
+def _later_groups(file: File, offset: int, generation: int | None) -> Iterator[GroupHeader]:
+    """The groups of this generation that start behind `offset`."""
     for at, chunk in _chunks(file, offset + PAGE_BYTES):
         for page in range(0, len(chunk), PAGE_BYTES):
             header = decode_group_header(chunk[page : page + 64], generation, at + page)
             if header is not None:
-                return header
-    return None
+                yield header
 
 
 def _chunks(file: File, offset: int) -> Iterator[tuple[int, bytes]]:
@@ -239,5 +300,5 @@ def _chunks(file: File, offset: int) -> Iterator[tuple[int, bytes]]:
 def _damage(path: Path, offset: int, what: str) -> StateDamaged:
     return StateDamaged(
         f"{path}, offset {offset}: {what}. The disk or another program has changed it; linkd does not start on it, so that nothing "
-        "is lost unnoticed. Restore the directory from a backup, or start with a new one"
+        "is lost unnoticed. `linkd repair` sets it aside and says what is lost; or restore a backup"
     )

@@ -137,11 +137,11 @@ def _piece(file: File, source: _Source, start: int, end: int, state: xxhash.xxh3
 
 
 def _dropped(envelope: Envelope) -> LinkNotFound:
-    return LinkNotFound(f"{envelope.name} was dropped, for newer generations of {envelope.link} are complete: its rows are not kept")
+    return LinkNotFound(f"{envelope.name} was dropped: its rows are not kept")
 
 
 def _damage(envelope: Envelope, path: Path, offset: int) -> StateDamaged:
     return StateDamaged(
         f"{envelope.name}: its payload in {path} at {offset} is not what was published. The disk or another program has changed it; "
-        "restore the file from a backup, or produce the value again"
+        "`linkd repair` sets it aside; or restore a backup, or produce the value again"
     )

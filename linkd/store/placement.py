@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linkd.errors import InvalidArgument
 from linkd.model.records import Record, SchemaKept, ValueStored
 from linkd.model.values import Envelope, Place, PlaceKind
-from linkd.store.committer import FrameDraft
 from linkd.store.holdings import Holdings
+from linkd.store.pending import FrameDraft
 from linkd.store.segment_format import SegmentHead, directory_name, place_value, stamped_metadata
 from linkd.store.segments import SegmentWrite
 from linkd.store.staging import StagedPayload
@@ -106,10 +106,10 @@ class Placement:
         link = directory_name(envelope.link)
         if isinstance(payload, StagedPayload):
             metadata, body_bytes = payload.metadata, payload.body_bytes
-            body: Iterable[bytes | memoryview] = payload.body()
+            body: Callable[[], Iterable[bytes | memoryview]] = payload.body
         else:
             message = arrow_ipc.read_message(payload)
-            metadata, body, body_bytes = message.metadata, (message.body,), len(message.body)
+            metadata, body, body_bytes = message.metadata, lambda: (message.body,), len(message.body)
         stamped = stamped_metadata(envelope, metadata)
         schemas = ChainMap(plan.schemas, self._schemas)
         head = plan.heads.get(link) or self._holdings.head(link)

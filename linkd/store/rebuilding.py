@@ -7,7 +7,7 @@ each message with its envelope in its metadata, and of generations that were dro
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from linkd.errors import InvalidArgument, StateDamaged
@@ -16,21 +16,30 @@ from linkd.model.values import Place, PlaceKind
 from linkd.store import envelope_file
 from linkd.store.catalog import Catalog, CatalogEntry
 from linkd.store.files import File, Files
-from linkd.store.segment_format import directory_name, envelope_of, file_name
+from linkd.store.segment_format import directory_name, file_name, filler_body_bytes, stamped_envelope
 from linkd.wire import arrow_ipc
 from linkd.wire.frames import decode_envelope, encode_envelope
 
+Needed = Callable[[str, int, int], bool]
+"""Whether a value (link, generation, sequence) is there, or was dropped and not freed yet."""
+
 
 def find_again(
-    catalog: Catalog, files: Files, segments: Path, envelopes: Path, held: Iterable[tuple[str, SegmentFileHeld]], batch_values: int
+    catalog: Catalog,
+    files: Files,
+    segments: Path,
+    envelopes: Path,
+    held: Iterable[tuple[str, SegmentFileHeld]],
+    batch_values: int,
+    needed: Needed = lambda link, generation, sequence: True,
 ) -> None:
-    """Enter what lies in these segment files, and what is remembered of generations that were dropped.
+    """Enter what lies in these segment files and is needed, and what is remembered of values that were dropped.
 
     Raises `StateDamaged` naming the file that is not what was written.
     """
-    entries = itertools.chain(
-        itertools.chain.from_iterable(_of_segment(files, segments, link, file) for link, file in held), _of_dropped(files, envelopes)
-    )
+    stored = itertools.chain.from_iterable(_of_segment(files, segments, link, file) for link, file in held)
+    wanted = (one for one in stored if needed(one.envelope.link, one.envelope.generation, one.envelope.position.sequence))
+    entries = itertools.chain(wanted, _of_dropped(files, envelopes))
     while batch := list(itertools.islice(entries, batch_values)):
         catalog.found_again(batch)
 
@@ -42,23 +51,25 @@ def _of_segment(files: Files, directory: Path, link: str, held: SegmentFileHeld)
     try:
         at = arrow_ipc.PREFIX_BYTES + _metadata_bytes(file, path, 0)
         while at < held.end:
-            entry = _entry(file, path, held.file, at)
-            yield entry
-            at += arrow_ipc.PREFIX_BYTES + entry.place.metadata_bytes + entry.place.body_bytes
+            metadata_bytes = _metadata_bytes(file, path, at)
+            metadata = file.pread(metadata_bytes, at + arrow_ipc.PREFIX_BYTES)
+            body_bytes = filler_body_bytes(metadata)
+            if body_bytes is None:
+                entry = _entry(path, held.file, at, metadata)
+                body_bytes = entry.place.body_bytes
+                yield entry
+            at += arrow_ipc.PREFIX_BYTES + metadata_bytes + body_bytes
     finally:
         file.close()
 
 
-def _entry(file: File, path: Path, number: int, at: int) -> CatalogEntry:
-    metadata_bytes = _metadata_bytes(file, path, at)
+def _entry(path: Path, number: int, at: int, metadata: bytes) -> CatalogEntry:
     try:
-        said = arrow_ipc.custom_metadata(file.pread(metadata_bytes, at + arrow_ipc.PREFIX_BYTES))
-        envelope = envelope_of(said["linkd.envelope"])
-        published_bytes = int(said["linkd.metadata_bytes"])
-    except (InvalidArgument, KeyError, ValueError) as problem:
+        envelope, published_bytes = stamped_envelope(metadata)
+    except InvalidArgument as problem:
         raise _damage(path, at) from problem
     body_bytes = envelope.size_bytes - arrow_ipc.PREFIX_BYTES - published_bytes
-    place = Place(PlaceKind.SEGMENT, number, at, envelope.size_bytes, metadata_bytes, body_bytes)
+    place = Place(PlaceKind.SEGMENT, number, at, envelope.size_bytes, len(metadata), body_bytes)
     return CatalogEntry(0, envelope, place, encode_envelope(envelope))
 
 
@@ -83,6 +94,6 @@ def _of_dropped(files: Files, directory: Path) -> Iterator[CatalogEntry]:
 
 def _damage(path: Path, offset: int) -> StateDamaged:
     return StateDamaged(
-        f"{path}, offset {offset}: this is not the message that was written. The disk or another program has changed it; restore the file from "
-        "a backup, or start with a new directory"
+        f"{path}, offset {offset}: this is not the message that was written. The disk or another program has changed it; `linkd repair` sets it "
+        "aside and says what is lost, or restore a backup"
     )

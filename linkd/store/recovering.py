@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 from linkd.errors import StateDamaged
@@ -41,7 +41,7 @@ def check_reach(directory: Path, found: CheckpointRecovery, journal: JournalReco
         where = f"{directory}: the journal begins with frame {first_lsn}, and no checkpoint covers what was before"
     else:
         where = f"{directory}: the journal ends before frame {lsn}, which a checkpoint covers"
-    raise StateDamaged(f"{where}. The disk or another program has changed it; restore the directory from a backup, or start with a new one")
+    raise StateDamaged(f"{where}. The disk or another program has changed it; `linkd repair` sees what can be kept; or restore a backup")
 
 
 class Replay:
@@ -71,34 +71,65 @@ class Replay:
         self._segments = SegmentRecovery(files, segments)
         self.frames = 0
         self.notes: tuple[str, ...] = ()
+        self._index_notes: tuple[str, ...] = ()
         for one in checkpoint.kept:
             if isinstance(one, SchemaMessage):
                 placement.saw_schema(one.schema_id, one.schema)
 
+    @property
+    def published(self) -> Set[Path]:
+        """Segment files that a checkpoint has to sync before it counts."""
+        return self._segments.published
+
     def records(self, next_lsn: int) -> Iterator[tuple[int, tuple[Record, ...]]]:
         """(LSN, records) of every frame behind the checkpoint, in order; the journal goes on at `next_lsn`."""
-        again = self._must_be_made_again(next_lsn)
-        if again:
-            self._catalog.start_over()
-        applied_lsn = 0 if again else self._catalog.applied_lsn
-        for header, frame in self._journal.frames(0 if again else self._lsn, next_lsn):
+        is_usable = not self._must_be_made_again(next_lsn)
+        applied_lsn = self._catalog.applied_lsn
+        for header, frame in self._journal.frames(self._lsn, next_lsn):
             records = decode_frame(frame.records, header.number, frame.payload_offset)
-            if frame.lsn <= self._lsn:
-                self._enter(frame, [value for value in _values(records) if self._is_needed(header, value)])
-                continue
             self.frames += 1
             self._take(frame, records)
-            if frame.lsn > applied_lsn:
-                self._enter(frame, _values(records))
+            if is_usable and frame.lsn > applied_lsn:
+                is_usable = self._entered(frame, _values(records))
             yield frame.lsn, records
-        while self._catalog.write_waiting(self._limits.catalog_batch_values):
-            pass
+        is_usable = is_usable and self._written()
         there = self._segment_files()
         self.notes = self._segments.repair(there)
-        if again:
-            batch_values = self._limits.catalog_batch_values
-            rebuilding.find_again(self._catalog, self._files, self._segments_directory, self._envelopes, there, batch_values)
-            self._catalog.begin_at(self._holdings.copied_file + 1)
+        if not is_usable:
+            self._make_again(there, next_lsn)
+
+    def _entered(self, frame: Frame, values: Sequence[ValueStored]) -> bool:
+        """Enters them; False if the index is damaged, which is no reason not to start: it is made again."""
+        try:
+            self._enter(frame, values)
+        except StateDamaged as damage:
+            self._index_notes = (str(damage),)
+            return False
+        return True
+
+    def _written(self) -> bool:
+        """Writes what waits; False if the index is damaged."""
+        try:
+            while self._catalog.write_waiting(self._limits.catalog_batch_values):
+                pass
+        except StateDamaged as damage:
+            self._index_notes = (str(damage),)
+            return False
+        return True
+
+    def _make_again(self, there: Sequence[tuple[str, SegmentFileHeld]], next_lsn: int) -> None:
+        """The whole index, from the journal as far as it goes back, the segments and the envelope files."""
+        self._catalog.start_over()
+        for header, frame in self._journal.frames(0, next_lsn):
+            values = _values(decode_frame(frame.records, header.number, frame.payload_offset))
+            covered = frame.lsn <= self._lsn
+            self._enter(frame, [value for value in values if self._is_needed(header, value)] if covered else values)
+        while self._catalog.write_waiting(self._limits.catalog_batch_values):
+            pass
+        batch_values, needed = self._limits.catalog_batch_values, self._holdings.is_known
+        rebuilding.find_again(self._catalog, self._files, self._segments_directory, self._envelopes, there, batch_values, needed)
+        self._catalog.begin_at(self._holdings.copied_file + 1)
+        self.notes += self._index_notes
 
     def _must_be_made_again(self, next_lsn: int) -> bool:
         """The index is of an earlier time than the rest, or was being made again when the process ended."""
@@ -112,14 +143,14 @@ class Replay:
             index = layout_of.CATALOG_FILE
             raise StateDamaged(
                 f"{self._segments_directory.parent}: the journal ends with frame {next_lsn - 1}, but {lost} more were durable, as {index} there "
-                f"knows. The disk or another program has changed it; restore the directory from a backup, or delete {index} and go on without them"
+                f"knows. The disk or another program has changed it; restore a backup, or delete {index} and go on without them"
             )
 
     def _is_needed(self, header: FileHeader, value: ValueStored) -> bool:
         """Whether a value of a frame that the checkpoint covers is there, and is in the journal."""
         envelope = value.envelope
         in_journal = value.place.kind is PlaceKind.JOURNAL and header.number > self._holdings.copied_file
-        return in_journal and self._holdings.is_known(envelope.link, envelope.generation)
+        return in_journal and self._holdings.is_known(envelope.link, envelope.generation, envelope.position.sequence)
 
     def _take(self, frame: Frame, records: Sequence[Record]) -> None:
         for record in records:
@@ -128,12 +159,13 @@ class Replay:
             elif isinstance(record, ValueStored):
                 self._holdings.stored(record.envelope, record.place)
                 if record.place.kind is PlaceKind.SEGMENT:
-                    self._segments.saw(record.envelope, record.place, frame.group_lsn)
+                    self._segments.saw(record.envelope, record.place, frame.durable_lsn)
             elif isinstance(record, Dropped):
                 self._holdings.dropped(record)
 
     def _enter(self, frame: Frame, values: Sequence[ValueStored]) -> None:
-        self._catalog.add([entry_of(frame.lsn, value) for value in values], frame.lsn)
+        self._catalog.add([entry_of(frame.lsn, value) for value in values])
+        self._catalog.durable(frame.lsn)
         if self._catalog.waiting >= self._limits.catalog_batch_values:
             self._catalog.write_waiting(self._limits.catalog_batch_values)
 

@@ -10,7 +10,8 @@ All of it is a multiple of 8 bytes. One file holds values of one link, one schem
 `SEGMENT_FILE_MAX_BYTES` long unless a single value is larger. The stamped metadata is the published flatbuffer with
 these keys in its custom metadata:
 
-    linkd.envelope         the envelope as JSON: the fields of `model.values.Envelope`, bytes in hexadecimal, payload_xxh3 as text
+    linkd.envelope_xxh3    XXH3-64 of that text, 16 hexadecimal digits (files of before there was such a key lack it)
+    linkd.envelope         the envelope as JSON: the fields of `model.values.Envelope`, bytes in hexadecimal, hashes as text
     linkd.position         incarnation.sequence
     linkd.generation       generation
     linkd.metadata_bytes   length of the metadata as published, which is the tail of the stamped one
@@ -21,9 +22,13 @@ mark:
     2. sync the file; then make the journal frame durable that names the value. The value is committed.
     3. overwrite the 8 bytes at P with the message's prefix. A reader goes on to the new end mark. (The first 4 bytes
        of end mark and prefix are the same, so that there is nothing in between.)
-Step 3 is not synced by itself: if it is lost, recovery does it again, for the journal has the place. Whatever writes to
-the file next syncs it, and so does a checkpoint before it counts, so that only values of the last group that wrote to a
-file, and that stands behind the checkpoint, can lack their prefixes.
+Step 3 is not synced by itself: if it is lost, recovery does it again, for the journal has the place. The next sync of the
+file makes it durable, and so does a checkpoint before it counts, so that only values of the last two syncs of a file, of
+which the second may not have been reached, can lack their prefixes. (Values of several groups may wait for one sync:
+those of links whose durability is not `fsync` are committed by the frame alone, and step 2 comes later.)
+
+**Where values were damaged and `linkd repair` has set them aside**, a record batch without rows takes their place, byte for byte, of which the
+custom metadata has the key `linkd.filler` and says why; its body is zeros.
 
 **Small values are copied out of the journal** into files of their own, in the order of the journal, many at once: the
 end mark before the first of them stays, as a gate, and all the others are written with their prefixes. When a
@@ -37,12 +42,18 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import xxhash
 
 from linkd.errors import InvalidArgument
 from linkd.model.values import Envelope, Parent, Place, PlaceKind, Position, Producer
 from linkd.wire import arrow_ipc
 
 NAME_SUFFIX = ".arrow"
+FILLER_KEY = "linkd.filler"
+_KEY_PREFIX = "linkd."
+_KEYS = {"linkd.envelope", "linkd.envelope_xxh3", "linkd.position", "linkd.generation", "linkd.metadata_bytes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +94,43 @@ def directory_name(link: str) -> str:
 
 def stamped_metadata(envelope: Envelope, metadata: bytes) -> bytes:
     """The published metadata with the envelope in it."""
+    said = envelope_json(envelope)
     custom = {
-        "linkd.envelope": envelope_json(envelope),
+        "linkd.envelope": said,
+        "linkd.envelope_xxh3": f"{xxhash.xxh3_64_intdigest(said.encode()):016x}",
         "linkd.position": f"{envelope.position.incarnation}.{envelope.position.sequence}",
         "linkd.generation": str(envelope.generation),
         "linkd.metadata_bytes": str(len(metadata)),
     }
     return arrow_ipc.stamp(metadata, custom)
+
+
+def stamped_envelope(stamped: bytes) -> tuple[Envelope, int]:
+    """The envelope in stamped metadata, and the length of the metadata as published. Raises `InvalidArgument` unless all of it is as written."""
+    said = arrow_ipc.custom_metadata(stamped)
+    stamp = {key: value for key, value in said.items() if key.startswith(_KEY_PREFIX)}
+    try:
+        text, published_bytes = stamp["linkd.envelope"], int(stamp["linkd.metadata_bytes"])
+        checksum = stamp.get("linkd.envelope_xxh3", "")
+        if (checksum and checksum != f"{xxhash.xxh3_64_intdigest(text.encode()):016x}") or not set(stamp) <= _KEYS:
+            raise InvalidArgument("the envelope in a segment does not fit its checksum")
+        envelope, published = envelope_of(text), arrow_ipc.unstamp(stamped, published_bytes)
+        position = f"{envelope.position.incarnation}.{envelope.position.sequence}"
+        if (stamp["linkd.position"], stamp["linkd.generation"]) != (position, str(envelope.generation)):
+            raise InvalidArgument("the envelope in a segment contradicts itself")
+    except (KeyError, ValueError) as problem:
+        raise InvalidArgument(f"an envelope in a segment cannot be read: {problem}") from problem
+    if arrow_ipc.stamp(published, stamp) != stamped:
+        raise InvalidArgument("the metadata that was added to a value in a segment is not what was written")
+    return envelope, published_bytes
+
+
+def filler_body_bytes(metadata: bytes) -> int | None:
+    """The length of the body of a filler, which a repair put in the place of what was damaged; `None` if this is no filler."""
+    try:
+        return arrow_ipc.body_length(metadata) if FILLER_KEY in arrow_ipc.custom_metadata(metadata) else None
+    except InvalidArgument:
+        return None
 
 
 def envelope_json(envelope: Envelope) -> str:
@@ -109,7 +150,7 @@ def envelope_json(envelope: Envelope) -> str:
         "task_version": envelope.task_version,
         "attempt": envelope.attempt,
         "parents": [_parent_fields(parent) for parent in envelope.parents],
-        "producer": {"id": envelope.producer.id, "epoch": envelope.producer.epoch, "sequence": envelope.producer.sequence},
+        "producer": _producer_fields(envelope.producer),
         "traceparent": envelope.traceparent,
         "attributes": dict(envelope.attributes),
     }
@@ -122,11 +163,20 @@ def envelope_of(text: str) -> Envelope:
         fields = json.loads(text)
         position = Position(fields.pop("incarnation"), fields.pop("sequence"))
         fields["parents"] = tuple(Parent(**parent) for parent in fields["parents"])
-        fields["producer"] = Producer(**fields["producer"])
+        fields["producer"] = _producer_of(fields["producer"])
         fields["payload_xxh3"] = int(fields["payload_xxh3"], 16)
         return Envelope(position=position, id=bytes.fromhex(fields.pop("id")), schema_id=bytes.fromhex(fields.pop("schema_id")), **fields)
     except (ValueError, TypeError, KeyError, AttributeError) as problem:
         raise InvalidArgument(f"an envelope in a segment cannot be read: {problem}") from problem
+
+
+def _producer_fields(producer: Producer) -> dict[str, object]:
+    fields: dict[str, object] = {"id": producer.id, "epoch": producer.epoch, "sequence": producer.sequence}
+    return fields | {"request_xxh3": f"{producer.request_xxh3:016x}"} if producer.id else fields
+
+
+def _producer_of(fields: dict[str, Any]) -> Producer:
+    return Producer(fields["id"], fields["epoch"], fields["sequence"], int(fields.get("request_xxh3", "0"), 16))
 
 
 def _parent_fields(parent: Parent) -> dict[str, object]:

@@ -1,18 +1,22 @@
 """Payloads that wait for their commit.
 
 A payload arrives in chunks (`IncomingPayload.write`), is checked when it is whole (`finish`) and then waits as a
-`StagedPayload`. Over all payloads together `in_memory_max_bytes` stay in memory; what comes beyond goes to files in
-`staging/`, which have no name once they are open, so that nothing remains of them when the process ends. (A crash
-between making and unnaming one leaves it; the next start deletes it.)
+`StagedPayload`. Over all payloads together `in_memory_max_bytes` stay in memory, and less if the home has not so much
+to give; what comes beyond goes to files in `staging/`, which have no name once they are open, so that nothing remains
+of them when the process ends. (A crash between making and unnaming one leaves it; the next start deletes it.)
+
+On the way out it is the same: what was made for a reader who does not take it at once lies in such a file (`Spool`).
 
 Chunks are kept as they came and are never joined. All calls are made from the event loop, except `StagedPayload.body`,
-which the committer reads.
+which the committer reads, and `Spool.write`.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import xxhash
 
@@ -23,6 +27,18 @@ from linkd.wire import arrow_ipc
 
 Piece = bytes | memoryview
 """Some bytes of a payload, as they came."""
+
+
+class Memory(Protocol):
+    """Memory that somebody else counts, too."""
+
+    def try_take(self, size_bytes: int) -> bool:
+        """Takes so much if it is there."""
+        ...
+
+    def give(self, size_bytes: int) -> None:
+        """Gives back what was taken."""
+        ...
 
 
 class StagedPayload:
@@ -138,7 +154,7 @@ class _Content:
                 yield self._file.pread(min(limits.STORE_READ_BYTES, self._file_bytes - at), at)
 
     def discard(self) -> None:
-        self._staging.in_memory_bytes -= self._memory_bytes
+        self._staging.release(self._memory_bytes)
         self._staging.in_files_bytes -= self._file_bytes
         self._memory_bytes = self._file_bytes = 0
         self._parts.clear()
@@ -147,13 +163,55 @@ class _Content:
             self._file = None
 
 
-class Staging:
-    """All payloads that wait. `in_memory_bytes` and `in_files_bytes` are what they hold at the moment."""
+class Spool:
+    """Bytes that wait in a file without a name for somebody who takes them slowly. It goes with the last reference to it, or by `close`."""
 
-    def __init__(self, files: Files, directory: Path, in_memory_max_bytes: int) -> None:
+    def __init__(self, staging: Staging) -> None:
+        self._held = _Held(staging, staging.make_file())
+        self._let_go = weakref.finalize(self, self._held.let_go)
+
+    def write(self, content: Piece) -> None:
+        """All of it, once. Blocks: for a thread. Raises `StorageFailed`."""
+        self._held.file.pwrite(content, 0)
+
+    def count(self, size_bytes: int) -> None:
+        """It was written, and has so many bytes."""
+        self._held.count(size_bytes)
+
+    def read(self, start: int, length: int) -> bytes:
+        """A piece of it. Raises `StorageFailed`."""
+        return self._held.file.pread(length, start)
+
+    def close(self) -> None:
+        """Give the file back; again is harmless."""
+        self._let_go()
+
+
+class _Held:
+    """What a spool holds: apart from it, so that it is given back when nobody refers to the spool any more."""
+
+    def __init__(self, staging: Staging, file: File) -> None:
+        self._staging = staging
+        self.file = file
+        self._size_bytes = 0
+
+    def count(self, size_bytes: int) -> None:
+        self._size_bytes += size_bytes
+        self._staging.in_files_bytes += size_bytes
+
+    def let_go(self) -> None:
+        self.count(-self._size_bytes)
+        self.file.close()
+
+
+class Staging:
+    """All payloads that wait. `in_memory_bytes` and `in_files_bytes` are what they hold at the moment; the former is taken of `memory`."""
+
+    def __init__(self, files: Files, directory: Path, in_memory_max_bytes: int, memory: Memory | None = None) -> None:
         self._files = files
         self._directory = directory
         self._in_memory_max_bytes = in_memory_max_bytes
+        self._memory = memory
         self._made = 0
         self.in_memory_bytes = 0
         self.in_files_bytes = 0
@@ -170,8 +228,16 @@ class Staging:
         """Take so much of the memory, if it is there."""
         if self.in_memory_bytes + size_bytes > self._in_memory_max_bytes:
             return False
+        if self._memory is not None and not self._memory.try_take(size_bytes):
+            return False
         self.in_memory_bytes += size_bytes
         return True
+
+    def release(self, size_bytes: int) -> None:
+        """Give memory back."""
+        self.in_memory_bytes -= size_bytes
+        if self._memory is not None and size_bytes:
+            self._memory.give(size_bytes)
 
     def make_file(self) -> File:
         """A file without a name."""

@@ -15,16 +15,18 @@ One process, one `Store`, one event loop: a lock on the directory is the caller'
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.errors import Error, InternalFault, StorageFailed, ValueTooLarge
 from linkd.model.kept import Kept, SchemaMessage
 from linkd.model.records import Dropped, Record, ValueStored
-from linkd.model.values import Envelope, Place
+from linkd.model.terms import AT_ONCE_S, durability_of
+from linkd.model.values import Durability, Envelope, Place
 from linkd.store import checkpoint_file
 from linkd.store import directory as layout_of
 from linkd.store.catalog import Catalog, CatalogEntry
@@ -32,28 +34,36 @@ from linkd.store.checkpoint_file import Checkpoint
 from linkd.store.committer import Committed, Committer, GroupCommitted
 from linkd.store.copying import Copier
 from linkd.store.files import Files, LocalFiles
+from linkd.store.ground import Ground
 from linkd.store.holdings import Holdings
 from linkd.store.journal import Journal
-from linkd.store.journal_layout import JournalLayout
+from linkd.store.journal_layout import JournalLayout, random_generation
 from linkd.store.journal_reader import JournalReader, JournalRecovery, recover
 from linkd.store.open_files import OpenFiles
 from linkd.store.payloads import PayloadReader
 from linkd.store.placement import Placement
 from linkd.store.recovering import Replay, check_reach, entry_of
 from linkd.store.segments import SegmentWriter
-from linkd.store.staging import IncomingPayload, StagedPayload, Staging
+from linkd.store.staging import IncomingPayload, Memory, Spool, StagedPayload, Staging
+from linkd.store.standstill import working
 from linkd.store.store_limits import StoreLimits
-from linkd.store.upkeep import Ground, State, Upkeep
+from linkd.store.tail import TailPayloads
+from linkd.store.upkeep import State, Upkeep
 from linkd.wire.frames import decode_frame
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryReport:
-    """What opening a store met. `notes` are for people: what was cut or deleted, and why that is no loss. Complete after `replay`."""
+    """What opening a store met. `notes` are for people: what was cut or deleted, and why that is no loss. Complete after `replay`.
+
+    `clean`: it was closed properly. `voided`: frames that were written and not synced are void, and nothing was committed since.
+    """
 
     frames: int
     cut_bytes: int
     notes: tuple[str, ...]
+    clean: bool = True
+    voided: bool = False
 
 
 class Store:
@@ -68,27 +78,31 @@ class Store:
         journal: JournalRecovery,
         catalog_path: Path,
         store_id: str,
+        memory: Memory | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+        *,
+        volatile: bool = False,
     ) -> None:
         self._limits = limits
+        self._volatile = volatile
         self._recovered = journal
         self._checkpoint = checkpoint
         self._replayed = False
         self._threaded = False
         self._keep: Callable[[], Sequence[Kept]] | None = None
-        self._last: asyncio.Future[Committed] | None = None
         headers = list(journal.headers)
         journal_directory, segments_directory = directory / layout_of.JOURNAL, directory / layout_of.SEGMENTS
         self._reader = JournalReader(files, journal_directory, headers)
-        self._holdings = Holdings(checkpoint.held)
+        self._holdings = Holdings(checkpoint.held, limits.segment_roll_min_bytes)
         self._placement = Placement(limits, self._holdings)
-        self._staging = Staging(files, directory / layout_of.STAGING, limits.staged_in_memory_max_bytes)
+        self._staging = Staging(files, directory / layout_of.STAGING, limits.staged_in_memory_max_bytes, memory)
         self._open_files = OpenFiles(files, limits.open_files_max)
         self._payloads = PayloadReader(self._open_files, journal_directory, segments_directory, self._place_of)
         self._catalog = Catalog(catalog_path, store_id, self._reread)
-        self._layout = JournalLayout(journal.end, limits, _new_generation)
-        written = Journal(files, journal_directory, limits.preallocate_bytes, headers)
-        segments = SegmentWriter(files, segments_directory, limits.open_files_max)
-        self._committer = Committer(self._layout, written, segments, self._catalog, limits, sealed=journal.end.sealed)
+        self._layout = JournalLayout(journal.end, limits, random_generation)
+        written = Journal(files, journal_directory, limits.preallocate_bytes, headers, journal.end.next_lsn - 1)
+        segments = self._segments = SegmentWriter(files, segments_directory, limits.open_files_max)
+        self._committer = Committer(self._layout, written, segments, self._catalog, limits, sealed=journal.end.sealed, now_s=now_s)
         envelopes = directory / layout_of.ENVELOPES
         self._replay = Replay(
             files,
@@ -117,20 +131,37 @@ class Store:
         self._upkeep = Upkeep(ground, checkpoint.lsn)
 
     @staticmethod
-    def open(directory: Path, files: Files | None = None, *, limits: StoreLimits | None = None, catalog_path: Path | None = None) -> Store:
+    def open(
+        directory: Path,
+        files: Files | None = None,
+        *,
+        limits: StoreLimits | None = None,
+        catalog_path: Path | None = None,
+        memory: Memory | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+        volatile: bool = False,
+    ) -> Store:
         """Open the store in `directory`, making it if it is not there (its parent must be). Cuts what an interrupted write left.
 
-        `files` stands in for the file system; the catalog is a real file all the same, at `catalog_path`. Raises
-        `StateForeign`, `StateDamaged`, `StorageFailed`. Blocks.
+        `files` stands in for the file system; the catalog is a real file all the same, at `catalog_path`. What is staged in memory is
+        taken of `memory`, too. Where syncs have no effect (`volatile`) no frame is said to be durable. Raises `StateForeign`,
+        `StateDamaged`, `StorageFailed`. Blocks.
         """
+        is_real = catalog_path is None
         files, limits = files or LocalFiles(), limits or StoreLimits()
         store_id = layout_of.open_directory(files, directory, os.urandom(16).hex())
         found = checkpoint_file.recover(files, directory / layout_of.CHECKPOINTS)
-        journal = recover(files, directory / layout_of.JOURNAL, found.checkpoint.lsn)
+        tail = TailPayloads(files, directory / layout_of.SEGMENTS)
+        journal = recover(files, directory / layout_of.JOURNAL, found.checkpoint.lsn, tail)
         check_reach(directory, found, journal)
+        if found.surplus:
+            files.sync_directory(directory / layout_of.CHECKPOINTS)  # before it is the only one
         for path in found.surplus:
             files.unlink(path)
-        store = Store(directory, files, limits, found.checkpoint, journal, catalog_path or directory / layout_of.CATALOG_FILE, store_id)
+        catalog_path = catalog_path or directory / layout_of.CATALOG_FILE
+        store = Store(directory, files, limits, found.checkpoint, journal, catalog_path, store_id, memory, now_s, volatile=volatile)
+        if is_real:
+            store._upkeep.gate = functools.partial(working, directory)
         try:
             store._staging.clear()
         except BaseException:
@@ -145,7 +176,15 @@ class Store:
 
     @property
     def recovery(self) -> RecoveryReport:
-        return RecoveryReport(self._replay.frames, self._recovered.cut_bytes, self._recovered.notes + self._replay.notes)
+        journal = self._recovered
+        return RecoveryReport(
+            self._replay.frames, journal.cut_bytes, journal.notes + self._replay.notes, journal.end.sealed, journal.voided
+        )
+
+    @property
+    def full(self) -> str:
+        """Why nothing can be written now, though it will be when there is room; "" if it can."""
+        return self._committer.full
 
     def replay(self) -> Iterator[tuple[int, tuple[Record, ...]]]:
         """(LSN, records) of everything durable behind the checkpoint, in order. To be read to its end, once, before `start`; it blocks.
@@ -154,6 +193,7 @@ class Store:
         `StateForeign`.
         """
         yield from self._replay.records(self._layout.next_lsn)
+        self._segments.was_published(self._replay.published)
         self._replayed = True
 
     def start(
@@ -164,8 +204,11 @@ class Store:
         keep: Callable[[], Sequence[Kept]] | None = None,
         on_group: Callable[[GroupCommitted], None] | None = None,
         on_failure: Callable[[StorageFailed], None] | None = None,
+        on_full: Callable[[str], None] | None = None,
     ) -> None:
         """Begin to take commits. `on_group` and `on_failure` are called on the loop, for telemetry and for going read-only.
+
+        `on_full` is called there with the reason when there is no room for what waits, and with "" when it was written after all.
 
         `keep` is called on the loop for the home's state behind all frames that were appended so far; without it no checkpoints are made, and
         the journal grows. Without `thread`, nothing is committed but by `commit_waiting`, nothing freed but by `tidy`.
@@ -174,24 +217,25 @@ class Store:
             raise InternalFault("a store was started before its replay was read to the end")
         self._keep, self._threaded = keep, thread
         self._checkpoint = checkpoint_file.NONE  # whoever wanted it has it
-        self._committer.start(loop, thread=thread, on_group=on_group, on_failure=on_failure)
+        self._committer.start(loop, thread=thread, on_group=on_group, on_failure=on_failure, on_full=on_full)
         self._upkeep.start(loop, self._state if keep is not None else None, self._committer.fail, thread=thread)
-        if self._holdings.waiting():
+        if self._holdings.waiting() or self._holdings.parts() or self._holdings.spent():
             self._upkeep.frees_what_was_left()
 
     def commit_waiting(self) -> None:
-        """Commit all that waits, in this thread: for a store that was started without one."""
+        """Commit all that waits, and sync if that is due, in this thread: for a store that was started without one."""
         self._committer.commit_waiting()
 
     def tidy(self) -> None:
         """Free, checkpoint and recycle what is due, in this thread, when all is committed: for a store that was started without one."""
+        self._committer.commit_waiting(sync=True)
         self._upkeep.work()
 
     async def close(self) -> None:
         """Commit what waits, seal the journal, close everything. Later appends raise `Draining`. Again is harmless."""
         await self._upkeep.close()
         if not self._threaded:
-            self._committer.commit_waiting()
+            self._committer.commit_waiting(sync=True)
         if self._keep is not None and self._layout.next_lsn - 1 - self._upkeep.checkpoint_lsn >= self._limits.checkpoint_at_close_frames:
             await self._checkpoint_at_close()
         self._keep = None
@@ -211,14 +255,26 @@ class Store:
         """A payload that will arrive in pieces; `finish` makes it ready for `append`."""
         return self._staging.stage()
 
+    def spool(self) -> Spool:
+        """Room on disk for what a reader takes slowly."""
+        return Spool(self._staging)
+
     async def room(self) -> None:
         """Wait until `append` takes another frame; append before the next await. Raises `StorageFailed`."""
         await self._committer.room()
 
     def append(
-        self, records: Sequence[Record], payloads: Sequence[StagedPayload | bytes] = (), *, durable: bool = True
+        self,
+        records: Sequence[Record],
+        payloads: Sequence[StagedPayload | bytes] = (),
+        *,
+        durable: bool = True,
+        sync_within_s: float = AT_ONCE_S,
     ) -> asyncio.Future[Committed]:
         """Commit records as one atomic frame. The future resolves when it is durable; cancelling it takes nothing back.
+
+        With `sync_within_s` it resolves when it is written: that survives the end of the process, and power loss not before the sync that
+        is made so many seconds later at the latest (`NEVER_S`: not for this frame; sooner for any reason). What drops values is synced at once.
 
         The k-th `ValueStored` takes the k-th payload: one whole encapsulated record batch message, of which the
         envelope says size and xxh3; the places in the records are provisional. Frames become durable in the order of
@@ -235,9 +291,11 @@ class Store:
                 f"a commit of {len(draft.values)} values needs {len(draft.records)} bytes in the journal, at most "
                 f"{self._limits.frame_max_bytes} are possible; commit fewer values at once"
             )
-        future = self._last = self._committer.submit(draft)
+        drops = [record for record in records if isinstance(record, Dropped)]
+        within_s = AT_ONCE_S if drops else sync_within_s
+        future = self._committer.submit(draft, within_s, self.durability(within_s))
         self._placement.keep(planned)
-        self._drop([record for record in records if isinstance(record, Dropped)], future)
+        self._drop(drops, future)
         self._upkeep.look(self._layout.next_lsn)
         if not durable:
             future.add_done_callback(_observed)
@@ -247,14 +305,18 @@ class Store:
         """What these drop is freed when they are durable."""
         for record in records:
             self._holdings.dropped(record)
-            self._upkeep.hold_back(record.link, record.generation)
+            self._upkeep.hold_back(record)
         if records:
             future.add_done_callback(lambda done: self._free(records, done))
 
     def _free(self, records: Sequence[Dropped], done: asyncio.Future[Committed]) -> None:
         if _succeeded(done):
             for record in records:
-                self._upkeep.let_go(record.link, record.generation)
+                self._upkeep.let_go(record)
+
+    def durability(self, sync_within_s: float) -> Durability:
+        """What is true of a frame that was appended so and is committed."""
+        return Durability.MEMORY if self._volatile else durability_of(sync_within_s)
 
     # -- reading --------------------------------------------------------------------------------------------------------------------------
 
@@ -271,6 +333,10 @@ class Store:
     ) -> Iterator[tuple[Envelope, Place]]:
         """Durable values of a link by sequence (both included), in order. See `Catalog.values`."""
         return self._catalog.values(link, first, last, incarnation=incarnation, generation=generation)
+
+    def payload_bytes(self, link: str, first: int, last: int) -> int:
+        """Payload bytes of these durable values of a link. See `Catalog.payload_bytes`."""
+        return self._catalog.payload_bytes(link, first, last)
 
     def find(self, id_prefix: str, most: int = 2) -> list[tuple[Envelope, Place]]:
         """Values whose id begins so. See `Catalog.find`."""
@@ -291,13 +357,7 @@ class Store:
         assert self._keep is not None
         kept = self._keep()
         self._placement.forget_schemas({one.schema_id for one in kept if isinstance(one, SchemaMessage)})
-        durable: Future[bool] = Future()
-        last = self._last
-        if last is None or last.done():
-            durable.set_result(last is None or _succeeded(last))
-        else:
-            last.add_done_callback(lambda done: durable.set_result(_succeeded(done)))
-        return State(self._layout.next_lsn - 1, self._holdings.held(), kept, durable)
+        return State(self._layout.next_lsn - 1, self._holdings.held(), kept, self._committer.sync_soon())
 
     def _schemas(self) -> Mapping[bytes, bytes]:
         return self._placement.schemas
@@ -331,7 +391,3 @@ def _observed(future: asyncio.Future[Committed]) -> None:
     """Take note of a failure that nobody awaits: `on_failure` has told it."""
     if not future.cancelled():
         future.exception()
-
-
-def _new_generation() -> int:
-    return int.from_bytes(os.urandom(8), "little")

@@ -21,6 +21,10 @@ class StoreLimits:
     checkpoint_frames: int = limits.CHECKPOINT_FRAMES
     checkpoint_at_close_frames: int = limits.CHECKPOINT_AT_CLOSE_FRAMES
     segment_file_max_bytes: int = limits.SEGMENT_FILE_MAX_BYTES
+    segment_roll_min_bytes: int = limits.SEGMENT_ROLL_MIN_BYTES
+    envelope_files_max: int = limits.ENVELOPE_FILES_MAX
+    unsynced_max_bytes: int = limits.UNSYNCED_MAX_BYTES
+    full_look_s: float = limits.STORE_FULL_LOOK_S
     queue_max_bytes: int = limits.JOURNAL_QUEUE_MAX_BYTES
     staged_in_memory_max_bytes: int = limits.STAGED_IN_MEMORY_MAX_BYTES
     catalog_batch_values: int = limits.CATALOG_BATCH_VALUES

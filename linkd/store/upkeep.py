@@ -5,63 +5,48 @@ with it only the index, a batch at a time. It waits to be told, never for a time
 any point:
 
     free        the frame that dropped a generation is durable; its envelopes are in a file of their own, if anything was made from it;
-                its files are deleted; the index forgets it. A start does again what is not known to be done.
+                its files are deleted; the index forgets it. A start does again what is not known to be done. Of values that were dropped
+                by themselves the same, but their files stay until all in them is dropped, or most of it:
+    move        what is live in such a segment file is copied into another one and synced; the index says that it has to be made again; a
+                checkpoint, which knows the new file alone; the copies are published; the index has their places; the old file is deleted.
     checkpoint  the state behind a frame is taken on the event loop; that frame is durable; what readers were let see in segments is synced,
                 the index too; the checkpoint is written. From here on it counts.
     recycle     what is live in the oldest journal file is copied into segments and synced; a checkpoint, which says so; the copies are
                 published; the index has their places, durably; the journal file is deleted.
 
-A failure ends it, and with it the store's commits: a store that cannot be kept small, or not be read, must not look healthy.
+What finds no room is tried again later, from where it stands. Any other failure ends it, and with it the store's commits: a store that cannot
+be kept small, or not be read, must not look healthy.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
-from linkd.model.kept import Held, Kept
-from linkd.store import checkpoint_file, envelope_file
-from linkd.store.catalog import Catalog
+from linkd.errors import StorageFull
+from linkd.model.kept import Held, Kept, SegmentFileHeld
+from linkd.model.records import Dropped
+from linkd.store import checkpoint_file
 from linkd.store.checkpoint_file import Checkpoint
 from linkd.store.copying import Copied, Copier
-from linkd.store.files import Files
-from linkd.store.holdings import Holdings
-from linkd.store.journal import Journal
-from linkd.store.open_files import OpenFiles
-from linkd.store.segment_format import directory_name, file_name
-from linkd.store.segments import SegmentWriter
-from linkd.store.store_limits import StoreLimits
+from linkd.store.freeing import Freeing
+from linkd.store.ground import Ground
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a checkpoint of the frame `lsn` says. `durable` is done when that frame is; its result is whether it ever will be."""
+    """What a checkpoint of the frame `lsn` says. `durable` is done when that frame is; its result is False if that will not be soon."""
 
     lsn: int
     held: Held
     kept: Sequence[Kept]
     durable: Future[bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What upkeep works on: the parts of one store."""
-
-    files: Files
-    checkpoints: Path
-    envelopes: Path
-    segments_directory: Path
-    limits: StoreLimits
-    holdings: Holdings
-    catalog: Catalog
-    journal: Journal
-    segments: SegmentWriter
-    open_files: OpenFiles
-    copier: Callable[[], Copier]
 
 
 class Upkeep:
@@ -77,8 +62,11 @@ class Upkeep:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._take: Callable[[], State] | None = None
         self._failed: Callable[[Exception], None] | None = None
-        self._held_back: set[tuple[str, int]] = set()
+        self._freeing = Freeing(ground)
+        self._held_back: Counter[tuple[str, int, int]] = Counter()
         self._next_lsn = checkpoint_lsn + 1
+        self._behind_checkpoint: list[Callable[[], None]] = []
+        self.gate: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True)
         self.checkpoint_lsn = checkpoint_lsn
 
     def start(
@@ -90,15 +78,16 @@ class Upkeep:
             self._thread = threading.Thread(target=self._run, name="linkd-upkeep", daemon=True)
             self._thread.start()
 
-    def hold_back(self, link: str, generation: int) -> None:
-        """The frame that drops this generation is not durable yet."""
+    def hold_back(self, record: Dropped) -> None:
+        """The frame with this record is not durable yet."""
         with self._wake:
-            self._held_back.add((link, generation))
+            self._held_back[_what(record)] += 1
 
-    def let_go(self, link: str, generation: int) -> None:
-        """The frame that drops this generation is durable."""
+    def let_go(self, record: Dropped) -> None:
+        """The frame with this record is durable."""
         with self._wake:
-            self._held_back.discard((link, generation))
+            self._held_back[_what(record)] -= 1
+            self._held_back += Counter()
         self._notify()
 
     def frees_what_was_left(self) -> None:
@@ -122,7 +111,7 @@ class Upkeep:
             self._thread = None
 
     def checkpoint(self, state: State) -> bool:
-        """Make a checkpoint of this state when its frame is durable; whether it counts now. Blocks."""
+        """Make a checkpoint of this state when its frame is durable, and do what waited for one; whether it counts now. Blocks."""
         if not state.durable.result():
             return False
         ground = self._ground
@@ -130,15 +119,14 @@ class Upkeep:
         ground.catalog.make_durable(state.lsn, ground.limits.catalog_batch_values)
         checkpoint_file.write(ground.files, ground.checkpoints, Checkpoint(state.lsn, state.held, tuple(state.kept)))
         self.checkpoint_lsn = state.lsn
+        while self._behind_checkpoint:
+            self._behind_checkpoint[0]()
+            del self._behind_checkpoint[0]
         return True
 
     def work(self) -> None:
         """Do all that is due. Blocks; where there is no thread, what was put in line must be durable."""
-        for link, generation in self._ground.holdings.waiting():
-            if self._closing:
-                return
-            if (link, generation) not in self._held_back:
-                self._free(link, generation)
+        self._free()
         while self._has_surplus():
             if self._closing or not self._recycle():
                 return
@@ -156,7 +144,13 @@ class Upkeep:
                 if self._closing:
                     break
             try:
-                self.work()
+                with self.gate() as is_open:
+                    if is_open:  # else somebody copies the directory: what is due is done with the next commit behind that
+                        self.work()
+            except StorageFull:  # what is done stays done; a commit that finds no room says so
+                with self._wake:
+                    self._wake.wait_for(lambda: self._closing, self._ground.limits.full_look_s)
+                    self._looking = True
             except Exception as problem:  # the thread's edge
                 if self._failed is not None:
                     self._failed(problem)
@@ -193,55 +187,79 @@ class Upkeep:
     def _has_surplus(self) -> bool:
         return self._take is not None and self._ground.journal.files_count - 1 > self._ground.limits.journal_files_kept
 
+    def _free(self) -> None:
+        """Frees what was dropped, and copies what is left of segment files that are mostly free."""
+        holdings = self._ground.holdings
+        for link, generation in holdings.waiting():
+            if not self._closing and not self._held_back[link, generation, 0]:
+                self._freeing.generation(link, generation)
+        parts = [(link, part) for link, part in holdings.parts() if not self._held_back[link, 0, part.first]]
+        for link, part in parts:
+            if not self._closing:
+                self._freeing.part(link, part)
+        if parts:
+            self._freeing.spent_files()
+        links = {link for link, _ in parts}
+        for link, file in holdings.partly_spent() if self._take is not None else ():
+            if link in links and not self._closing and self._is_mostly_free(link, file):
+                self._move_rest(link, file)
+
+    def _is_mostly_free(self, link: str, file: SegmentFileHeld) -> bool:
+        """What is live in it begins in its second half."""
+        ground = self._ground
+        if file.end < ground.limits.segment_roll_min_bytes:
+            return False
+        first = ground.holdings.first_live(link, file.first_sequence)
+        found = next(ground.catalog.in_file(link, file.file, first, file.last_sequence), None)
+        return found is not None and 2 * found[1].offset > file.end
+
+    def _move_rest(self, link: str, file: SegmentFileHeld) -> None:
+        """Copies what is live in a segment file into another one, and deletes it. A crash on the way has the index made again."""
+        ground = self._ground
+        copier = ground.copier()
+        first = ground.holdings.first_live(link, file.first_sequence)
+        values = ground.catalog.in_file(link, file.file, first, file.last_sequence)
+        copied = copier.copy_rest(link, file.file, values, lambda: not self._closing)
+        if copied is None:
+            return
+        ground.catalog.begin_at(0)
+        for _, new in copied.files:
+            ground.holdings.copied(link, new)
+        ground.holdings.remove_file(link, file.file)
+
+        def finish() -> None:
+            self._publish(copier, copied)
+            ground.catalog.begin_at(ground.holdings.copied_file + 1)
+            ground.delete_segments(link, [file.file])
+
+        self._behind_checkpoint.append(finish)
+        self.checkpoint(self._state())
+
+    def _publish(self, copier: Copier, copied: Copied) -> None:
+        copier.publish(copied)
+        for link, incarnation, places in copied.places():
+            self._ground.catalog.move(link, incarnation, places)
+
     def _recycle(self) -> bool:
         """Lets the oldest journal file go. False if that is not possible now."""
         ground = self._ground
         number = ground.journal.oldest
-        copied: Copied | None = None
-        copier = ground.copier()
         if number > ground.holdings.copied_file:
+            copier = ground.copier()
             copied = copier.copy(number, lambda: not self._closing)
             if copied is None:
                 return False
             for link, file in copied.files:
                 ground.holdings.copied(link, file)
             ground.holdings.copied_file = number
+            self._behind_checkpoint.append(functools.partial(self._publish, copier, copied))
         if not self.checkpoint(self._state()):
             return False
-        if copied is not None:
-            copier.publish(copied)
-            for link, incarnation, places in copied.places():
-                ground.catalog.move(link, incarnation, places)
         ground.catalog.begin_at(number + 1)
         ground.open_files.forget(ground.journal.delete_oldest())
         return True
 
-    def _free(self, link: str, generation: int) -> None:
-        """Deletes what there is of a dropped generation, but its envelopes unless they are forgotten."""
-        ground = self._ground
-        forgotten = ground.holdings.is_forgotten(link, generation)
-        ground.catalog.write_through(ground.catalog.durable_lsn, ground.limits.catalog_batch_values)
-        envelopes = ground.envelopes / directory_name(link) / envelope_file.file_name(generation)
-        kept = envelopes.name in ground.files.list(envelopes.parent)
-        if not forgotten and not kept:
-            envelope_file.write(ground.files, envelopes, ground.catalog.envelopes(link, generation))
-        self._delete_segments(link, generation)
-        if forgotten:
-            ground.catalog.forget(link, generation)
-            if kept:
-                ground.files.unlink(envelopes)
-                ground.files.sync_directory(envelopes.parent)
-        else:
-            ground.catalog.empty(link, generation)
-        ground.holdings.freed(link, generation, forgotten=forgotten)
 
-    def _delete_segments(self, link: str, generation: int) -> None:
-        ground = self._ground
-        directory = ground.segments_directory / directory_name(link)
-        there = ground.files.list(directory)
-        names = [name for number in ground.holdings.files_of(link, generation) if (name := file_name(number)) in there]
-        for name in names:
-            ground.files.unlink(directory / name)
-            ground.open_files.forget(directory / name)
-        if names:
-            ground.files.sync_directory(directory)
+def _what(record: Dropped) -> tuple[str, int, int]:
+    """A generation of a link, or values of it from a sequence on."""
+    return record.link, record.generation, 0 if record.generation else record.first_sequence

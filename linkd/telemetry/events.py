@@ -56,6 +56,31 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IncarnationBegan:
+    """After an unclean stop the tail of a link whose durability is weak may be lost: what comes has positions of its own, from here on."""
+
+    link: str
+    incarnation: int
+    first_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageVolatile:
+    """The directory lies where nothing survives the power: acks say `memory`."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageFull:
+    """There is no room for what waits to be written, for this reason; with "" it was written after all."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileQuarantined:
     """A damaged file was set aside under another name; what it held is gone, the rest is served."""
 
@@ -86,6 +111,23 @@ class LoopLag:
     """The event loop came back this much later than it was asked to."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskPaused:
+    """The disk budget is nearly used up: nothing is published until there is room."""
+
+    held_bytes: int
+    budget_bytes: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskResumed:
+    """There is room again, and publishing goes on."""
+
+    held_bytes: int
+    budget_bytes: int
 
 
 # -- runs and tasks --------------------------------------------------------------------------------------------------------------------
@@ -164,9 +206,29 @@ class ValuePublished:
     rows: int
     size_bytes: int
     seconds: float
+    durability: str = "fsync"
     generation: int = 1
     value_id: str = ""
     span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishRepeated:
+    """A publish came that its producer had sent before: it was answered as it was then, and happened once."""
+
+    link: str
+    producer: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProducerRefused:
+    """A publish was refused for its number: `reason` is the error's code (`conflict`, `producer_fenced`, `invalid_argument`, ...)."""
+
+    producer: str
+    link: str
+    reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +253,48 @@ class ValueDropped:
     link: str
     values: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFilled:
+    """A link holds as much as its bound allows, and who publishes to it waits for `readers`."""
+
+    link: str
+    waiting_bytes: int
+    bound_bytes: int
+    readers: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircleOfWaits:
+    """Tasks wait for each other for room, each for the next and the last for the first."""
+
+    tasks: tuple[str, ...]
+    detail: str
+
+
+LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValuesLost:
+    """Values were dropped, for an enumerated `reason`, before a task or a consumer group had done them: retention of the link is `hard`.
+
+    Or, for the reason `LOST`, a reader had seen them when they were lost with the power.
+    """
+
+    link: str
+    reader: str
+    values: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockJumped:
+    """The clock of the machine jumped by so many seconds (0: between two lives of the home): for `paused_seconds` nothing is dropped for its age."""
+
+    seconds: float
+    paused_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +325,45 @@ class SnapshotRefused:
     reason: str
     detail: str = ""
     span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotLeaseEnded:
+    """The program that worked on a snapshot gave no sign of life for `seconds`: it goes to whoever asks next."""
+
+    task: str
+    attempt: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotGivenUp:
+    """A snapshot failed as often as it may (`attempts`) and went to the dead-letter link; `detail` is why it failed last."""
+
+    task: str
+    attempts: int
+    link: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLeaseEnded:
+    """A member of a consumer group gave no sign of life for `seconds`: what it had goes to the others, or to it again."""
+
+    link: str
+    group: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueGivenUp:
+    """A consumer group failed at a value as often as it may (`attempts`), and it went to the dead-letter link `to`."""
+
+    link: str
+    group: str
+    attempts: int
+    to: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,10 +464,15 @@ Event = (
     | HomeDraining
     | HomeStopped
     | Recovered
+    | IncarnationBegan
+    | StorageVolatile
+    | StorageFull
     | FileQuarantined
     | StorageFailedEvent
     | GroupSynced
     | LoopLag
+    | DiskPaused
+    | DiskResumed
     | RunBegan
     | RunEnded
     | TaskStarted
@@ -332,11 +480,21 @@ Event = (
     | GenerationBegan
     | GenerationEnded
     | ValuePublished
+    | PublishRepeated
+    | ProducerRefused
     | ValueDelivered
     | ValueDropped
+    | ValuesLost
+    | ClockJumped
+    | LinkFilled
+    | CircleOfWaits
     | RowsRejected
     | SnapshotCommitted
     | SnapshotRefused
+    | SnapshotLeaseEnded
+    | SnapshotGivenUp
+    | GroupLeaseEnded
+    | ValueGivenUp
     | LinkLag
     | GroupClosed
     | ConnectionOpened

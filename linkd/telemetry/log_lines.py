@@ -50,6 +50,23 @@ def _home_stopped(event: e.HomeStopped) -> LogLine:
     return _info(f"stopped after draining {event.seconds:.3f} s")
 
 
+def _incarnation_began(event: e.IncarnationBegan) -> LogLine:
+    return _warning(
+        f"{event.link}: linkd was not stopped properly, and values behind {event.link}@{event.first_sequence - 1} that were not synced are lost; "
+        f"incarnation {event.incarnation} begins"
+    )
+
+
+def _storage_volatile(event: e.StorageVolatile) -> LogLine:
+    return _warning(f"{event.path}: {event.reason}. What is acked here is acked as `memory`")
+
+
+def _storage_full(event: e.StorageFull) -> LogLine:
+    if event.reason:
+        return _warning(f"{event.path} is full: {event.reason}. What was acked is safe; linkd waits for room")
+    return _info(f"{event.path} has room again")
+
+
 def _recovered(event: e.Recovered) -> LogLine:
     text = f"read {event.frames} frames of the journal in {event.seconds:.3f} s"
     if event.cut_bytes:
@@ -110,8 +127,16 @@ _EXPECTED_DROPS = ("superseded", "abandoned")
 def _value_published(event: e.ValuePublished) -> LogLine:
     return _debug(
         f"{event.link}: {event.values} values, {event.rows} rows, {event.size_bytes} bytes "
-        f"from {event.task or 'an outsider'} durable after {event.seconds:.6f} s"
+        f"from {event.task or 'an outsider'} acked as {event.durability} after {event.seconds:.6f} s"
     )
+
+
+def _publish_repeated(event: e.PublishRepeated) -> LogLine:
+    return _debug(f"{event.link}: publish {event.sequence} of producer {event.producer} came again and was not stored twice")
+
+
+def _producer_refused(event: e.ProducerRefused) -> LogLine:
+    return _warning(f"{event.link}: a publish of producer {event.producer} refused ({event.reason}){_because(event.detail)}")
 
 
 def _value_delivered(event: e.ValueDelivered) -> LogLine:
@@ -121,9 +146,40 @@ def _value_delivered(event: e.ValueDelivered) -> LogLine:
     )
 
 
+def _values_lost(event: e.ValuesLost) -> LogLine:
+    if event.reason == e.LOST:
+        return _warning(f"{event.link}: {event.reader} had seen {event.values} values that were lost when the machine stopped")
+    return _warning(
+        f"{event.link}: {event.values} values were dropped ({event.reason}) before {event.reader} had done them: `retain` is hard"
+    )
+
+
+def _clock_jumped(event: e.ClockJumped) -> LogLine:
+    how = f"jumped by {event.seconds:+.0f} s" if event.seconds else "is far from the time of the newest value"
+    return _warning(
+        f"the clock of this machine {how}: nothing is dropped for its age until it has run steadily for {event.paused_seconds:.0f} s"
+    )
+
+
 def _value_dropped(event: e.ValueDropped) -> LogLine:
     line = f"{event.link}: {event.values} values dropped: {event.reason}"
     return _debug(line) if event.reason in _EXPECTED_DROPS else _warning(line)
+
+
+def _disk_paused(event: e.DiskPaused) -> LogLine:
+    return _error(f"publishing is paused: {event.detail}")
+
+
+def _disk_resumed(event: e.DiskResumed) -> LogLine:
+    return _info(f"publishing goes on: linkd holds {event.held_bytes:,} of {event.budget_bytes:,} bytes of disk")
+
+
+def _link_filled(event: e.LinkFilled) -> LogLine:
+    return _info(f"{event.link} is full: {event.waiting_bytes:,} of {event.bound_bytes:,} bytes wait for {event.readers}")
+
+
+def _circle_of_waits(event: e.CircleOfWaits) -> LogLine:
+    return _warning(event.detail)
 
 
 def _rows_rejected(event: e.RowsRejected) -> LogLine:
@@ -138,6 +194,27 @@ def _snapshot_committed(event: e.SnapshotCommitted) -> LogLine:
 
 def _snapshot_refused(event: e.SnapshotRefused) -> LogLine:
     return _warning(f"commit of task {event.task} refused ({event.reason}){_because(event.detail)}")
+
+
+def _snapshot_lease_ended(event: e.SnapshotLeaseEnded) -> LogLine:
+    return _warning(
+        f"task {event.task} gave no sign of life for {event.seconds:g} s: what it works on (attempt {event.attempt}) goes to whoever asks next"
+    )
+
+
+def _snapshot_given_up(event: e.SnapshotGivenUp) -> LogLine:
+    return _warning(f"task {event.task} failed {event.attempts} times at a snapshot, which went to {event.link}{_because(event.detail)}")
+
+
+def _group_lease_ended(event: e.GroupLeaseEnded) -> LogLine:
+    return _warning(
+        f"a member of group {event.group} of {event.link} gave no sign of life for {event.seconds:g} s: what it had goes to others"
+    )
+
+
+def _value_given_up(event: e.ValueGivenUp) -> LogLine:
+    failed = f"group {event.group} failed {event.attempts} times at a value of {event.link}"
+    return _warning(f"{failed}, which went to {event.to}{_because(event.detail)}")
 
 
 # -- callers ---------------------------------------------------------------------------------------------------------------------------
@@ -208,6 +285,9 @@ LINES: Mapping[type[e.Event], Callable[[Any], LogLine | None]] = {
     e.HomeDraining: _home_draining,
     e.HomeStopped: _home_stopped,
     e.Recovered: _recovered,
+    e.IncarnationBegan: _incarnation_began,
+    e.StorageVolatile: _storage_volatile,
+    e.StorageFull: _storage_full,
     e.FileQuarantined: _file_quarantined,
     e.StorageFailedEvent: _storage_failed,
     e.LoopLag: _loop_lag,
@@ -218,11 +298,23 @@ LINES: Mapping[type[e.Event], Callable[[Any], LogLine | None]] = {
     e.GenerationBegan: _generation_began,
     e.GenerationEnded: _generation_ended,
     e.ValuePublished: _value_published,
+    e.PublishRepeated: _publish_repeated,
+    e.ProducerRefused: _producer_refused,
     e.ValueDelivered: _value_delivered,
     e.ValueDropped: _value_dropped,
+    e.ValuesLost: _values_lost,
+    e.ClockJumped: _clock_jumped,
+    e.DiskPaused: _disk_paused,
+    e.DiskResumed: _disk_resumed,
+    e.LinkFilled: _link_filled,
+    e.CircleOfWaits: _circle_of_waits,
     e.RowsRejected: _rows_rejected,
     e.SnapshotCommitted: _snapshot_committed,
     e.SnapshotRefused: _snapshot_refused,
+    e.SnapshotLeaseEnded: _snapshot_lease_ended,
+    e.SnapshotGivenUp: _snapshot_given_up,
+    e.GroupLeaseEnded: _group_lease_ended,
+    e.ValueGivenUp: _value_given_up,
     e.ConnectionOpened: _connection_opened,
     e.ConnectionClosed: _connection_closed,
     e.CallRefused: _call_refused,
@@ -234,6 +326,6 @@ LINES: Mapping[type[e.Event], Callable[[Any], LogLine | None]] = {
 }
 
 DEBUG_ONLY: frozenset[type[e.Event]] = frozenset(
-    {e.ValuePublished, e.ValueDelivered, e.SnapshotCommitted, e.ConnectionOpened, e.ConnectionClosed}
+    {e.ValuePublished, e.PublishRepeated, e.ValueDelivered, e.SnapshotCommitted, e.ConnectionOpened, e.ConnectionClosed}
 )
 """Events whose line is never above debugging: a sink for higher levels does not ask for them, and the data path pays nothing."""

@@ -65,12 +65,18 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("linkd_delivered_values_total", _COUNTER, "Values handed out, repeats included.", _GROUP, _GROUPS),
     MetricSpec("linkd_delivered_bytes_total", _COUNTER, "Payload bytes handed out, repeats included.", _GROUP, _GROUPS),
     MetricSpec("linkd_publish_seconds", _HISTOGRAM, "From the arrival of a value until it was acked.", _LINK, _LINKS, DURABLE_SECONDS),
+    MetricSpec(
+        "linkd_publishes_repeated_total", _COUNTER, "Publishes that came again after a lost answer, and happened once.", _LINK, _LINKS
+    ),
+    MetricSpec("linkd_publishes_refused_total", _COUNTER, "Publishes that were refused for their number.", ("reason",), _REASONS),
     MetricSpec("linkd_deliver_seconds", _HISTOGRAM, "From the creation of a value until it was handed out.", _LINK, _LINKS, WAIT_SECONDS),
     MetricSpec(
         "linkd_commit_seconds", _HISTOGRAM, "From the call of a commit until it was durable.", _TASK, limits.TASKS_MAX, DURABLE_SECONDS
     ),
     MetricSpec("linkd_commits_total", _COUNTER, "Snapshots that were committed.", _TASK, limits.TASKS_MAX),
     MetricSpec("linkd_commits_refused_total", _COUNTER, "Commits that were refused.", ("reason",), _REASONS),
+    MetricSpec("linkd_leases_ended_total", _COUNTER, "Snapshots whose program gave no sign of life.", _TASK, limits.TASKS_MAX),
+    MetricSpec("linkd_snapshots_given_up_total", _COUNTER, "Snapshots that went to a dead-letter link.", _TASK, limits.TASKS_MAX),
     MetricSpec(
         "linkd_drops_total",
         _COUNTER,
@@ -78,6 +84,7 @@ METRICS: tuple[MetricSpec, ...] = (
         ("pipeline", "link", "reason"),
         _LINKS,
     ),
+    MetricSpec("linkd_lost_values_total", _COUNTER, "Values dropped before a task or a group had done them.", _GROUP, _GROUPS),
     MetricSpec("linkd_rows_rejected_total", _COUNTER, "Rows of a source that did not fit.", _LINK, _LINKS),
     # The store
     MetricSpec("linkd_journal_fsync_seconds", _HISTOGRAM, "One sync of the journal.", buckets=DURABLE_SECONDS),

@@ -88,8 +88,13 @@ class Metrics:
         self._commit_seconds = self._histograms("linkd_commit_seconds")
         self._commits = self._counters("linkd_commits_total")
         self._commits_refused = self._counters("linkd_commits_refused_total")
+        self._leases_ended = self._counters("linkd_leases_ended_total")
+        self._given_up = self._counters("linkd_snapshots_given_up_total")
         self._drops = self._counters("linkd_drops_total")
+        self._lost_values = self._counters("linkd_lost_values_total")
         self._rows_rejected = self._counters("linkd_rows_rejected_total")
+        self._publishes_repeated = self._counters("linkd_publishes_repeated_total")
+        self._publishes_refused = self._counters("linkd_publishes_refused_total")
 
     def _make_store_metrics(self) -> None:
         self._fsync_seconds = self._histogram("linkd_journal_fsync_seconds")
@@ -144,11 +149,16 @@ class Metrics:
     def _subscriptions(self) -> dict[type[e.Event], Callable[[Any], None]]:
         return {
             e.ValuePublished: self._value_published,
+            e.PublishRepeated: self._publish_repeated,
+            e.ProducerRefused: self._producer_refused,
             e.ValueDelivered: self._value_delivered,
             e.ValueDropped: self._value_dropped,
+            e.ValuesLost: self._values_lost,
             e.RowsRejected: self._rows_were_rejected,
             e.SnapshotCommitted: self._snapshot_committed,
             e.SnapshotRefused: self._snapshot_refused,
+            e.SnapshotLeaseEnded: self._snapshot_lease_ended,
+            e.SnapshotGivenUp: self._snapshot_given_up,
             e.GenerationBegan: self._generation_began,
             e.LinkLag: self._link_lag,
             e.GroupClosed: self._group_closed,
@@ -182,6 +192,9 @@ class Metrics:
     def _value_dropped(self, event: e.ValueDropped) -> None:
         self._drops.get_or_other(self._pipeline, event.link, event.reason).inc(event.values)
 
+    def _values_lost(self, event: e.ValuesLost) -> None:
+        self._lost_values.get_or_other(self._pipeline, event.link, event.reader).inc(event.values)
+
     def _rows_were_rejected(self, event: e.RowsRejected) -> None:
         self._rows_rejected.get_or_other(self._pipeline, event.link).inc(event.rows)
 
@@ -189,8 +202,20 @@ class Metrics:
         self._commits.get_or_other(self._pipeline, event.task).inc()
         self._commit_seconds.get_or_other(self._pipeline, event.task).observe(event.seconds, _exemplar(event.span))
 
+    def _publish_repeated(self, event: e.PublishRepeated) -> None:
+        self._publishes_repeated.get_or_other(self._pipeline, event.link).inc()
+
+    def _producer_refused(self, event: e.ProducerRefused) -> None:
+        self._publishes_refused.get_or_other(event.reason).inc()
+
     def _snapshot_refused(self, event: e.SnapshotRefused) -> None:
         self._commits_refused.get_or_other(event.reason).inc()
+
+    def _snapshot_lease_ended(self, event: e.SnapshotLeaseEnded) -> None:
+        self._leases_ended.get_or_other(self._pipeline, event.task).inc()
+
+    def _snapshot_given_up(self, event: e.SnapshotGivenUp) -> None:
+        self._given_up.get_or_other(self._pipeline, event.task).inc()
 
     def _generation_began(self, event: e.GenerationBegan) -> None:
         series = self._link_generation.get(self._pipeline, event.link)

@@ -58,6 +58,7 @@ def shape_of(event: e.Event) -> SpanShape:
 def _published(event: e.ValuePublished) -> SpanShape:
     attributes = _messaging("publish", "send", event.link, event.values, event.value_id, event.size_bytes)
     attributes["linkd.link.generation"] = event.generation
+    attributes["linkd.durability"] = event.durability
     attributes["linkd.rows"] = event.rows
     if event.task:
         attributes["linkd.task"] = event.task

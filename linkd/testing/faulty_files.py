@@ -10,7 +10,8 @@ it:
   * its length is one of those it had since the last sync; what was never written is zeros;
   * every creation, rename and deletion that its directory was not synced after has happened or not, independently.
 
-Power can also fail at a chosen call (`cut_power_after`), a call can be refused (`refuse`), and a bit can flip (`flip`).
+Power can also fail at a chosen call (`cut_power_after`), a call can be refused (`refuse`), a sync can fail (`fail_a_sync`), there may be no
+more room (`fill`), a bit can flip (`flip`), and the process alone may end (`kill`): then what it has written is there, synced or not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from linkd.errors import StateDamaged, StorageFailed
+from linkd.errors import StateDamaged, StorageFailed, StorageFull
 from linkd.store.files import Bytes, File
 
 SECTOR_BYTES = 512
@@ -99,6 +100,8 @@ class FaultyFiles:
         self._changes: dict[Path, list[_NameChange]] = {}
         self._calls_left: int | None = None
         self._refused: dict[str, str] = {}
+        self._bad_syncs = 0
+        self._room_bytes: int | None = None
         self.calls = 0
 
     # -- faults ---------------------------------------------------------------------------------------------------------------------------
@@ -110,6 +113,20 @@ class FaultyFiles:
     def refuse(self, operation: str, reason: str) -> None:
         """From now on `operation` (write, sync, create, ...) raises `StorageFailed` with this reason."""
         self._refused[operation] = reason
+
+    def fail_a_sync(self) -> None:
+        """The next sync of a file fails, once. What it should have made durable may be or not, and no later sync tells."""
+        self._bad_syncs += 1
+
+    def fill(self, room_bytes: int | None) -> None:
+        """Files may grow by so much yet; `None`: as much as they like. Content that is there may be overwritten."""
+        self._room_bytes = room_bytes
+
+    def kill(self) -> FaultyFiles:
+        """What another process finds on the same boot."""
+        after = FaultyFiles()
+        after._names, after._durable, after._changes = self._names, self._durable, self._changes
+        return after
 
     def flip(self, path: Path, offset: int, bit: int = 0) -> None:
         """A bit of the medium changes, durably and unnoticed."""
@@ -152,6 +169,14 @@ class FaultyFiles:
             if self._calls_left < 0:
                 raise StorageFailed(f"cannot {operation} {path}: power is cut")
 
+    def _take_room(self, growth_bytes: int) -> int:
+        """A file grows; by how much it cannot."""
+        if self._room_bytes is None or growth_bytes <= 0:
+            return 0
+        lacking = max(growth_bytes - self._room_bytes, 0)
+        self._room_bytes -= growth_bytes - lacking
+        return lacking
+
     def _power_cut_now(self) -> bool:
         """Whether the very call at hand is the one in which power fails: it may have reached the medium in part."""
         return self._calls_left == 0
@@ -163,7 +188,9 @@ class FaultyFiles:
             self._change("create", _NameChange(path, _Node(directory=True)))
 
     def list(self, path: Path) -> list[str]:
-        return sorted(name.name for name in self._names if name.parent == path and name != path)
+        start = f"{path}/"
+        names = (text.removeprefix(start) for text in map(str, self._names) if text.startswith(start))
+        return sorted(name for name in names if "/" not in name)
 
     def create(self, path: Path) -> File:
         if path in self._names:
@@ -229,15 +256,21 @@ class _FaultyFile:
         dying = self._files._power_cut_now()
         if not dying:
             self._files._step("write", self._path)
-        self._node.write(bytes(data), offset)
+        lacking = self._files._take_room(offset + len(data) - len(self._node.live))
+        self._node.write(bytes(data)[: len(data) - lacking], offset)
         if dying:
             self._files._step("write", self._path)
+        if lacking:
+            raise StorageFull(f"cannot write {self._path}: No space left on device")
 
     def pwritev(self, parts: Sequence[Bytes], offset: int) -> None:
         self.pwrite(b"".join(parts), offset)
 
     def datasync(self) -> None:
         self._files._step("sync", self._path)
+        if self._files._bad_syncs:
+            self._files._bad_syncs -= 1
+            raise StorageFailed(f"cannot sync {self._path}: Input/output error")
         self._node.sync()
 
     def truncate(self, length: int) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linkd.core.layout import OPEN, Layout
+from linkd.device import SOLID, Device
 from linkd.faces.call import Presence
 from linkd.faces.grpc_server import GrpcFace
 from linkd.faces.links import LinksService
@@ -49,6 +50,9 @@ class InProcessHome:
     memory_bytes: int
     supervised: bool
     store_limits: StoreLimits | None = None
+    device: Device = SOLID
+    boot: str = "this boot"
+    disk_budget_bytes: int | None = None
     home: Home = field(init=False)
     links: LinksService = field(init=False)
     face: GrpcFace = field(init=False)
@@ -76,12 +80,14 @@ class InProcessHome:
             tracing,
             memory_bytes=self.memory_bytes,
             store_limits=self.store_limits,
+            device=self.device,
+            disk_budget_bytes=self.disk_budget_bytes,
         )
         if self.supervised:
             self.home.new_epoch()
         self.links = LinksService(self.home, QueryChildren(self.home, self.endpoint, self.directory / "spill"))
         self.face = await GrpcFace.build(self.socket, self.links, RunsService(self.home), Presence())
-        self.home.start()
+        self.home.start(boot=self.boot)
         await self.face.start()
 
     async def stop(self, *, crash: bool = False) -> None:
@@ -118,10 +124,16 @@ async def running_home(
     memory_bytes: int = MEMORY_BUDGET_BYTES,
     supervised: bool = True,
     store_limits: StoreLimits | None = None,
+    device: Device = SOLID,
+    boot: str = "this boot",
+    disk_budget_bytes: int | None = None,
 ) -> AsyncIterator[InProcessHome]:
     """Serves `layout` from `directory` until the block is left. The socket has a short directory of its own: its path is bounded."""
     private = Path(tempfile.mkdtemp(prefix=f"linkd-{os.getpid()}-"))
-    home = InProcessHome(directory, private / "socket", layout, clock or SystemClock(), memory_bytes, supervised, store_limits)
+    socket = private / "socket"
+    home = InProcessHome(
+        directory, socket, layout, clock or SystemClock(), memory_bytes, supervised, store_limits, device, boot, disk_budget_bytes
+    )
     try:
         await home.start()
         try:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from linkd import limits
 from linkd.errors import InvalidArgument
@@ -183,6 +183,26 @@ def stamp(metadata: bytes, custom: Mapping[str, str], padded_to: int | None = No
     entries = {**_custom(old, len(metadata)), **custom}
     front = _front(old, entries, padded_to - len(metadata) if padded_to is not None else None)
     return front + metadata
+
+
+def filler(metadata: bytes, custom: Mapping[str, str], size_bytes: int, padded_to: int | None = None) -> bytes:
+    """All but the body of a message of `size_bytes` (a multiple of 8) that every reader passes over: prefix and metadata, zeros follow.
+
+    `metadata` is that of a record batch without rows, of the schema of the stream; with `padded_to` that of the message has exactly that length.
+    Raises `InvalidArgument` if there is no room for it.
+    """
+    old = message_view(metadata)
+    room = padded_to - len(metadata) if padded_to is not None else None
+    length = len(_front(old, custom, room)) + len(metadata)
+    body_bytes = size_bytes - PREFIX_BYTES - length
+    if size_bytes % 8 or body_bytes < old.body_bytes:
+        raise InvalidArgument(f"a message without rows needs {PREFIX_BYTES + length + old.body_bytes} bytes, {size_bytes} are there for it")
+    return prefix(length) + _front(replace(old, body_bytes=body_bytes), custom, room) + metadata
+
+
+def body_length(metadata: Bytes) -> int:
+    """The length of the body, as the metadata says it. Raises `InvalidArgument`."""
+    return message_view(metadata).body_bytes
 
 
 def unstamp(stamped: Bytes, metadata_bytes: int) -> bytes:

@@ -74,17 +74,23 @@ _NAMED: Codec = (
     lambda pairs: [pb.NamedNumber(name=name, number=number) for name, number in pairs],
     lambda messages: tuple((message.name, message.number) for message in messages),
 )
+_INCARNATION = Layout("incarnation", model.IncarnationKept, pb.IncarnationKept)
+_GONE = Layout("gone", model.GoneKept, pb.GoneKept)
+_STRETCH = Layout("stretch", model.StretchKept, pb.StretchKept, parents=MAP)
+_ACCOUNT = Layout("account", model.AccountKept, pb.AccountKept, stretches=_many(_STRETCH))
 _CURSOR = Layout("cursor", model.CursorKept, pb.CursorKept, ahead=RANGES)
 _FILE = Layout("file", model.SegmentFileHeld, pb.SegmentFileHeld)
-_LINK = Layout("link", model.LinkHeld, pb.LinkHeld, files=_many(_FILE), generations=MAP, dropped=MAP)
+_PART = Layout("part", model.PartDropped, pb.PartDropped)
+_LINK = Layout("link", model.LinkHeld, pb.LinkHeld, files=_many(_FILE), generations=MAP, dropped=MAP, gone=RANGES, parts=_many(_PART))
+_ANSWER = Layout("answer", model.AnswerKept, pb.AnswerKept)
 _HELD = Layout("held", Held, pb.Held, links=_many(_LINK))
 
 _LAYOUT_OF_KIND: Mapping[str, Layout] = {
     layout.kind: layout
     for layout in (
-        Layout("home", model.HomeKept, pb.HomeKept, run=_one(LAYOUTS[records.RunBegan]), executions=_NAMED),
+        Layout("home", model.HomeKept, pb.HomeKept, run=_one(LAYOUTS[records.RunBegan]), executions=_NAMED, weak_links=_TUPLE),
         Layout("schema", model.SchemaMessage, pb.SchemaMessage),
-        Layout("link", model.LinkKept, pb.LinkKept),
+        Layout("link", model.LinkKept, pb.LinkKept, gone=_many(_GONE), incarnations=_many(_INCARNATION)),
         Layout(
             "generation",
             model.GenerationKept,
@@ -92,7 +98,10 @@ _LAYOUT_OF_KIND: Mapping[str, Layout] = {
             inputs=PARENTS,
             schema_ids=_TUPLE,
             source=_one(LAYOUTS[records.SourceMoved]),
+            account=_one(_ACCOUNT),
+            past=_many(_STRETCH),
         ),
+        Layout("hold", records.HoldPlaced, pb.HoldPlaced),
         Layout("remembered", model.RememberedKept, pb.RememberedKept, inputs=PARENTS),
         Layout(
             "task",
@@ -106,8 +115,10 @@ _LAYOUT_OF_KIND: Mapping[str, Layout] = {
             committed=_many(LAYOUTS[records.SnapshotCommitted]),
             done_rows=MAP,
             recorded=MAP,
+            failed=_many(LAYOUTS[records.SnapshotFailed]),
         ),
         Layout("group", model.GroupKept, pb.GroupKept, ahead=RANGES, leases=_many(LAYOUTS[records.GroupLeased])),
+        Layout("producer", model.ProducerKept, pb.ProducerKept, answers=_many(_ANSWER)),
     )
 }
 _LAYOUTS: Mapping[type[Any], Layout] = {layout.record: layout for layout in _LAYOUT_OF_KIND.values()}

@@ -103,7 +103,7 @@ def _envelope_message(envelope: Envelope) -> pb.Envelope:
         task_version=envelope.task_version,
         attempt=envelope.attempt,
         parents=[_parent_message(parent) for parent in envelope.parents],
-        producer=pb.Producer(id=producer.id, epoch=producer.epoch, sequence=producer.sequence),
+        producer=_producer_message(producer),
         traceparent=envelope.traceparent,
         attributes=dict(envelope.attributes),
     )
@@ -125,10 +125,18 @@ def _envelope_of(message: pb.Envelope) -> Envelope:
         task_version=message.task_version,
         attempt=message.attempt,
         parents=tuple(_parent_of(parent) for parent in message.parents),
-        producer=Producer(producer.id, producer.epoch, producer.sequence),
+        producer=_producer_of(producer),
         traceparent=message.traceparent,
         attributes=dict(message.attributes),
     )
+
+
+def _producer_message(producer: Producer) -> pb.Producer:
+    return pb.Producer(id=producer.id, epoch=producer.epoch, sequence=producer.sequence, request_xxh3=producer.request_xxh3)
+
+
+def _producer_of(message: pb.Producer) -> Producer:
+    return Producer(message.id, message.epoch, message.sequence, message.request_xxh3)
 
 
 def _parent_message(parent: Parent) -> pb.Parent:
@@ -221,6 +229,7 @@ RANGES: Codec = (
     lambda ranges: [pb.SequenceRange(first=first, last=last) for first, last in ranges],
     lambda messages: tuple((message.first, message.last) for message in messages),
 )
+_PRODUCER: Codec = (_producer_message, _producer_of)
 _END: Codec = (lambda end: _ENDS[end], _end_of)
 
 
@@ -265,6 +274,7 @@ _LAYOUT_OF_KIND: Mapping[str, Layout] = {
         Layout("task_resumed", model.TaskResumed, pb.TaskResumed),
         Layout("task_ended", model.TaskEnded, pb.TaskEnded),
         Layout("snapshot_leased", model.SnapshotLeased, pb.SnapshotLeased, portions=PARENTS, settles=PARENTS),
+        Layout("snapshot_failed", model.SnapshotFailed, pb.SnapshotFailed),
         Layout(
             "snapshot_committed",
             model.SnapshotCommitted,
@@ -276,11 +286,16 @@ _LAYOUT_OF_KIND: Mapping[str, Layout] = {
         ),
         Layout("policy_saved", model.PolicySaved, pb.PolicySaved),
         Layout("group_opened", model.GroupOpened, pb.GroupOpened),
-        Layout("group_moved", model.GroupMoved, pb.GroupMoved, ahead=RANGES),
+        Layout("group_moved", model.GroupMoved, pb.GroupMoved, ahead=RANGES, settled=RANGES),
         Layout("group_leased", model.GroupLeased, pb.GroupLeased, position=_POSITION),
+        Layout("group_failed", model.GroupFailed, pb.GroupFailed, position=_POSITION),
         Layout("source_moved", model.SourceMoved, pb.SourceMoved, attributes=MAP),
+        Layout("producer_opened", model.ProducerOpened, pb.ProducerOpened),
         Layout("digest_known", model.DigestKnown, pb.DigestKnown, position=_POSITION),
-        Layout("dropped", model.Dropped, pb.Dropped),
+        Layout("dropped", model.Dropped, pb.Dropped, producer=_PRODUCER),
+        Layout("hold_placed", model.HoldPlaced, pb.HoldPlaced),
+        Layout("hold_released", model.HoldReleased, pb.HoldReleased),
+        Layout("home_started", model.HomeStarted, pb.HomeStarted, weak_links=_TEXTS),
     )
 }
 LAYOUTS: Mapping[type[Any], Layout] = {layout.record: layout for layout in _LAYOUT_OF_KIND.values()}

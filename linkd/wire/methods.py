@@ -51,7 +51,9 @@ LINKS = "linkd.v1.Links"
 RUNS = "linkd.v1.Runs"
 
 PUBLISH = Method(LINKS, "Publish", Kind.STREAM_STREAM, links.PublishRequest, links.PublishResponse)
+OPEN_PRODUCER = Method(LINKS, "OpenProducer", Kind.UNARY_UNARY, links.OpenProducerRequest, links.OpenProducerResponse)
 SUBSCRIBE = Method(LINKS, "Subscribe", Kind.STREAM_STREAM, links.SubscribeRequest, links.SubscribeResponse)
+SEEK = Method(LINKS, "Seek", Kind.UNARY_UNARY, links.SeekRequest, links.SeekResponse)
 SNAPSHOTS = Method(LINKS, "Snapshots", Kind.STREAM_STREAM, links.SnapshotsRequest, links.SnapshotsResponse)
 COMMIT = Method(LINKS, "Commit", Kind.UNARY_UNARY, links.CommitRequest, links.CommitResponse)
 READ = Method(LINKS, "Read", Kind.UNARY_STREAM, links.ReadRequest, links.ReadResponse)
@@ -69,6 +71,6 @@ RUN_END = Method(RUNS, "End", Kind.UNARY_UNARY, runs.EndRequest, runs.EndRespons
 RUN_WATCH = Method(RUNS, "Watch", Kind.UNARY_STREAM, runs.WatchRequest, links.DescribeResponse)
 
 METHODS = (
-    PUBLISH, SUBSCRIBE, SNAPSHOTS, COMMIT, READ, QUERY, DESCRIBE, OBSERVE, SEAL, ATTEND, TRACE,
+    PUBLISH, OPEN_PRODUCER, SUBSCRIBE, SEEK, SNAPSHOTS, COMMIT, READ, QUERY, DESCRIBE, OBSERVE, SEAL, ATTEND, TRACE,
     RUN_BEGIN, RUN_TASK_EXITED, RUN_PAUSE, RUN_END, RUN_WATCH,
 )  # fmt: skip

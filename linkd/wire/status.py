@@ -1,15 +1,21 @@
-"""linkd's errors as gRPC status, and back. The stable code travels in the trailing metadata `linkd-error`."""
+"""linkd's errors as gRPC status, and back. The stable code travels in the trailing metadata `linkd-error`.
+
+What is refused for want of room has a `google.rpc.RetryInfo` in its status details, which says when to try again (linkd/v1/status.proto).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from linkd import errors
+from linkd.limits import RETRY_FULL_S
 
 ERROR_KEY = "linkd-error"
 TOKEN_KEY = "authorization"
 TOKEN_PREFIX = "Bearer "
 TRACE_KEY = "traceparent"
+_DETAILS_KEY = "grpc-status-details-bin"
+_RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 
 _STATUS: tuple[tuple[type[errors.Error], str], ...] = (
     (errors.LinkNotFound, "NOT_FOUND"),
@@ -19,12 +25,15 @@ _STATUS: tuple[tuple[type[errors.Error], str], ...] = (
     (errors.Conflict, "ALREADY_EXISTS"),
     (errors.DataFault, "INVALID_ARGUMENT"),
     (errors.SessionFenced, "FAILED_PRECONDITION"),
+    (errors.ProducerFenced, "FAILED_PRECONDITION"),
+    (errors.ProducerForgotten, "FAILED_PRECONDITION"),
     (errors.DeliveryFault, "ABORTED"),
     (errors.Draining, "UNAVAILABLE"),
     (errors.ConnectionFault, "UNAVAILABLE"),
     (errors.StateLocked, "FAILED_PRECONDITION"),
     (errors.StateFault, "DATA_LOSS"),
     (errors.Overloaded, "RESOURCE_EXHAUSTED"),
+    (errors.StorageFull, "RESOURCE_EXHAUSTED"),
     (errors.StorageFailed, "UNAVAILABLE"),
     (errors.TaskFailed, "ABORTED"),
     (errors.Error, "INTERNAL"),
@@ -49,6 +58,25 @@ _FALLBACK: dict[str, type[errors.Error]] = {
 def status_name(error: errors.Error) -> str:
     """The name of the gRPC status code for `error`."""
     return next(name for kind, name in _STATUS if isinstance(error, kind))
+
+
+def retry_after_s(error: errors.Error) -> float | None:
+    """When the same call may succeed; None for an error that says nothing of it."""
+    return RETRY_FULL_S if isinstance(error, errors.Overloaded | errors.StorageFull) else None
+
+
+def trailing_metadata(error: errors.Error, status_number: int) -> tuple[tuple[str, str | bytes], ...]:
+    """What travels with the status of a call that `error` ends."""
+    code: tuple[str, str | bytes] = (ERROR_KEY, error.code)
+    delay_s = retry_after_s(error)
+    if delay_s is None:
+        return (code,)
+    from linkd.wire.v1 import status_pb2 as pb
+
+    delay = pb.RetryDelay(seconds=int(delay_s), nanos=int(delay_s % 1 * 1e9))
+    detail = pb.StatusDetail(type_url=_RETRY_INFO, value=pb.RetryInfo(retry_delay=delay).SerializeToString())
+    details = pb.Status(code=status_number, message=str(error), details=[detail]).SerializeToString()
+    return code, (_DETAILS_KEY, details)
 
 
 def to_error(status: str, details: str, trailing: Iterable[tuple[str, str | bytes]]) -> errors.Error:

@@ -14,8 +14,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from linkd import limits
+from linkd.app.cli.budgets import disk_budget_bytes, memory_bytes
 from linkd.app.cli.conclusion import conclude
-from linkd.app.cli.serve import parse_size
 from linkd.app.cli.tail import values_wanted
 from linkd.app.cli.verbs import VERBS, command_of
 from linkd.app.main import BASE_ONLY, command_line
@@ -113,6 +113,17 @@ def test_ctrl_c_is_130() -> None:
     assert ended(verb)[0] == 130
 
 
+def test_ctrl_c_while_a_class_is_being_made_is_130_too_whatever_the_interpreter_makes_of_it() -> None:
+    class Interrupting:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    def verb() -> None:
+        type("Imported", (), {"field": Interrupting()})
+
+    assert ended(verb) == (130, "", "")
+
+
 def test_ctrl_c_while_a_run_is_still_being_imported_is_130_and_no_traceback() -> None:
     program = (
         "import sys\n"
@@ -167,13 +178,15 @@ def test_output_that_finds_no_room_or_is_closed_is_no_defect_of_linkd() -> None:
     [("256MiB", 256 * limits.MIB), ("1G", limits.GIB), ("1.5 gib", limits.GIB * 3 // 2), ("67108864", 64 * limits.MIB)],
 )
 def test_sizes_are_read(text: str, size_bytes: int) -> None:
-    assert parse_size(text) == size_bytes
+    assert memory_bytes(text) == disk_budget_bytes(text) == size_bytes
 
 
-@pytest.mark.parametrize("text", ["", "much", "-1", "1TB", "1MiB"])
+@pytest.mark.parametrize("text", ["", "much", "-1", "1XB", "1MiB"])
 def test_what_is_no_size_or_too_little_is_refused(text: str) -> None:
-    with pytest.raises(InvalidArgument):
-        parse_size(text)
+    with pytest.raises(InvalidArgument, match="--memory"):
+        memory_bytes(text)
+    with pytest.raises(InvalidArgument, match="--disk-budget"):
+        disk_budget_bytes(text)
 
 
 @pytest.mark.parametrize("words", [("serve",), ("serve", "--open", "--pipeline", "x.yaml"), ("serve", "--open"), ("sql",)])

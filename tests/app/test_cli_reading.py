@@ -191,3 +191,30 @@ def test_a_target_that_is_not_there_is_refused(tmp_path: Path) -> None:
     result = linkd("ls", "-p", str(tmp_path / "absent.yaml"))
     assert result.exit_code == 2
     assert "absent.yaml" in result.stderr
+
+
+def test_seek_moves_a_group_and_says_where_it_goes_on(endpoint: str) -> None:
+    with client_face.connect(endpoint) as client:
+        with client.subscribe("trips", "readers", start="latest") as values:
+            assert "readers" in repr(values)
+            assert client.describe().groups == ()  # it is made when somebody waits for it
+        client.publish("sought", [{"n": 1}])
+        client.publish("sought", [{"n": 2}])
+        client.seal("sought")
+        for value in client.subscribe("sought", "readers"):
+            value.ack()
+    moved = linkd("seek", "readers", "sought", "--to", "2", "--json", "-p", endpoint)
+    assert json.loads(moved.stdout) == {"group": "readers", "link": "sought", "next": "sought@2", "next_sequence": 2}
+    assert "readers goes on at sought@1" in linkd("seek", "readers", "sought", "--to", "earliest", "-p", endpoint).output
+    with client_face.connect(endpoint) as client:
+        again = []
+        for value in client.subscribe("sought", "readers"):
+            with value:
+                again.append(value.envelope.position.sequence)
+    assert again == [1, 2]
+    unknown = linkd("seek", "reader", "sought", "--to", "latest", "-p", endpoint)
+    assert unknown.exit_code == 2
+    assert "did you mean `readers`?" in unknown.output
+    nowhere = linkd("seek", "readers", "sought", "--to", "7", "-p", endpoint)
+    assert nowhere.exit_code == 2
+    assert "there is no sought@7 yet: the last is sought@2" in nowhere.output

@@ -13,10 +13,12 @@ from linkd.core.checkpoint import keep, restored
 from linkd.core.groups import Group, GroupLease
 from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, Link
+from linkd.core.producers import KnownProducer, Producers
+from linkd.core.publishing import Maker
 from linkd.core.tasks import Lease, Task
 from linkd.limits import TASK_NAMES_KEPT
-from linkd.model.records import Dropped, GroupLeased, GroupMoved, GroupOpened, TaskBegan
-from linkd.model.values import Position
+from linkd.model.records import Dropped, GroupFailed, GroupLeased, GroupMoved, GroupOpened, ProducerOpened, TaskBegan
+from linkd.model.values import Position, Producer
 from linkd.wire.checkpoints import decode_piece, encode_piece
 
 
@@ -34,11 +36,17 @@ def busy_home() -> PureHome:
     home.lease("double")
     home.source_step(step("names", 1), draft("names"))
     home.source_step(step("names", 2, final=True))
-    home.admit([GroupOpened("g", "numbers", 1, 1, 0)])
+    home.admit([GroupOpened("g", "numbers", 1, 1, 0, True, "none", "", 5_000, 60_000, 3)])
     for sequence in (1, 2, 3):
         home.admit([GroupLeased("g", "numbers", Position(1, sequence), 50 + sequence, 1)])
-    home.admit([GroupMoved("g", "numbers", 1, 1, 0, 1, ((2, 2),))])
+    home.admit([GroupMoved("g", "numbers", 1, 1, 0, 1, settled=((2, 2),))])
+    home.admit([GroupFailed("g", "numbers", Position(1, 3), 2, "because")])
+    home.admit([GroupOpened("h", "numbers", 1, 1, 1), GroupMoved("h", "numbers", 1, 1, 2, 3, run_generation=4)])
     home.admit(publishing.open_link("free", 5))
+    home.admit([ProducerOpened("sensor", 3)])
+    for number, values in enumerate((1, 3), 1):
+        drafts = [draft("free", n) for n in range(values)]
+        home.admit(publishing.publish(home.ledger, drafts, Maker(producer=Producer("~1", 1, number, 9)), 6, bytes(10 * values)))
     home.admit([Dropped("free", 1, 1, 0, "abandoned", 1)])
     return home
 
@@ -99,25 +107,27 @@ def test_the_names_of_tasks_that_are_long_gone_are_forgotten() -> None:
 @pytest.mark.parametrize(
     ("state", "fields"),
     [
-        (Ledger, "shapes links tasks groups executions epoch last_token run run_outcome"),
-        (Link, "name incarnation next_sequence durable_sequence last_created_at_ns generations newest remembered"),
+        (Ledger, "shapes links tasks groups executions epoch last_token run run_outcome producers holds boot weak_links"),
+        (Producers, "known answers forgotten_epoch"),
+        (KnownProducer, "id epoch last_sequence answers"),
+        (Link, "name incarnation next_sequence durable_sequence last_created_at_ns generations newest remembered gone incarnations"),
         (
             Generation,
             (
                 "number incarnation first_sequence last_sequence task task_version inputs state sealed_sequence seal_durable was_sealed values "
-                "rows size_bytes schema_id schema declared source schemas"
+                "rows size_bytes schema_id schema declared source schemas account past forgotten_sequence"
             ),
         ),
         (
             Task,
             (
                 "shape execution version inputs outputs extents ended cursors marks leases shelved committed commits refused_late done_rows "
-                "recorded"
+                "recorded given_up"
             ),
         ),
-        (Lease, "snapshot_id token attempt portions session since_ns settles partial"),
-        (Group, "name link incarnation generation cursor leases waiting handed_sequence"),
-        (GroupLease, "sequence token attempt session not_before_s"),
+        (Lease, "snapshot_id token attempt portions session since_ns settles partial failures reason"),
+        (Group, "name link incarnation generation cursor terms run_generation leases handed_sequence"),
+        (GroupLease, "sequence token attempt failures reason session"),
     ],
     ids=lambda given: getattr(given, "__name__", ""),
 )

@@ -6,6 +6,7 @@ import pytest
 from pure_home import OTHER, PureHome, draft, envelopes, request, step
 
 from linkd.core import commits, publishing, runs
+from linkd.core.tasks import End
 from linkd.errors import Conflict, GenerationAbandoned, InvalidArgument, LeaseLost, NotAllowed, SchemaMismatch
 from linkd.model.records import OutputRange
 
@@ -109,3 +110,32 @@ def test_a_sealed_output_takes_nothing() -> None:
     home.admit(publishing.seal(home.ledger, "doubled", "by hand", 0))
     with pytest.raises(GenerationAbandoned, match="doubled is sealed"):
         home.commit(lease, draft("doubled"))
+
+
+def test_a_snapshot_that_is_given_up_is_settled_without_a_trace_in_its_outputs() -> None:
+    home = PureHome()
+    home.publish(draft("numbers", 1))
+    home.begin()
+    lease = home.lease("double")
+    task = home.task("double")
+    held = task.leases[lease.snapshot_id]
+    task.holders.fail(held, "no")
+    home.admit(commits.give_up(home.ledger, task, held, 1))
+    assert (task.given_up, task.commits, task.unread(home.ledger.links)) == (1, 1, {"numbers": 0})
+    assert isinstance(task.next_snapshot(home.ledger.links), End)
+    with pytest.raises(LeaseLost, match=r"it lies in double\.dead"):
+        commits.answered(task, lease.snapshot_id, lease.token, 7)
+    assert home.restarted().task("double").given_up == 1
+
+
+def test_no_token_is_no_good_token() -> None:
+    """What was on lease when its task ended has none, and comes back with a resumption."""
+    home = PureHome()
+    home.publish(draft("numbers", 1))
+    home.begin()
+    lease = home.lease("double")
+    task = home.task("double")
+    task.end()
+    task.resume("v")
+    with pytest.raises(LeaseLost):
+        commits.check_token(task, lease.snapshot_id, 0)

@@ -32,6 +32,7 @@ from linkd.model.records import (
     GroupLeased,
     GroupMoved,
     GroupOpened,
+    ProducerOpened,
     Record,
     SnapshotCommitted,
     SnapshotLeased,
@@ -39,7 +40,7 @@ from linkd.model.records import (
     TaskKind,
     ValueStored,
 )
-from linkd.model.values import Position
+from linkd.model.values import Position, Producer
 from linkd.wire.checkpoints import decode_piece, encode_piece
 
 LINKS = (LinkShape("numbers", ""), LinkShape("names", "from:names"), LinkShape("doubled", "double"), LinkShape("total", "sum_up"))
@@ -119,11 +120,12 @@ def told(ledger: Ledger) -> Any:
             group.generation,
             group.cursor.copy(),
             group.handed_sequence,
-            {sequence: (lease.token, lease.attempt) for sequence, lease in group.leases.items()},
+            {sequence: lease.token for sequence, lease in group.leases.items()},
         )
         for key, group in ledger.groups.items()
     }
-    return links, tasks, groups, dict(ledger.executions), ledger.run, ledger.run_outcome
+    producers = [(name, known.epoch, known.last_sequence, tuple(known.answers)) for name, known in ledger.producers.known.items()]
+    return links, tasks, groups, dict(ledger.executions), ledger.run, ledger.run_outcome, producers
 
 
 def through_bytes(ledger: Ledger) -> Ledger:
@@ -212,10 +214,14 @@ class HomeLife(RuleBasedStateMachine):
     def begin_afresh(self) -> None:
         self.begin_run(fresh=True)
 
-    @rule(count=st.integers(1, 3))
-    def append(self, count: int) -> None:
-        drafts = self.drafts("numbers", count)
-        self.admit(publishing.publish(self.ledger, drafts, Maker(), 0, b"".join(d.payload_xxh3.to_bytes(10, "big") for d in drafts)))
+    @rule(count=st.integers(1, 3), name=st.sampled_from(["", "~one", "~two", "sensor"]))
+    def append(self, count: int, name: str) -> None:
+        drafts, producers = self.drafts("numbers", count), self.ledger.producers
+        if name == "sensor" and name not in producers.known:
+            self.admit([ProducerOpened(name, producers.next_epoch(name))])
+        epoch = producers.known[name].epoch if name in producers.known else 1
+        maker = Maker(producer=Producer(name, epoch, producers.next_sequence(name), count) if name else Producer())
+        self.admit(publishing.publish(self.ledger, drafts, maker, 0, b"".join(d.payload_xxh3.to_bytes(10, "big") for d in drafts)))
 
     @rule(count=st.integers(0, 2), final=st.booleans())
     def read_source(self, count: int, final: bool) -> None:
@@ -332,13 +338,14 @@ class HomeLife(RuleBasedStateMachine):
         if group is None:
             self.admit([GroupOpened(*GROUP, 1, 1, 0)])
             return
-        offer = group.next_value(self.ledger.links["numbers"], 0.0)
+        if not group.members:
+            group.join(1)
+        offer = group.next_value(1, self.ledger.links["numbers"], 0.0)
         if isinstance(offer, GroupOffer):
             assert ("numbers", offer.sequence) in self.values(self.disk.frames[: self.disk.durable])
             assert not group.cursor.is_done(offer.sequence)
             self.admit([GroupLeased(*GROUP, Position(1, offer.sequence), self.ledger.last_token + 1, offer.attempt)])
-            self.sessions += 1
-            group.hold(offer.sequence, self.sessions)
+            group.hold(offer.sequence, 1)
 
     @rule(data=st.data())
     def group_settles(self, data: st.DataObject) -> None:
@@ -347,7 +354,13 @@ class HomeLife(RuleBasedStateMachine):
             return
         sequence = data.draw(st.sampled_from(sorted(group.leases)))
         if data.draw(st.booleans()):
-            group.give_back(sequence, 0.0)
+            recalled = group.give_back(sequence, 0.0)
+            if recalled:
+                group.released(1, recalled)
+            return
+        if data.draw(st.booleans()):
+            self.admit([GroupMoved(*GROUP, 1, 1, 0, 0, settled=((sequence, sequence),))])
+            assert sequence not in group.leases
             return
         after = group.cursor.copy()
         after.settle(sequence, sequence)

@@ -17,8 +17,20 @@ from linkd.core.links import GenerationState
 from linkd.core.planning import Action, Facts, Wishes, left_unread, needed_for, plan_steps
 from linkd.core.publishing import Draft, Maker
 from linkd.core.runs import RunPlan
+from linkd.core.tasks import TaskShape
 from linkd.errors import LinkNotFound
-from linkd.model.records import GenerationBegan, GenerationEnded, GenerationReopened, Record, RunBegan, SourceMoved, TaskBegan, TaskKind
+from linkd.model.records import (
+    GenerationBegan,
+    GenerationEnded,
+    GenerationReopened,
+    Record,
+    RunBegan,
+    SnapshotCommitted,
+    SourceMoved,
+    TaskBegan,
+    TaskKind,
+)
+from linkd.model.values import Parent
 
 SCHEMA = (b"1" * 16, b"schema")
 EVERYTHING = Wishes()
@@ -199,6 +211,36 @@ def test_a_sink_whose_file_is_gone_is_written_again_alone() -> None:
     planned = life.plan(lost={"to:totals": "out/totals.csv is not there any more"})
     assert planned.pop("to:totals") == (Action.BEGIN, "out/totals.csv is not there any more")
     assert set(actions(planned).values()) == {Action.NOTHING}
+
+
+def test_a_sink_that_takes_value_by_value_and_got_none_has_lost_no_file() -> None:
+    log = TaskShape("to:cancelled", TaskKind.SINK, (("cancelled", "each"),), ())
+    life = Life(pipeline(source("flights"), run_task("clean", {"flights": "each"}, "cancelled"), log))
+    life.run()
+    lost = {"to:cancelled": "out/cancelled.csv is not there any more"}
+    assert set(actions(life.plan(lost=lost)).values()) == {Action.NOTHING}, "it would write no file this time, either"
+    life.run({"clean": "clean.py changed"}, complete=False)
+    life.complete("from:flights")
+    life.append("cancelled")
+    life.complete("clean")
+    life.complete("to:cancelled")
+    assert life.plan(lost=lost)["to:cancelled"] == (Action.BEGIN, "out/cancelled.csv is not there any more")
+
+
+JUDGED = pipeline(source("flights"), source("prices"), run_task("judge", {"flights": "each", "prices": "latest"}, "judged"))
+
+
+@pytest.mark.parametrize(
+    ("generation", "sequence", "action"), [(1, 1, Action.CONTINUE), (1, 0, Action.BEGIN), (0, 0, Action.BEGIN)], ids=str
+)
+def test_what_a_run_that_followed_looked_up_too_early_is_made_anew_by_one_that_ends(generation: int, sequence: int, action: Action) -> None:
+    life = Life(JUDGED)
+    life.run(wishes=Wishes(follow=True), complete=False)
+    life.complete("from:prices")
+    portions = (Parent("flights", 1, 1, 1, 1), Parent("prices", 1, generation, sequence, sequence))
+    life.admit([SnapshotCommitted("judge", 1, b"s", 1, 1, portions, (), 0, 0)])
+    assert life.plan()["judge"][0] is action
+    assert life.plan(wishes=Wishes(follow=True))["judge"][0] is Action.CONTINUE, "there, the latest is what it was at the moment"
 
 
 def test_only_one_link_takes_what_it_needs_and_nothing_else() -> None:

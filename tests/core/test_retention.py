@@ -73,7 +73,7 @@ def test_a_group_that_is_through_with_a_generation_does_not_keep_it() -> None:
     ledger.apply(drops(ledger, ["a"]))
     assert group.finished(ledger.links["a"])
     assert not group.superseded(ledger.links["a"])
-    assert group.next_value(ledger.links["a"], 0.0) is None
+    assert group.next_value(1, ledger.links["a"], 0.0) is None
 
 
 def test_only_the_links_that_are_asked_for_are_looked_at() -> None:

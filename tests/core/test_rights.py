@@ -80,6 +80,14 @@ def test_under_open_outsiders_append_to_and_seal_everything() -> None:
         rights.act_for(OUTSIDER, "double")
 
 
+def test_nobody_publishes_dead_letters_or_ends_their_link() -> None:
+    anyone = Rights({}, frozenset(), anyone=True)
+    for operation in ("publish", "source", "seal"):
+        assert not allowed(anyone, OUTSIDER, operation, "events.dead")
+        assert not allowed(RIGHTS, ADAPTERS, operation, "names.dead")
+    assert allowed(anyone, OUTSIDER, "read", "events.dead")
+
+
 def test_refusals_say_what_to_do() -> None:
     with pytest.raises(NotAllowed, match=r"with snap: snap\.publish"):
         RIGHTS.publish(DOUBLE, "doubled", source=False)

@@ -163,3 +163,19 @@ def test_a_killed_run_that_follows_goes_on_without_a_row_lost_or_twice(tmp_path:
             command.send_signal(signal.SIGTERM)
             command.communicate(timeout=DEADLINE_S)
         assert [pair[:2] for pair in pairs(pipeline)] == [["1", "2"], ["3", "4"]]
+
+
+def test_a_source_without_rows_that_was_followed_in_between_is_completed_by_a_run_that_ends(tmp_path: Path) -> None:
+    text = "pipeline: notes\nlinks:\n  notes: {from: notes.csv, to: out/notes.csv}\n  marks: {from: marks.csv, to: out/marks.csv, every: 100ms}\n"
+    with make_pipeline(tmp_path, text, {"notes.csv": "note\n", "marks.csv": "n\n1\n"}) as pipeline:
+        assert pipeline.run().exit_code == 0
+        with following(pipeline) as command:
+            with (tmp_path / "marks.csv").open("a") as file:
+                file.write("2\n")
+            until(pipeline, command, "the second mark", lambda: (tmp_path / "out/marks.csv").read_text() == "n\n1\n2\n")
+            command.send_signal(signal.SIGINT)
+            command.communicate(timeout=DEADLINE_S)
+        finished = pipeline.run()
+        assert finished.exit_code == 0, finished.stderr
+        assert (tmp_path / "out/notes.csv").read_text() == "note\n"
+        assert pipeline.run().stdout.startswith("Nothing to do")

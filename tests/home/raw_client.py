@@ -213,11 +213,13 @@ class Taken:
 
 
 async def next_snapshot(stream: Stream) -> Taken | None:
-    """The next snapshot that is ready; None at the end of the stream."""
+    """The next snapshot that is ready; None at the end of the stream. Answers to releases are skipped."""
     values: list[Got] = []
     while True:
         message = await stream.read()
         kind = message.WhichOneof("message")
+        if kind == "released":
+            continue
         if kind == "end":
             return None
         if kind == "ready":

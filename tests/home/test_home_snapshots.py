@@ -13,6 +13,7 @@ from linkd.core.layout import Layout
 from linkd.core.links import LinkShape
 from linkd.errors import Conflict, Draining, InvalidArgument, LeaseLost, LinkNotFound, SchemaMismatch
 from linkd.limits import PREFETCH_SNAPSHOTS
+from linkd.telemetry.events import SnapshotRefused
 from linkd.testing.home import InProcessHome
 from linkd.wire import methods
 from linkd.wire.v1 import links_pb2 as pb
@@ -92,6 +93,8 @@ async def test_the_same_snapshot_with_other_content_is_a_conflict(home: InProces
     await double(client, snapshot)
     with pytest.raises(Conflict):
         await client.commit(snapshot.ready)
+    assert [event.reason for event in home.events.heard if isinstance(event, SnapshotRefused)] == ["conflict"]
+    assert await (await connect(home)).numbers("doubled") == [2]
 
 
 async def test_a_commit_over_a_new_connection_is_taken(home: InProcessHome, connect: Connect) -> None:

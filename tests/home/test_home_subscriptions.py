@@ -73,7 +73,7 @@ async def test_two_members_share_and_one_takes_over_what_the_other_leaves(open_h
     client = await connect(open_home)
     await fill(client, 6)
     await seal(client)
-    left = await client.subscribe("events", credit_bytes=1)
+    left = await client.subscribe("events", credit_bytes=1, order="none")
     right = await client.subscribe("events", credit_bytes=1)
     of_left, of_right = await next_value(left), await next_value(right)
     assert of_left
@@ -107,7 +107,7 @@ async def test_a_delayed_nack_waits_by_the_clock_and_others_go_first(tmp_path: P
     async with running_home(tmp_path / "state", clock=clock, supervised=False) as home:
         client = await connect(home)
         await fill(client, 2)
-        stream = await client.subscribe("events", credit_bytes=1)
+        stream = await client.subscribe("events", credit_bytes=1, order="none")
         value = await next_value(stream)
         assert value is not None
         await nack(stream, value, delay_ms=60_000)

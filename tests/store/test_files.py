@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from linkd.errors import StateDamaged, StorageFailed
+from linkd.errors import StateDamaged, StorageFailed, StorageFull
 from linkd.store.files import File, Files, LocalFiles
 from linkd.store.open_files import OpenFiles
 from linkd.testing.faulty_files import SECTOR_BYTES, FaultyFiles
@@ -82,7 +82,7 @@ def test_refusals_name_the_file(place: tuple[Files, Path]) -> None:
 def test_a_full_device_says_what_to_do() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    with pytest.raises(StorageFailed, match=r"cannot write /dev/full: No space left on device\. Free some space"):
+    with pytest.raises(StorageFull, match=r"cannot write /dev/full: No space left on device\. Free some space"):
         LocalFiles().open(Path("/dev/full"), writable=True).pwrite(b"x", 0)
 
 

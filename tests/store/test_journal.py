@@ -27,7 +27,7 @@ class Writer:
         found = recover(files, directory)
         end = found.end
         self.layout = JournalLayout(end, LIMITS, iter(range(100 + end.next_lsn, 10**6)).__next__)
-        self.journal = Journal(files, directory, LIMITS.preallocate_bytes, list(found.headers))
+        self.journal = Journal(files, directory, LIMITS.preallocate_bytes, list(found.headers), end.next_lsn - 1)
 
     def write(self, *frames: tuple[bytes, bytes], kind: GroupKind = GroupKind.FRAMES) -> list[int]:
         group = self.layout.begin(sum(self.layout.frame_bytes(records, [payload]) for records, payload in frames))
@@ -226,7 +226,7 @@ def test_what_a_failed_sync_left_is_void(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="Input/output error"):
         writer.write((b"two", b""))
     files._refused.clear()
-    writer.journal.void(2, generation=77)
+    writer.journal.void(generation=77)
     assert [lsn for lsn, _ in frames_of(files, directory)] == [1]
     end = recover(files, directory).end
     assert (end.next_lsn, end.file and end.file.number) == (2, 2)

@@ -53,7 +53,8 @@ class Link:
         self.holdings.stored(value.envelope, placed.place)
         half = len(message.body) // 2
         body = (message.body[:half], message.body[half:])
-        self.writer.write(SegmentWrite("flown", placed.place, placed.schema, stamped, body))
+
+        self.writer.write(SegmentWrite("flown", placed.place, placed.schema, stamped, lambda: body))
         return placed.place
 
 
@@ -95,7 +96,7 @@ def test_recovery_publishes_what_is_committed_and_cuts_the_rest(tmp_path: Path) 
     link = Link(tmp_path)
     values = [sample_value("flown", number) for number in range(1, 6)]
     for value in values[:4]:
-        link.recovery.saw(value.envelope, link.write(value), group_lsn=1)
+        link.recovery.saw(value.envelope, link.write(value), durable_lsn=0)
     held = link.holdings.files()
     link.write(values[4])  # written and synced, but its frame never became durable
     link.writer.sync()
@@ -113,7 +114,7 @@ def test_recovery_publishes_what_is_committed_and_cuts_the_rest(tmp_path: Path) 
 def test_a_segment_that_is_too_short_or_missing_is_damage(tmp_path: Path) -> None:
     link = Link(tmp_path)
     value = sample_value("flown", 1)
-    link.recovery.saw(value.envelope, link.write(value), group_lsn=1)
+    link.recovery.saw(value.envelope, link.write(value), durable_lsn=0)
     link.writer.sync()
     link.writer.close()
     content = link.path.read_bytes()

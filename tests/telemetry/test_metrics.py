@@ -117,11 +117,15 @@ def test_what_is_refused_or_lost_is_counted_by_reason() -> None:
         e.ValueDropped(link="flown", values=5, reason="retention"),
         e.SnapshotRefused(task="clean", reason="lease_lost"),
         e.SpansLost(endpoint="collector:4317", spans=12, detail="away"),
+        e.PublishRepeated(link="flown", producer="~1", sequence=4),
+        e.ProducerRefused(producer="sensor-7", link="flown", reason="producer_fenced"),
     )
     assert scrape.value("linkd_calls_refused_total", operation="publish", reason="not_allowed") == 1
     assert scrape.value("linkd_drops_total", link="flown", reason="retention") == 5
     assert scrape.value("linkd_commits_refused_total", reason="lease_lost") == 1
     assert scrape.value("linkd_spans_lost_total") == 12
+    assert scrape.value("linkd_publishes_repeated_total", link="flown") == 1
+    assert scrape.value("linkd_publishes_refused_total", reason="producer_fenced") == 1
 
 
 def test_connections_queries_tasks_and_commits_are_counted() -> None:

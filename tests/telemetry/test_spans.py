@@ -19,6 +19,7 @@ def test_a_publish_is_a_producer_whose_context_is_the_creation_context() -> None
         "messaging.message.id": "0192-id",
         "messaging.message.body.size": 300,
         "linkd.link.generation": 1,
+        "linkd.durability": "fsync",
         "linkd.rows": 10,
         "linkd.task": "clean",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 
 import pytest
@@ -27,7 +28,8 @@ _SPECIAL = {
     "inputs": st.dictionaries(_TEXT, _COUNT, max_size=3),
     "outputs": st.dictionaries(_TEXT, _COUNT, max_size=3),
     "extents": st.dictionaries(_TEXT, _COUNT, max_size=3),
-    "tasks": st.lists(_TEXT, max_size=3).map(tuple),
+    **dict.fromkeys(("tasks", "weak_links"), st.lists(_TEXT, max_size=3).map(tuple)),
+    "settled": st.lists(st.tuples(_COUNT, _COUNT), max_size=3).map(tuple),
     "ahead": st.lists(st.tuples(_COUNT, _COUNT), max_size=3).map(tuple),
 }
 _PLAIN = {int: _COUNT, str: _TEXT, bytes: st.binary(max_size=40), bool: st.booleans()}
@@ -47,6 +49,9 @@ def _field(name: str, hint: typing.Any) -> st.SearchStrategy[typing.Any]:
         return _SPECIAL[name]
     if hint in (PlaceKind, model.GenerationEnd):
         return st.sampled_from(list(hint))
+    if typing.get_origin(hint) is types.UnionType:
+        [some] = (item for item in typing.get_args(hint) if item is not types.NoneType)
+        return st.none() | _field(name, some)
     if dataclasses.is_dataclass(hint):
         return of(typing.cast("type", hint))
     return _PLAIN[hint]

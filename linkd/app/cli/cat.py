@@ -11,7 +11,7 @@ from linkd.app.cli.options import FormatOption, JsonOption, OutputOption, Pipeli
 from linkd.app.cli.target import Target, has_content, readable_target
 from linkd.app.wording import sequence_text
 from linkd.core.value_names import ExtentName, parse_extent_name
-from linkd.errors import LinkNotFound, UsageFault
+from linkd.errors import EXIT_DONE, LinkNotFound, UsageFault
 
 if TYPE_CHECKING:
     from linkd.client.sync import Client
@@ -32,11 +32,17 @@ def cat(
     generation: Annotated[
         int | None, typer.Option(min=1, help="Of this generation; else of the newest complete one.", show_default=False)
     ] = None,
+    salvage: Annotated[
+        bool,
+        typer.Option(
+            "--salvage", help="Of a damaged directory (-p DIR), without opening it: every value that is whole. Exits with 4 if one is not."
+        ),
+    ] = False,
     pipeline: PipelineOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
-) -> None:
+) -> int:
     """Write the values of a link to a file or a pipe.
 
     All of its newest complete generation, or of the growing one while none is: what is durable at the call. As CSV, unless --format or the
@@ -48,6 +54,11 @@ def cat(
 
     named = parse_extent_name(values)
     destination = Destination.of(kind, output, as_json=json)
+    if salvage:
+        from linkd.app.cli.salvaging import salvage as get_out
+        from linkd.app.cli.state_directory import state_of
+
+        return get_out(state_of(None, pipeline), named, generation, destination, quiet=quiet)
     target = readable_target(pipeline)
     with connect(target.reachable()) as client:
         extent = _extent(client, target, named, generation)
@@ -55,6 +66,7 @@ def cat(
         delivered = deliver(reader, destination, extent.link, extent.values, quiet=quiet)
     if delivered.made or verbose:
         remark(f"{extent.shown}: {delivered.made or f'{delivered.rows:,} rows'}", quiet=quiet)
+    return EXIT_DONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ def _exit_code(verb: Callable[[], int | None], *, wants_traceback: bool) -> int:
         _say(str(error))
         return error.exit_code
     except Exception as error:  # the last place that can say anything of it
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            return EXIT_INTERRUPTED  # it came while a class was being made, and Python 3.11 makes a RuntimeError of it
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             _forget_output()
             _say(f"could not write everything: {error.strerror} (the output itself, or a temporary file in {tempfile.gettempdir()})")

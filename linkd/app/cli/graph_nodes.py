@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from unicodedata import combining, east_asian_width
 
 from linkd.app.wording import counted, rate_text
 from linkd.client.description import Description, LinkDescription, TaskDescription
+from linkd.core.dead_letters import is_dead_link
 from linkd.core.drawing import Edge, Node
 from linkd.core.layout import Layout
 from linkd.core.policies import EACH_TEXT
@@ -25,7 +26,7 @@ def nodes_of(found: Description) -> tuple[list[Node], list[Edge]]:
     nodes = [_node(link.name, LINK, *_holding(link), *_ends(link.source, link.sink, is_open=link.open)) for link in found.links]
     nodes += [_node(task.name, TASK, f"{task.kind}, {task.state}", *_behind(task)) for task in tasks]
     edges = [edge for task in tasks for edge in _edges(task.name, ((each.link, each.policy) for each in task.inputs), task.outputs)]
-    return nodes, edges
+    return nodes, edges + _dead_edges({task.name for task in tasks}, ((link.name, link.writer) for link in found.links))
 
 
 def nodes_of_layout(layout: Layout) -> tuple[list[Node], list[Edge]]:
@@ -37,7 +38,8 @@ def nodes_of_layout(layout: Layout) -> tuple[list[Node], list[Edge]]:
         ends = _ends(spec.source or "", spec.sink or "", is_open=name in layout.open_links) if spec is not None else []
         nodes.append(_node(name, LINK, *ends))
     nodes += [_node(task.name, TASK, str(task.kind)) for task in tasks]
-    return nodes, [edge for task in tasks for edge in _edges(task.name, task.inputs, task.outputs)]
+    edges = [edge for task in tasks for edge in _edges(task.name, task.inputs, task.outputs)]
+    return nodes, edges + _dead_edges({task.name for task in tasks}, ((name, shape.writer) for name, shape in layout.links.items()))
 
 
 def outline(nodes: Iterable[Node], edges: Iterable[Edge]) -> list[str]:
@@ -54,6 +56,11 @@ def outline(nodes: Iterable[Node], edges: Iterable[Edge]) -> list[str]:
 def _edges(task: str, inputs: Iterable[tuple[str, str]], outputs: Iterable[str]) -> list[Edge]:
     read = [Edge(link, task, "" if policy == EACH_TEXT else policy) for link, policy in inputs]
     return [*read, *(Edge(task, link) for link in outputs)]
+
+
+def _dead_edges(tasks: Collection[str], links: Iterable[tuple[str, str]]) -> list[Edge]:
+    """From the tasks that may give up on something to where it goes, which is no output of theirs."""
+    return [Edge(writer, name) for name, writer in links if is_dead_link(name) and writer in tasks]
 
 
 def _node(name: str, kind: str, *lines: str) -> Node:

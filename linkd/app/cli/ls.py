@@ -60,4 +60,6 @@ def _print(found: Description, *, quiet: bool, verbose: bool) -> None:
         if number:
             console.print()
         print_columns(console, columns)
+    for note in found.notes:
+        remark(note, quiet=quiet)
     remark(headline(found, verbose=verbose), quiet=quiet)

@@ -42,7 +42,7 @@ class Brood:
         return sequence_text(self.link, self.first, self.last) if self.last >= self.first else f"{self.link} (no values)"
 
 
-_Family = Mapping[tuple[str, int, int], Ancestor]
+_Family = Mapping[tuple[str, int], Ancestor]
 
 
 def pedigree(lineage: Lineage, *, full_digests: bool = False) -> list[str]:
@@ -94,11 +94,11 @@ def _joined(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 def _members(brood: Brood, family: _Family) -> Iterator[Ancestor]:
     if brood.last - brood.first < len(family):
-        keys = ((brood.link, brood.incarnation, sequence) for sequence in range(brood.first, brood.last + 1))
+        keys = ((brood.link, sequence) for sequence in range(brood.first, brood.last + 1))
         yield from (family[key] for key in keys if key in family)
         return
-    for (link, incarnation, sequence), ancestor in family.items():
-        if (link, incarnation) == (brood.link, brood.incarnation) and brood.first <= sequence <= brood.last:
+    for (link, sequence), ancestor in family.items():
+        if link == brood.link and brood.first <= sequence <= brood.last:
             yield ancestor
 
 
@@ -148,5 +148,6 @@ def _rows_of_file(envelopes: Sequence[Envelope]) -> list[str]:
     return []
 
 
-def _key(envelope: Envelope) -> tuple[str, int, int]:
-    return envelope.link, envelope.position.incarnation, envelope.position.sequence
+def _key(envelope: Envelope) -> tuple[str, int]:
+    """Sequences go on through incarnations (and a generation may have values of several): what is there has no other of its number."""
+    return envelope.link, envelope.position.sequence

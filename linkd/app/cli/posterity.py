@@ -49,8 +49,7 @@ def _brood_of(envelope: Envelope) -> Brood:
 
 
 def _is_in(envelope: Envelope, brood: Brood) -> bool:
-    of_one = (envelope.link, envelope.position.incarnation) == (brood.link, brood.incarnation)
-    return of_one and brood.first <= envelope.position.sequence <= brood.last
+    return envelope.link == brood.link and brood.first <= envelope.position.sequence <= brood.last
 
 
 def _children(brood: Brood, descendants: Sequence[Descendant]) -> list[Brood]:
@@ -65,8 +64,7 @@ def _children(brood: Brood, descendants: Sequence[Descendant]) -> list[Brood]:
 
 
 def _meet(portion: Parent, brood: Brood) -> bool:
-    of_one = (portion.link, portion.incarnation) == (brood.link, brood.incarnation)
-    return of_one and portion.first_sequence <= brood.last and brood.first <= portion.last_sequence
+    return portion.link == brood.link and portion.first_sequence <= brood.last and brood.first <= portion.last_sequence
 
 
 def _written(sink: SinkCommit, shown: Callable[[str], str], *, full_digests: bool) -> str:

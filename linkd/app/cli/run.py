@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from linkd import limits
+from linkd.app.cli.budgets import DiskBudgetOption, DrainTimeoutOption, MemoryOption, StallTimeoutOption, disk_budget_bytes, memory_bytes
 from linkd.app.cli.options import QuietOption, VerboseOption
 from linkd.errors import UsageFault
 
@@ -37,6 +39,10 @@ def run(
         int | None,
         typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics while it runs; 0 is a free port.", show_default=False),
     ] = None,
+    memory: MemoryOption = None,
+    disk_budget: DiskBudgetOption = None,
+    stall_timeout: StallTimeoutOption = limits.STALL_AFTER_S,
+    drain_timeout: DrainTimeoutOption = limits.DRAIN_TIMEOUT_S,
     json: Annotated[bool, typer.Option("--json", help="Print what happens as JSON, one object a line.")] = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -61,6 +67,10 @@ def run(
         verbose=verbose,
         json=json,
         http_port=http_port,
+        memory_bytes=memory_bytes(memory),
+        disk_budget_bytes=disk_budget_bytes(disk_budget),
+        stall_timeout_s=stall_timeout,
+        drain_timeout_s=drain_timeout,
     )
     return run_pipeline(options, context.obj)
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import enum
 import os
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from linkd import limits
+from linkd.app.cli.budgets import DiskBudgetOption, DrainTimeoutOption, MemoryOption, StallTimeoutOption, disk_budget_bytes, memory_bytes
 from linkd.app.cli.options import VerboseOption
-from linkd.errors import InvalidArgument, UsageFault
+from linkd.errors import UsageFault
 
 _GRPC_FORK_HANDLERS = "GRPC_ENABLE_FORK_SUPPORT"
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMG]i?B?|B)?", re.IGNORECASE)
-_FACTORS = {"": 1, "B": 1, "K": limits.KIB, "M": limits.MIB, "G": limits.GIB}
 
 
 class LogFormatName(enum.StrEnum):
@@ -58,9 +56,10 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="Payload bytes held at once.")
-    ] = f"{limits.MEMORY_BUDGET_BYTES // limits.MIB}MiB",
+    memory: MemoryOption = None,
+    disk_budget: DiskBudgetOption = None,
+    stall_timeout: StallTimeoutOption = limits.STALL_AFTER_S,
+    drain_timeout: DrainTimeoutOption = limits.DRAIN_TIMEOUT_S,
     log_format: Annotated[LogFormatName, typer.Option(help="How log lines are written.")] = LogFormatName.TEXT,
     log_level: Annotated[LogLevelName, typer.Option(help="The least that is logged.")] = LogLevelName.INFO,
     on_demand: Annotated[bool, typer.Option("--on-demand", hidden=True)] = False,
@@ -85,23 +84,14 @@ def serve(
         pipeline=pipeline,
         on_demand=on_demand,
         http_port=http_port if http_port is not None or on_demand else 0,
-        memory_bytes=parse_size(memory),
+        memory_bytes=memory_bytes(memory),
+        disk_budget_bytes=disk_budget_bytes(disk_budget),
+        stall_timeout_s=stall_timeout,
+        drain_timeout_s=drain_timeout,
         log_format=str(log_format),
         log_level=str(LogLevelName.DEBUG if verbose else level),
     )
     return serve_home(options)
-
-
-def parse_size(text: str) -> int:
-    """Bytes in `256MiB`, `1.5G` or `1048576`; K, M and G are powers of 1024. Raises InvalidArgument, also below one value's size."""
-    matched = _SIZE.fullmatch(text.strip())
-    if matched is None:
-        raise InvalidArgument(f"--memory {text}: not a size; write it like 256MiB or 1GiB")
-    size_bytes = int(float(matched[1]) * _FACTORS[(matched[2] or "").upper()[:1]])
-    if size_bytes < limits.VALUE_SIZE_MAX_BYTES:
-        least = limits.VALUE_SIZE_MAX_BYTES // limits.MIB
-        raise InvalidArgument(f"--memory {text}: one value may have {least} MiB, so give at least {least}MiB")
-    return size_bytes
 
 
 def _default_directory(pipeline: Path | None) -> Path:

@@ -46,6 +46,13 @@ VERBS = {
         Verb("Data", "append", "Append a file's rows to an open link.", "linkd append events new.csv"),
         Verb("Explain", "trace", "Tell where a value comes from.", "linkd trace totals@last"),
         Verb("Operate", "serve", "Serve links on a unix socket.", "linkd serve --pipeline flights.yaml --http-port 9090"),
+        Verb("Operate", "seek", "Move a consumer group to another place of its link.", "linkd seek alerts flown --to earliest"),
+        Verb("Operate", "verify", "Read everything that is kept, and say what is damaged.", "linkd verify -p flights.yaml"),
+        Verb("Operate", "repair", "Mend what is damaged, and say what is lost.", "linkd repair -p flights.yaml --yes"),
+        Verb("Operate", "backup", "Copy what a pipeline keeps, consistently, while it runs or not.", "linkd backup /backups/flights"),
+        Verb("Operate", "restore", "Bring a backup back, into a directory without state.", "linkd restore /backups/flights"),
+        Verb("Operate", "doctor", "See whether machine and directory are fit for linkd.", "linkd doctor -p flights.yaml"),
+        Verb("Operate", "upgrade", "Take a directory to this linkd's newest format.", "linkd upgrade -p flights.yaml"),
     )
 }
 """In the order of the help."""

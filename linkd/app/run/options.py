@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from linkd.limits import DRAIN_TIMEOUT_S, STALL_AFTER_S
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -26,3 +28,17 @@ class RunOptions:
     verbose: bool = False
     json: bool = False
     http_port: int | None = None
+    memory_bytes: int | None = None
+    disk_budget_bytes: int | None = None
+    stall_timeout_s: float = STALL_AFTER_S
+    drain_timeout_s: float = DRAIN_TIMEOUT_S
+
+    @property
+    def budgets(self) -> Mapping[str, float | None]:
+        """What the home may take of the machine and of time, as its settings have it."""
+        return {
+            "memory_bytes": self.memory_bytes,
+            "disk_budget_bytes": self.disk_budget_bytes,
+            "stall_timeout_s": self.stall_timeout_s,
+            "drain_timeout_s": self.drain_timeout_s,
+        }

@@ -179,6 +179,11 @@ def ending(code: int) -> str:
     return f"exited with code {code}"
 
 
+def how_it_died(code: int) -> str:
+    """The same in two words: `signal 9`, `exit code 1`."""
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
 def task_environment(base: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """The environment of a task's program: the user's, with linkd's own interpreter first on PATH if no virtual environment is active."""
     env = {name: value for name, value in base.items() if not name.startswith(("LINKD_", FORK_SUPPORT))}

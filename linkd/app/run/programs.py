@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from linkd import errors
 from linkd.app.run.interpreter import interpreter_of
+from linkd.app.run.lives import HomeLives, Restarts
 from linkd.app.run.own_programs import ADAPTERS, SQL_TASK
-from linkd.app.run.processes import Child, Processes, ending, task_environment
+from linkd.app.run.processes import Child, Processes, ending, how_it_died, task_environment
 from linkd.app.run.screen import Screen
 from linkd.app.run.task_log import AttemptHeader, TaskLog
 from linkd.app.run.task_program import Attempt, TaskProgram, utc_now
@@ -74,6 +75,7 @@ class Programs:
     screen: Screen
     endpoint: str
     begun: Mapping[str, Any]
+    lives: HomeLives
     strict: bool = False
     follow: bool = False
     selected: tuple[str, ...] = ()
@@ -89,7 +91,26 @@ class Programs:
     # -- the adapter worker -----------------------------------------------------------------------------------------------------------------
 
     async def adapters(self, stop: Stop) -> None:
-        """Runs the worker to its end. What it reports goes to the screen; that it failed, or died, stops the run."""
+        """Runs the worker to its end. What it reports goes to the screen; that it failed, or died too often, stops the run."""
+        restarts = Restarts(time.monotonic)
+        while True:
+            life = self.lives.number
+            code, failure, tail = await self._work_adapters(stop)
+            if code == 0 and failure is None:
+                return
+            if await self.lives.has_ended(life):
+                continue
+            if failure is None:
+                if restarts.allowed():
+                    self.screen.say(f"linkd adapter worker died ({how_it_died(code)}); started again", restarted=_ADAPTERS)
+                    continue
+                message = f"linkd's adapter worker {ending(code)}: run again to go on where it stopped"
+                failure = Stopped("worker", message, errors.EXIT_INTERNAL, tail=tail, log=self._log_path(_ADAPTERS))
+            stop(failure)
+            return
+
+    async def _work_adapters(self, stop: Stop) -> tuple[int, Stopped | None, tuple[str, ...]]:
+        """One worker, to its end: its exit code, why it failed if it said so, and the last lines of its log."""
         log = self._log(_ADAPTERS, lambda line: None)
         child, complaints = await self._start_adapters()
         failure: Stopped | None = None
@@ -105,12 +126,7 @@ class Programs:
             failure = Stopped("worker", str(failures.exceptions[0]), errors.EXIT_INTERNAL)
         finally:
             log.close()
-        code = await child.process.wait()
-        if failure is not None:
-            stop(failure)
-        elif code != 0:
-            message = f"linkd's adapter worker {ending(code)}: run again to go on where it stopped"
-            stop(Stopped("worker", message, errors.EXIT_INTERNAL, tail=log.tail, log=log.path))
+        return await child.process.wait(), failure, log.tail
 
     async def _start_adapters(self) -> tuple[Child, asyncio.StreamReader]:
         """The worker, and what it says on its standard error."""
@@ -153,7 +169,8 @@ class Programs:
     def _adapters_said(self, event: Mapping[str, Any], stop: Stop) -> Stopped | None:
         kind = event["event"]
         if kind == "survey":
-            self.notes.extend(self.mask.text(f"{event['link']}: {note}") for note in event["notes"])
+            told = [self.mask.text(f"{event['link']}: {note}") for note in event["notes"]]
+            self.notes += [note for note in told if note not in self.notes]  # a worker that is started again says them again
         elif kind == "sink_done":
             self.sinks.append({**event, "path": self.mask.text(event["path"])})
         elif kind == "failed":
@@ -185,7 +202,7 @@ class Programs:
         if spec.kind is not TaskKind.SQL:
             variables.save(self.directory, name)
         log = self._log(name, lambda line: self.screen.task_line(name, line))
-        program = TaskProgram(spec, log, int(self.begun["epoch"]), lambda: self._start(spec, variables), self.screen.say)
+        program = TaskProgram(spec, log, int(self.begun["epoch"]), lambda: self._start(spec, variables), self.screen.say, lives=self.lives)
         try:
             attempt = await program.run()
         except OSError as error:
@@ -197,12 +214,12 @@ class Programs:
         with suppress(errors.ConnectionFault):  # the home is gone, which stops the run by itself
             if not attempt.succeeded:
                 code = attempt.code or _TERMINATED
-                await connection.call(methods.RUN_TASK_EXITED, runs_pb2.TaskExitedRequest(task=name, exit_code=code))
+                await _told(connection, name, code)
             elif unread := await self._unread(name, connection):
                 stop(self._left_unread(spec, unread, log))
                 return
             else:
-                answer = await connection.call(methods.RUN_TASK_EXITED, runs_pb2.TaskExitedRequest(task=name, exit_code=0))
+                answer = await _told(connection, name, 0)
                 if answer.unread:
                     self.unread[name] = dict(answer.unread)
         if not attempt.succeeded:
@@ -232,7 +249,10 @@ class Programs:
         return task_variables(spec, self.pipeline.params, known)
 
     def _log(self, name: str, show: Callable[[str], None]) -> TaskLog:
-        return TaskLog(self.directory / "logs" / f"{name}.log", show, time.monotonic, self.mask)
+        return TaskLog(self._log_path(name), show, time.monotonic, self.mask)
+
+    def _log_path(self, name: str) -> Path:
+        return self.directory / "logs" / f"{name}.log"
 
     # -- what an end means ------------------------------------------------------------------------------------------------------------------
 
@@ -240,7 +260,7 @@ class Programs:
         """With `strict`: what a program that has exited left of its inputs, in words. Its task then stays open, and can go on."""
         if not self.strict:
             return []
-        description = await connection.call(methods.DESCRIBE, links_pb2.DescribeRequest())
+        description = await connection.retry(lambda: connection.call(methods.DESCRIBE, links_pb2.DescribeRequest()))
         sealed = {link.name: link.current.state == "sealed" for link in description.links}
         left = []
         for task in description.tasks:
@@ -249,6 +269,8 @@ class Programs:
                     left.append(f"{counted(progress.waiting_values, 'value')} of {progress.link} unread")
                 elif not sealed.get(progress.link, True):
                     left.append(f"{progress.link} before its end")
+            if task.name == name and task.given_up:
+                left.append(f"{counted(task.given_up, 'snapshot')} in {name}.dead")
         return left
 
     def _left_unread(self, spec: TaskSpec, unread: list[str], log: TaskLog) -> Stopped:
@@ -291,6 +313,12 @@ class Programs:
         async with asyncio.TaskGroup() as group:
             for child in self._children:
                 group.create_task(child.end(), name=f"linkd end {child.name}")
+
+
+async def _told(connection: Connection, task: str, exit_code: int) -> Any:
+    """The home knows that a program has exited: again if it died before it answered."""
+    request = runs_pb2.TaskExitedRequest(task=task, exit_code=exit_code)
+    return await connection.retry(lambda: connection.call(methods.RUN_TASK_EXITED, request))
 
 
 def left_unread_before(unread: Mapping[str, Mapping[str, int]]) -> Stopped:

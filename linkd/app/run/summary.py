@@ -50,7 +50,16 @@ def _notes(description: Any, started: Programs) -> list[str]:
                 f"{link.name}: {source.rows_read:,} rows read = {published:,} published + {source.rows_rejected:,} rejected"
                 f" (linkd tail {link.name}.rejects)"
             )
-    return lines + _unread(started.unread)
+    return lines + _unread(started.unread) + [f"note: {line}" for line in given_up(description)]
+
+
+def given_up(description: Any) -> list[str]:
+    """What went to dead-letter links, and how to look at it."""
+    return [
+        f"{task.name} gave up {counted(task.given_up, 'snapshot')}, which lie in {task.name}.dead (linkd cat {task.name}.dead)"
+        for task in description.tasks
+        if task.given_up
+    ]
 
 
 def _unread(unread: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -71,7 +80,15 @@ def _as_json(description: Any, started: Programs, seconds: float) -> dict[str, A
         }
         for link in (description.links if description is not None else ())
     }
-    return {"outcome": "done", "seconds": round(seconds, 3), "links": links, "notes": started.notes, "unread": started.unread}
+    dead = {task.name: task.given_up for task in (description.tasks if description is not None else ()) if task.given_up}
+    return {
+        "outcome": "done",
+        "seconds": round(seconds, 3),
+        "links": links,
+        "notes": started.notes,
+        "unread": started.unread,
+        "given_up": dead,
+    }
 
 
 def print_failure(screen: Screen, pipeline: Pipeline, stopped: Stopped, unread: Mapping[str, Mapping[str, int]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import sys
@@ -25,10 +26,11 @@ from linkd.app.run.fork_server import ForkServer
 from linkd.app.run.home_process import HomeProcess
 from linkd.app.run.interpreter import interpreter_of
 from linkd.app.run.interruption import Interruption
+from linkd.app.run.lives import HomeLives, Restarts
 from linkd.app.run.options import RunOptions
 from linkd.app.run.plan import Plan, PlanOptions, has_adapters, make_plan, programs
 from linkd.app.run.process_table import process_table
-from linkd.app.run.processes import Processes, ending, task_environment
+from linkd.app.run.processes import Processes, ending, how_it_died, task_environment
 from linkd.app.run.programs import Programs, Stopped, left_unread_before
 from linkd.app.run.reset import forget, may_forget
 from linkd.app.run.screen import Screen
@@ -124,6 +126,7 @@ class _Run:
                 self.options.params,
                 logs / "home.log",
                 self.options.http_port,
+                self.options.budgets,
             )
         finally:
             lock.release()  # the home has it, by the descriptor it was passed
@@ -143,8 +146,10 @@ class _Run:
 
     async def _with_home(self, home: HomeProcess, processes: Processes, plan: Plan, screen: Screen) -> int | None:
         self.interrupted.listen()
-        begun = await self._begin(home, plan)
-        started = Programs(self.pipeline, self.directory, processes, screen, home.endpoint, begun)
+        beginning = self._beginning(plan)
+        begun = await _begin(home, beginning)
+        lives = HomeLives(int(begun["epoch"]), lambda: home.connection.call(methods.DESCRIBE, links_pb2.DescribeRequest()))
+        started = Programs(self.pipeline, self.directory, processes, screen, home.endpoint, begun, lives)
         started.strict, started.follow, started.selected = self.options.strict, plan.follow, plan.selected
         for name in plan.places:
             if name in plan.pending:
@@ -152,7 +157,7 @@ class _Run:
         outcome = "failed"
         try:
             with screen.live(self.layout, plan):
-                self.stopped = await self._until_over(home, started, plan, screen)
+                self.stopped = await self._until_over(home, beginning, started, plan, screen)
             outcome = _OUTCOMES.get(self.stopped.kind, "failed")
         finally:
             await started.end()
@@ -167,8 +172,8 @@ class _Run:
             print_failure(screen, self.pipeline, self.stopped, started.unread)
         return self.stopped.exit_code
 
-    async def _begin(self, home: HomeProcess, plan: Plan) -> Any:
-        request = runs_pb2.BeginRequest(
+    def _beginning(self, plan: Plan) -> runs_pb2.BeginRequest:
+        return runs_pb2.BeginRequest(
             run_id=secrets.token_hex(8),
             reason=_reason(plan),
             fingerprint=dict(plan.fingerprint),
@@ -181,8 +186,6 @@ class _Run:
             follow=plan.follow,
             every_ms=self._every_ms(),
         )
-        response = await home.connection.call(methods.RUN_BEGIN, request)
-        return {"tokens": dict(response.tokens), "epoch": response.epoch, "traceparent": request.traceparent}
 
     def _every_ms(self) -> dict[str, int]:
         """How long inputs are idle before a task, or a sink, begins again in a run that follows."""
@@ -190,7 +193,9 @@ class _Run:
         every |= {sink_task(spec.name): spec.every_s for spec in self.pipeline.links.values() if spec.sink is not None}
         return {name: round(every_s * 1000) for name, every_s in every.items()}
 
-    async def _until_over(self, home: HomeProcess, started: Programs, plan: Plan, screen: Screen) -> Stopped:
+    async def _until_over(
+        self, home: HomeProcess, beginning: runs_pb2.BeginRequest, started: Programs, plan: Plan, screen: Screen
+    ) -> Stopped:
         """Everything at once: the programs, the home's description, the home itself, and the person. Returns why it is over."""
         over: asyncio.Future[Stopped] = asyncio.get_running_loop().create_future()
 
@@ -202,7 +207,7 @@ class _Run:
             watchers = [
                 group.create_task(self._watch(home, stop, screen), name="linkd run: watch"),
                 group.create_task(self._tell_stalls(screen, StallWatch(follow=plan.follow)), name="linkd run: stalls"),
-                group.create_task(_home_gone(home, stop), name="linkd run: home"),
+                group.create_task(self._keep_home(home, beginning, started.lives, stop, screen), name="linkd run: home"),
                 group.create_task(self._person(stop), name="linkd run: person"),
             ]
             if has_adapters(self.layout, plan):
@@ -222,18 +227,48 @@ class _Run:
         return why
 
     async def _watch(self, home: HomeProcess, stop: Any, screen: Screen) -> None:
-        """Follows the home's descriptions; the run is done when every task has ended."""
-        try:
-            async with home.connection.receive(methods.RUN_WATCH, runs_pb2.WatchRequest()) as stream:
-                while (description := await stream.read()) is not None:
-                    self.latest = description
-                    self.news.set()
-                    screen.show(description)
-                    if description.run.complete:
-                        stop(Stopped("done", "", errors.EXIT_DONE))
-                        return
-        except errors.ConnectionFault:
-            return  # the home is gone, and `_home_gone` says so
+        """Follows the home's descriptions, also those of the next one; the run is done when every task has ended."""
+        from linkd.client.calls import Patience
+
+        while True:
+            seen = home.connection.epoch
+            try:
+                async with home.connection.receive(methods.RUN_WATCH, runs_pb2.WatchRequest()) as stream:
+                    while (description := await stream.read()) is not None:
+                        self.latest = description
+                        self.news.set()
+                        screen.show(description)
+                        if description.run.complete:
+                            stop(Stopped("done", "", errors.EXIT_DONE))
+                            return
+                failure: errors.Error = errors.ConnectionFailed("the home ended its description")
+            except errors.ConnectionFault as error:
+                failure = error
+            await home.connection.recover(Patience(math.inf), seen, failure)
+
+    async def _keep_home(self, home: HomeProcess, beginning: runs_pb2.BeginRequest, lives: HomeLives, stop: Any, screen: Screen) -> None:
+        """Starts the home again when it dies, for the same run, so that programs and worker go on; not too often."""
+        restarts = Restarts(time.monotonic)
+        while True:
+            code = await home.child.process.wait()
+            lives.end()
+            if not restarts.allowed():
+                stop(Stopped("home", f"linkd's home {ending(code)}: run again to go on where it stopped", errors.EXIT_INTERNAL))
+                return
+            try:
+                lock = await take_lock(self.directory)
+                try:
+                    await home.start_again(lock, lives.epoch)
+                finally:
+                    lock.release()
+                await _begin(home, beginning)
+            except errors.ConnectionFault:
+                continue  # it died again
+            except errors.Error as error:
+                stop(Stopped("home", str(error), errors.EXIT_INTERNAL))
+                return
+            lives.begin()
+            screen.say(f"linkd home died ({how_it_died(code)}); started again", restarted="home")
 
     async def _tell_stalls(self, screen: Screen, stalls: StallWatch) -> None:
         """Says who waits for whom when nothing has moved for a while."""
@@ -284,9 +319,11 @@ class _Run:
         await home.stop()
 
 
-async def _home_gone(home: HomeProcess, stop: Any) -> None:
-    code = await home.child.process.wait()
-    stop(Stopped("home", f"linkd's home {ending(code)}: run again to go on where it stopped", errors.EXIT_INTERNAL))
+async def _begin(home: HomeProcess, beginning: runs_pb2.BeginRequest) -> Any:
+    """Begins the run, or tells a home that was started again that it goes on."""
+    connection = home.connection
+    response = await connection.retry(lambda: connection.call(methods.RUN_BEGIN, beginning))
+    return {"tokens": dict(response.tokens), "epoch": response.epoch, "traceparent": beginning.traceparent}
 
 
 _OUTCOMES = {"done": "done", "interrupted": "interrupted", "changed": "interrupted"}

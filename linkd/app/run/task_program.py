@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from linkd.app.run.lives import HomeLives
 from linkd.app.run.processes import Child, ending
 from linkd.app.run.task_log import AttemptHeader, TaskLog
 from linkd.core.durations import duration_text
@@ -38,7 +39,10 @@ class Attempt:
 
 @dataclass(slots=True)
 class TaskProgram:
-    """Runs the program of a task until it succeeds, or has used up its attempts. `start` starts it, `say` is for the person."""
+    """Runs the program of a task until it succeeds, or has used up its attempts. `start` starts it, `say` is for the person.
+
+    An attempt that failed when its home died, of which `lives` knows, does not count.
+    """
 
     spec: TaskSpec
     log: TaskLog
@@ -46,6 +50,7 @@ class TaskProgram:
     start: Callable[[], Awaitable[Child]]
     say: Callable[[str], None]
     held_told_after_s: float = OUTPUT_HELD_TOLD_AFTER_S
+    lives: HomeLives | None = None
 
     async def run(self) -> Attempt:
         """The last attempt. Raises OSError if there is no such program, StorageFailed if the log cannot be written.
@@ -56,8 +61,7 @@ class TaskProgram:
         wait_s = RETRY_BACKOFF_FIRST_S
         try:
             for number in range(1, attempts + 1):
-                self.log.begin(AttemptHeader(self.run_number, utc_now(), number))
-                attempt = await self._attempt(number)
+                attempt = await self._counted(number)
                 if attempt.succeeded or number == attempts:
                     break
                 self.say(f"{self.spec.name} {attempt.ending}: attempt {number + 1} of {attempts} in {wait_s:g} s")
@@ -66,6 +70,15 @@ class TaskProgram:
         finally:
             self.log.close()
         return attempt
+
+    async def _counted(self, number: int) -> Attempt:
+        """An attempt that its home outlived, or that succeeded all the same."""
+        while True:
+            life = self.lives.number if self.lives is not None else 0
+            self.log.begin(AttemptHeader(self.run_number, utc_now(), number))
+            attempt = await self._attempt(number)
+            if attempt.succeeded or self.lives is None or not await self.lives.has_ended(life):
+                return attempt
 
     async def _attempt(self, number: int) -> Attempt:
         child = await self.start()

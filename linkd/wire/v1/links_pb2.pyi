@@ -79,7 +79,7 @@ class SourcePosition(_message.Message):
     def __init__(self, position: _Optional[bytes] = ..., digest: _Optional[str] = ..., rows_read: _Optional[int] = ..., rows_rejected: _Optional[int] = ..., final: bool = ...) -> None: ...
 
 class PublishResponse(_message.Message):
-    __slots__ = ("acked", "link", "first", "last", "durability", "place", "rows", "generation", "id", "repeated", "staged")
+    __slots__ = ("acked", "link", "first", "last", "durability", "place", "rows", "generation", "id", "repeated", "staged", "dropped")
     ACKED_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +91,7 @@ class PublishResponse(_message.Message):
     ID_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     STAGED_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
     acked: int
     link: str
     first: _value_pb2.Position
@@ -102,7 +103,22 @@ class PublishResponse(_message.Message):
     id: bytes
     repeated: bool
     staged: _containers.RepeatedCompositeFieldContainer[Staged]
-    def __init__(self, acked: _Optional[int] = ..., link: _Optional[str] = ..., first: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., last: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., durability: _Optional[_Union[_value_pb2.Durability, str]] = ..., place: _Optional[str] = ..., rows: _Optional[int] = ..., generation: _Optional[int] = ..., id: _Optional[bytes] = ..., repeated: bool = ..., staged: _Optional[_Iterable[_Union[Staged, _Mapping]]] = ...) -> None: ...
+    dropped: bool
+    def __init__(self, acked: _Optional[int] = ..., link: _Optional[str] = ..., first: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., last: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., durability: _Optional[_Union[_value_pb2.Durability, str]] = ..., place: _Optional[str] = ..., rows: _Optional[int] = ..., generation: _Optional[int] = ..., id: _Optional[bytes] = ..., repeated: bool = ..., staged: _Optional[_Iterable[_Union[Staged, _Mapping]]] = ..., dropped: bool = ...) -> None: ...
+
+class OpenProducerRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class OpenProducerResponse(_message.Message):
+    __slots__ = ("epoch", "next_sequence")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    NEXT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    next_sequence: int
+    def __init__(self, epoch: _Optional[int] = ..., next_sequence: _Optional[int] = ...) -> None: ...
 
 class Staged(_message.Message):
     __slots__ = ("staged_id", "payload_xxh3")
@@ -113,30 +129,68 @@ class Staged(_message.Message):
     def __init__(self, staged_id: _Optional[int] = ..., payload_xxh3: _Optional[int] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
-    __slots__ = ("open", "credit_bytes", "ack", "nack")
+    __slots__ = ("open", "credit_bytes", "ack", "nack", "started", "renew", "released")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     CREDIT_BYTES_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     NACK_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    RENEW_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
     open: SubscribeOpen
     credit_bytes: int
     ack: Ack
     nack: Nack
-    def __init__(self, open: _Optional[_Union[SubscribeOpen, _Mapping]] = ..., credit_bytes: _Optional[int] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ...) -> None: ...
+    started: Started
+    renew: Renew
+    released: Released
+    def __init__(self, open: _Optional[_Union[SubscribeOpen, _Mapping]] = ..., credit_bytes: _Optional[int] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., released: _Optional[_Union[Released, _Mapping]] = ...) -> None: ...
 
 class SubscribeOpen(_message.Message):
-    __slots__ = ("link", "group", "follow", "credit_bytes", "format")
+    __slots__ = ("link", "group", "follow", "credit_bytes", "format", "says_started", "start", "order", "key", "lease_ms", "timeout_ms", "max_attempts")
     LINK_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     CREDIT_BYTES_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SAYS_STARTED_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    LEASE_MS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     link: str
     group: str
     follow: bool
     credit_bytes: int
     format: _value_pb2.Format
-    def __init__(self, link: _Optional[str] = ..., group: _Optional[str] = ..., follow: bool = ..., credit_bytes: _Optional[int] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ...) -> None: ...
+    says_started: bool
+    start: str
+    order: str
+    key: str
+    lease_ms: int
+    timeout_ms: int
+    max_attempts: int
+    def __init__(self, link: _Optional[str] = ..., group: _Optional[str] = ..., follow: bool = ..., credit_bytes: _Optional[int] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., says_started: bool = ..., start: _Optional[str] = ..., order: _Optional[str] = ..., key: _Optional[str] = ..., lease_ms: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., max_attempts: _Optional[int] = ...) -> None: ...
+
+class Started(_message.Message):
+    __slots__ = ("token", "credit_bytes")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    token: int
+    credit_bytes: int
+    def __init__(self, token: _Optional[int] = ..., credit_bytes: _Optional[int] = ...) -> None: ...
+
+class Renew(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Released(_message.Message):
+    __slots__ = ("tokens",)
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    tokens: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, tokens: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("position", "token")
@@ -159,32 +213,86 @@ class Nack(_message.Message):
     def __init__(self, position: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., token: _Optional[int] = ..., delay_ms: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class SubscribeResponse(_message.Message):
-    __slots__ = ("opened", "value", "chunk", "ack_done", "end")
+    __slots__ = ("opened", "value", "chunk", "ack_done", "end", "recall", "refused", "dropped")
     OPENED_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     ACK_DONE_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
     opened: SubscribeOpened
     value: _value_pb2.Value
     chunk: bytes
     ack_done: AckDone
     end: EndOfLink
-    def __init__(self, opened: _Optional[_Union[SubscribeOpened, _Mapping]] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., chunk: _Optional[bytes] = ..., ack_done: _Optional[_Union[AckDone, _Mapping]] = ..., end: _Optional[_Union[EndOfLink, _Mapping]] = ...) -> None: ...
+    recall: Recall
+    refused: SettleRefused
+    dropped: ValuesDropped
+    def __init__(self, opened: _Optional[_Union[SubscribeOpened, _Mapping]] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., chunk: _Optional[bytes] = ..., ack_done: _Optional[_Union[AckDone, _Mapping]] = ..., end: _Optional[_Union[EndOfLink, _Mapping]] = ..., recall: _Optional[_Union[Recall, _Mapping]] = ..., refused: _Optional[_Union[SettleRefused, _Mapping]] = ..., dropped: _Optional[_Union[ValuesDropped, _Mapping]] = ...) -> None: ...
 
 class SubscribeOpened(_message.Message):
-    __slots__ = ("generation", "schema")
+    __slots__ = ("generation", "schema", "lease_ms")
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    LEASE_MS_FIELD_NUMBER: _ClassVar[int]
     generation: int
     schema: bytes
-    def __init__(self, generation: _Optional[int] = ..., schema: _Optional[bytes] = ...) -> None: ...
+    lease_ms: int
+    def __init__(self, generation: _Optional[int] = ..., schema: _Optional[bytes] = ..., lease_ms: _Optional[int] = ...) -> None: ...
+
+class Recall(_message.Message):
+    __slots__ = ("tokens",)
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    tokens: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, tokens: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class SettleRefused(_message.Message):
+    __slots__ = ("position", "token", "message")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    position: _value_pb2.Position
+    token: int
+    message: str
+    def __init__(self, position: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., token: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+
+class ValuesDropped(_message.Message):
+    __slots__ = ("first", "last", "reason")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    last: int
+    reason: str
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class AckDone(_message.Message):
     __slots__ = ("position",)
     POSITION_FIELD_NUMBER: _ClassVar[int]
     position: _value_pb2.Position
     def __init__(self, position: _Optional[_Union[_value_pb2.Position, _Mapping]] = ...) -> None: ...
+
+class SeekRequest(_message.Message):
+    __slots__ = ("group", "link", "to")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    link: str
+    to: str
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., to: _Optional[str] = ...) -> None: ...
+
+class SeekResponse(_message.Message):
+    __slots__ = ("generation", "next_sequence", "run_generation")
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    NEXT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    RUN_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    generation: int
+    next_sequence: int
+    run_generation: int
+    def __init__(self, generation: _Optional[int] = ..., next_sequence: _Optional[int] = ..., run_generation: _Optional[int] = ...) -> None: ...
 
 class EndOfLink(_message.Message):
     __slots__ = ("generation",)
@@ -193,39 +301,57 @@ class EndOfLink(_message.Message):
     def __init__(self, generation: _Optional[int] = ...) -> None: ...
 
 class SnapshotsRequest(_message.Message):
-    __slots__ = ("open", "credit_bytes", "release")
+    __slots__ = ("open", "credit_bytes", "release", "started", "renew")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     CREDIT_BYTES_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    RENEW_FIELD_NUMBER: _ClassVar[int]
     open: SnapshotsOpen
     credit_bytes: int
     release: SnapshotRelease
-    def __init__(self, open: _Optional[_Union[SnapshotsOpen, _Mapping]] = ..., credit_bytes: _Optional[int] = ..., release: _Optional[_Union[SnapshotRelease, _Mapping]] = ...) -> None: ...
+    started: SnapshotToken
+    renew: SnapshotToken
+    def __init__(self, open: _Optional[_Union[SnapshotsOpen, _Mapping]] = ..., credit_bytes: _Optional[int] = ..., release: _Optional[_Union[SnapshotRelease, _Mapping]] = ..., started: _Optional[_Union[SnapshotToken, _Mapping]] = ..., renew: _Optional[_Union[SnapshotToken, _Mapping]] = ...) -> None: ...
+
+class SnapshotToken(_message.Message):
+    __slots__ = ("snapshot_id", "token")
+    SNAPSHOT_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    snapshot_id: bytes
+    token: int
+    def __init__(self, snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ...) -> None: ...
 
 class SnapshotsOpen(_message.Message):
-    __slots__ = ("credit_bytes", "format", "prefetch", "task")
+    __slots__ = ("credit_bytes", "format", "prefetch", "task", "says_started")
     CREDIT_BYTES_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     PREFETCH_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
+    SAYS_STARTED_FIELD_NUMBER: _ClassVar[int]
     credit_bytes: int
     format: _value_pb2.Format
     prefetch: int
     task: str
-    def __init__(self, credit_bytes: _Optional[int] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., prefetch: _Optional[int] = ..., task: _Optional[str] = ...) -> None: ...
+    says_started: bool
+    def __init__(self, credit_bytes: _Optional[int] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., prefetch: _Optional[int] = ..., task: _Optional[str] = ..., says_started: bool = ...) -> None: ...
 
 class SnapshotRelease(_message.Message):
-    __slots__ = ("snapshot_id", "token", "reason")
+    __slots__ = ("snapshot_id", "token", "reason", "delay_ms", "untried")
     SNAPSHOT_ID_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    DELAY_MS_FIELD_NUMBER: _ClassVar[int]
+    UNTRIED_FIELD_NUMBER: _ClassVar[int]
     snapshot_id: bytes
     token: int
     reason: str
-    def __init__(self, snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    delay_ms: int
+    untried: bool
+    def __init__(self, snapshot_id: _Optional[bytes] = ..., token: _Optional[int] = ..., reason: _Optional[str] = ..., delay_ms: _Optional[int] = ..., untried: bool = ...) -> None: ...
 
 class SnapshotsResponse(_message.Message):
-    __slots__ = ("opened", "begin", "value", "chunk", "ready", "void", "end")
+    __slots__ = ("opened", "begin", "value", "chunk", "ready", "void", "end", "recall", "released")
     OPENED_FIELD_NUMBER: _ClassVar[int]
     BEGIN_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -233,6 +359,8 @@ class SnapshotsResponse(_message.Message):
     READY_FIELD_NUMBER: _ClassVar[int]
     VOID_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
     opened: SnapshotsOpened
     begin: SnapshotBegin
     value: _value_pb2.Value
@@ -240,17 +368,21 @@ class SnapshotsResponse(_message.Message):
     ready: SnapshotReady
     void: SnapshotVoid
     end: SnapshotsEnd
-    def __init__(self, opened: _Optional[_Union[SnapshotsOpened, _Mapping]] = ..., begin: _Optional[_Union[SnapshotBegin, _Mapping]] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., chunk: _Optional[bytes] = ..., ready: _Optional[_Union[SnapshotReady, _Mapping]] = ..., void: _Optional[_Union[SnapshotVoid, _Mapping]] = ..., end: _Optional[_Union[SnapshotsEnd, _Mapping]] = ...) -> None: ...
+    recall: SnapshotToken
+    released: SnapshotToken
+    def __init__(self, opened: _Optional[_Union[SnapshotsOpened, _Mapping]] = ..., begin: _Optional[_Union[SnapshotBegin, _Mapping]] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., chunk: _Optional[bytes] = ..., ready: _Optional[_Union[SnapshotReady, _Mapping]] = ..., void: _Optional[_Union[SnapshotVoid, _Mapping]] = ..., end: _Optional[_Union[SnapshotsEnd, _Mapping]] = ..., recall: _Optional[_Union[SnapshotToken, _Mapping]] = ..., released: _Optional[_Union[SnapshotToken, _Mapping]] = ...) -> None: ...
 
 class SnapshotsOpened(_message.Message):
-    __slots__ = ("task", "inputs", "outputs")
+    __slots__ = ("task", "inputs", "outputs", "lease_ms")
     TASK_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    LEASE_MS_FIELD_NUMBER: _ClassVar[int]
     task: str
     inputs: _containers.RepeatedCompositeFieldContainer[TaskInput]
     outputs: _containers.RepeatedCompositeFieldContainer[LinkSchema]
-    def __init__(self, task: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TaskInput, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[LinkSchema, _Mapping]]] = ...) -> None: ...
+    lease_ms: int
+    def __init__(self, task: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TaskInput, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[LinkSchema, _Mapping]]] = ..., lease_ms: _Optional[int] = ...) -> None: ...
 
 class TaskInput(_message.Message):
     __slots__ = ("link", "policy", "generation")
@@ -350,7 +482,7 @@ class CommitResponse(_message.Message):
     def __init__(self, outputs: _Optional[_Iterable[_Union[_value_pb2.Portion, _Mapping]]] = ..., durability: _Optional[_Union[_value_pb2.Durability, str]] = ..., place: _Optional[str] = ..., repeated: bool = ...) -> None: ...
 
 class ReadRequest(_message.Message):
-    __slots__ = ("link", "generation", "first_sequence", "last_sequence", "last_values", "format", "envelopes_only", "follow")
+    __slots__ = ("link", "generation", "first_sequence", "last_sequence", "last_values", "format", "envelopes_only", "follow", "incarnation")
     LINK_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -359,6 +491,7 @@ class ReadRequest(_message.Message):
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     ENVELOPES_ONLY_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
     link: str
     generation: int
     first_sequence: int
@@ -367,7 +500,8 @@ class ReadRequest(_message.Message):
     format: _value_pb2.Format
     envelopes_only: bool
     follow: bool
-    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., last_values: _Optional[int] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., envelopes_only: bool = ..., follow: bool = ...) -> None: ...
+    incarnation: int
+    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., last_values: _Optional[int] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., envelopes_only: bool = ..., follow: bool = ..., incarnation: _Optional[int] = ...) -> None: ...
 
 class ReadResponse(_message.Message):
     __slots__ = ("opened", "value", "chunk")
@@ -380,20 +514,22 @@ class ReadResponse(_message.Message):
     def __init__(self, opened: _Optional[_Union[ReadOpened, _Mapping]] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class ReadOpened(_message.Message):
-    __slots__ = ("link", "generation", "sealed", "schema", "first_sequence", "last_sequence")
+    __slots__ = ("link", "generation", "sealed", "schema", "first_sequence", "last_sequence", "lost")
     LINK_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SEALED_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
     link: str
     generation: int
     sealed: bool
     schema: bytes
     first_sequence: int
     last_sequence: int
-    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., sealed: bool = ..., schema: _Optional[bytes] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ...) -> None: ...
+    lost: int
+    def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., sealed: bool = ..., schema: _Optional[bytes] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., lost: _Optional[int] = ...) -> None: ...
 
 class QueryRequest(_message.Message):
     __slots__ = ("sql", "timeout_ms")
@@ -440,7 +576,7 @@ class DescribeRequest(_message.Message):
     def __init__(self, link: _Optional[str] = ...) -> None: ...
 
 class DescribeResponse(_message.Message):
-    __slots__ = ("pipeline", "version", "directory", "transport", "open", "epoch", "links", "tasks", "groups", "run", "you", "pid", "told_at_ns")
+    __slots__ = ("pipeline", "version", "directory", "transport", "open", "epoch", "links", "tasks", "groups", "run", "you", "pid", "told_at_ns", "notes")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DIRECTORY_FIELD_NUMBER: _ClassVar[int]
@@ -454,6 +590,7 @@ class DescribeResponse(_message.Message):
     YOU_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     TOLD_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     version: str
     directory: str
@@ -467,7 +604,8 @@ class DescribeResponse(_message.Message):
     you: str
     pid: int
     told_at_ns: int
-    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[str] = ..., directory: _Optional[str] = ..., transport: _Optional[str] = ..., open: bool = ..., epoch: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkInfo, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., you: _Optional[str] = ..., pid: _Optional[int] = ..., told_at_ns: _Optional[int] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[str] = ..., directory: _Optional[str] = ..., transport: _Optional[str] = ..., open: bool = ..., epoch: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkInfo, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., you: _Optional[str] = ..., pid: _Optional[int] = ..., told_at_ns: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GenerationInfo(_message.Message):
     __slots__ = ("generation", "state", "task", "task_version", "first_sequence", "last_sequence", "values", "rows", "size_bytes", "schema")
@@ -565,7 +703,7 @@ class SourceInfo(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., rows_read: _Optional[int] = ..., rows_rejected: _Optional[int] = ..., final: bool = ..., position: _Optional[bytes] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class TaskInfo(_message.Message):
-    __slots__ = ("name", "kind", "version", "inputs", "outputs", "execution", "ended", "commits", "leased", "connections", "progress", "refused_late", "state", "leases", "last_commit_attributes")
+    __slots__ = ("name", "kind", "version", "inputs", "outputs", "execution", "ended", "commits", "leased", "connections", "progress", "refused_late", "state", "leases", "last_commit_attributes", "given_up")
     class LastCommitAttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -588,6 +726,7 @@ class TaskInfo(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     LEASES_FIELD_NUMBER: _ClassVar[int]
     LAST_COMMIT_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_UP_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     version: str
@@ -603,7 +742,8 @@ class TaskInfo(_message.Message):
     state: str
     leases: _containers.RepeatedCompositeFieldContainer[LeaseInfo]
     last_commit_attributes: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TaskInput, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., execution: _Optional[int] = ..., ended: bool = ..., commits: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[InputProgress, _Mapping]]] = ..., refused_late: _Optional[int] = ..., state: _Optional[str] = ..., leases: _Optional[_Iterable[_Union[LeaseInfo, _Mapping]]] = ..., last_commit_attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    given_up: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TaskInput, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., execution: _Optional[int] = ..., ended: bool = ..., commits: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[InputProgress, _Mapping]]] = ..., refused_late: _Optional[int] = ..., state: _Optional[str] = ..., leases: _Optional[_Iterable[_Union[LeaseInfo, _Mapping]]] = ..., last_commit_attributes: _Optional[_Mapping[str, str]] = ..., given_up: _Optional[int] = ...) -> None: ...
 
 class LeaseInfo(_message.Message):
     __slots__ = ("snapshot_id", "portions", "attempt", "since_ns")
@@ -630,7 +770,7 @@ class InputProgress(_message.Message):
     def __init__(self, link: _Optional[str] = ..., done_values: _Optional[int] = ..., done_rows: _Optional[int] = ..., waiting_values: _Optional[int] = ...) -> None: ...
 
 class GroupInfo(_message.Message):
-    __slots__ = ("group", "link", "done_sequence", "lag_values", "leased", "connections", "generation")
+    __slots__ = ("group", "link", "done_sequence", "lag_values", "leased", "connections", "generation", "order", "run_generation")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     DONE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -638,6 +778,8 @@ class GroupInfo(_message.Message):
     LEASED_FIELD_NUMBER: _ClassVar[int]
     CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    RUN_GENERATION_FIELD_NUMBER: _ClassVar[int]
     group: str
     link: str
     done_sequence: int
@@ -645,7 +787,9 @@ class GroupInfo(_message.Message):
     leased: int
     connections: int
     generation: int
-    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., done_sequence: _Optional[int] = ..., lag_values: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
+    order: str
+    run_generation: int
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., done_sequence: _Optional[int] = ..., lag_values: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., generation: _Optional[int] = ..., order: _Optional[str] = ..., run_generation: _Optional[int] = ...) -> None: ...
 
 class RunInfo(_message.Message):
     __slots__ = ("epoch", "run_id", "began_at_ns", "outcome", "reason", "complete")

@@ -1,0 +1,140 @@
+"""One Publish stream, for as long as it lasts: publishes go out in order, and each answer is that of the first one that has none.
+
+Who waits for a publish may be cancelled at any moment, so the stream is written and read by tasks of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from linkd.client.background import Background
+from linkd.client.calls import Connection
+from linkd.client.payloads import Publish, publish_messages
+from linkd.errors import ConnectionFailed, Error, InternalFault
+from linkd.limits import PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_VALUES
+from linkd.wire.methods import PUBLISH
+
+
+class Window:
+    """Values and bytes in flight, bounded. One publish always goes, however large. First come, first served."""
+
+    def __init__(self, max_values: int = PUBLISH_WINDOW_VALUES, max_bytes: int = PUBLISH_WINDOW_BYTES) -> None:
+        self._max_values = max_values
+        self._max_bytes = max_bytes
+        self._values = 0
+        self._bytes = 0
+        self._turn = asyncio.Lock()
+        self._left = asyncio.Event()
+
+    async def enter(self, publish: Publish) -> None:
+        """Waits for room and takes it."""
+        values, size_bytes = len(publish.payloads), publish.size_bytes
+        async with self._turn:
+            while self._values and (self._values + values > self._max_values or self._bytes + size_bytes > self._max_bytes):
+                self._left.clear()
+                await self._left.wait()
+            self._values += values
+            self._bytes += size_bytes
+
+    def leave(self, publish: Publish) -> None:
+        self._values -= len(publish.payloads)
+        self._bytes -= publish.size_bytes
+        self._left.set()
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A publish on its way, and the future of its answer (a `PublishResponse`).
+
+    `sent` once its last message was written: before that it cannot have happened.
+    """
+
+    publish: Publish
+    answer: asyncio.Future[Any]
+    sent: bool = False
+
+    @staticmethod
+    def of(publish: Publish) -> Flight:
+        flight = Flight(publish, asyncio.get_running_loop().create_future())
+        flight.answer.add_done_callback(_retrieved)
+        return flight
+
+    def succeed(self, response: Any) -> None:
+        if not self.answer.done():
+            self.answer.set_result(response)
+
+    def fail(self, error: Error) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Exchange:
+    """A stream that was opened. `on_answer` is called with each flight that is answered, `on_end` once, with what the stream ended with."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        background: Background,
+        name: str,
+        on_answer: Callable[[Flight, Any], None],
+        on_end: Callable[[Error], None],
+    ) -> None:
+        self._stream = connection.stream(PUBLISH)
+        self._on_answer = on_answer
+        self._on_end = on_end
+        self._out: asyncio.Queue[Flight] = asyncio.Queue()
+        self._unanswered: deque[tuple[int, Flight]] = deque()
+        self._values = 0
+        writer = background.spawn(f"{name} writer", self._write())
+        self.reader = background.spawn(f"{name} reader", self._read(writer))
+
+    def put(self, flight: Flight) -> None:
+        """Sends it behind those before it."""
+        self._values += len(flight.publish.payloads)
+        self._unanswered.append((self._values, flight))
+        self._out.put_nowait(flight)
+
+    def cancel(self) -> None:
+        """Ends the stream; `on_end` is called all the same."""
+        self._stream.cancel()
+
+    async def _write(self) -> None:
+        schemas_sent: dict[str, bytes] = {}
+        try:
+            while True:
+                flight = await self._out.get()
+                for message in publish_messages(flight.publish, schemas_sent):
+                    await self._stream.write(message)
+                flight.sent = True
+        except Error:
+            return  # the reader learns the same, and tells everybody
+        finally:
+            self._stream.cancel()
+
+    async def _read(self, writer: asyncio.Task[None]) -> None:
+        failure: Error = ConnectionFailed("linkd ended the stream")
+        try:
+            while (response := await self._stream.read()) is not None:
+                self._answered(response)
+        except Error as error:
+            failure = error
+        finally:
+            self._stream.cancel()
+            writer.cancel()
+            self._on_end(failure)
+
+    def _answered(self, response: Any) -> None:
+        if not self._unanswered or self._unanswered[0][0] != response.acked:
+            raise InternalFault(f"linkd acked {response.acked} values of a stream that holds others")
+        _, flight = self._unanswered.popleft()
+        self._on_answer(flight, response)
+
+
+def _retrieved(future: asyncio.Future[Any]) -> None:
+    """A publish whose program was cancelled is nobody's to ask for; asyncio need not complain about its error."""
+    if not future.cancelled():
+        future.exception()

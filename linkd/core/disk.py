@@ -1,0 +1,61 @@
+"""When publishing pauses because the disk is nearly full. Pure: what is held and what is free go in.
+
+The budget is what was asked for, but never more than there is; without one it is what linkd holds and what is free, less a reserve for others
+on the volume. Above one share of it nothing is published, until it is clearly below; above a higher one only moves of cursors are journaled.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from linkd.limits import (
+    DISK_PAUSED_SHARE,
+    DISK_RESERVE_MIN_BYTES,
+    DISK_RESERVE_SHARE_OF_VOLUME,
+    DISK_RESERVED_SHARE,
+    DISK_RESUMED_SHARE,
+    MIB,
+)
+
+
+class DiskState(enum.IntEnum):
+    """Ordered: each takes less than the one before."""
+
+    OPEN = 0
+    PAUSED = 1
+    RESERVED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What the volume has, and how much of it nobody has taken."""
+
+    size_bytes: int
+    free_bytes: int
+
+
+def budget_bytes(asked_bytes: int | None, held_bytes: int, volume: Volume) -> int:
+    """How much linkd may hold."""
+    if asked_bytes is not None:
+        return min(asked_bytes, held_bytes + volume.free_bytes)
+    reserve_bytes = max(DISK_RESERVE_MIN_BYTES, int(volume.size_bytes * DISK_RESERVE_SHARE_OF_VOLUME))
+    return max(held_bytes + volume.free_bytes - reserve_bytes, 0)
+
+
+def next_state(before: DiskState, held_bytes: int, budget: int) -> DiskState:
+    """What holds now, if `before` held."""
+    if held_bytes >= budget * DISK_RESERVED_SHARE:
+        return DiskState.RESERVED
+    resumed = DISK_RESUMED_SHARE if before is not DiskState.OPEN else DISK_PAUSED_SHARE
+    return DiskState.PAUSED if held_bytes >= budget * resumed else DiskState.OPEN
+
+
+def surplus_bytes(held_bytes: int, budget: int) -> int:
+    """How much would have to go for publishing to go on."""
+    return max(held_bytes - int(budget * DISK_RESUMED_SHARE) + 1, 0)
+
+
+def in_words(held_bytes: int, budget: int) -> str:
+    """For people, and for logs."""
+    return f"linkd holds {held_bytes // MIB:,} MiB of the {budget // MIB:,} MiB of disk that it may take"

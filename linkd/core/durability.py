@@ -1,0 +1,72 @@
+"""How durable a frame has to be before it is told, and what a start does where some of a weaker durability may be lost. Pure.
+
+A frame is as durable as the strongest of the links it touches asks for, all parts of it: what a commit took may not be forgotten while what it
+made is there, nor the other way round. Whatever is not about the values of links (runs, generations, tasks, drops) is always durable first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+from linkd.core.ledger import Ledger
+from linkd.model.records import (
+    DigestKnown,
+    GroupFailed,
+    GroupLeased,
+    GroupMoved,
+    HomeStarted,
+    LinkOpened,
+    PolicySaved,
+    Record,
+    SchemaKept,
+    SnapshotCommitted,
+    SnapshotLeased,
+    SourceMoved,
+    ValueStored,
+)
+from linkd.model.terms import AT_ONCE_S, NEVER_S, LinkTerms
+
+
+def sync_within_s(records: Iterable[Record], terms: Callable[[str], LinkTerms]) -> float:
+    """Seconds from the ack of this frame to its sync at the latest: `AT_ONCE_S` if the sync comes first, `NEVER_S` if it needs none."""
+    within_s, touched = NEVER_S, False
+    for record in records:
+        if isinstance(record, PolicySaved):  # goes with the commit beside it
+            continue
+        links = _links(record)
+        if not links:
+            return AT_ONCE_S
+        touched = True
+        within_s = min(within_s, *(terms(link).sync_within_s for link in links))
+    return within_s if touched else AT_ONCE_S
+
+
+def started(ledger: Ledger, *, boot: str, clean: bool, voided: bool, weak: Collection[str], now_ns: int) -> list[Record]:
+    """What a home records at its start: `weak` are the links with less than `fsync`, `boot` names the boot of the machine ("": unknown).
+
+    Links that were weak before an unclean stop begin a new incarnation, behind what is there of them, unless it was on this very boot (the
+    system keeps what a process has written) and nothing was void: values that somebody saw may be lost, and no other may take their positions.
+    """
+    records: list[Record] = []
+    kept_all = clean or (boot and boot == ledger.boot and not voided)
+    for name in sorted(ledger.weak_links) if not kept_all else ():
+        link = ledger.links.get(name)
+        if link is not None:
+            records.append(LinkOpened(name, link.incarnation + 1, link.next_sequence, max(now_ns, link.last_created_at_ns)))
+    names = tuple(sorted(weak))
+    if records or ((names or ledger.weak_links) and (boot, names) != (ledger.boot, ledger.weak_links)):
+        records.append(HomeStarted(boot, names))
+    return records
+
+
+def _links(record: Record) -> Collection[str]:
+    """The links whose values, or readers' places in them, a record is about; none if it is about something else."""
+    if isinstance(record, ValueStored):
+        return (record.envelope.link,)
+    if isinstance(record, SchemaKept | SourceMoved | GroupMoved | GroupLeased | GroupFailed | DigestKnown):
+        return (record.link,)
+    if isinstance(record, SnapshotLeased):
+        return {portion.link for portion in record.portions}
+    if isinstance(record, SnapshotCommitted):
+        return {portion.link for portion in record.portions} | {output.link for output in record.outputs}
+    return ()

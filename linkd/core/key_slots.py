@@ -1,0 +1,27 @@
+"""The hash slots of a value: those of what its rows have in the key column. By way of pyarrow. See `core.group_order`."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from linkd.core.group_order import slot_of
+from linkd.errors import InvalidArgument
+
+_NULL = b"\x00"
+"""No text begins with it."""
+
+
+def slots_in(batch: pa.RecordBatch, key: str, *, name: str) -> frozenset[int]:
+    """The slots of the rows. Keys are hashed as the text that Python shows of them, in UTF-8; nulls have one of their own.
+
+    Raises InvalidArgument if the value, called `name`, has no such column.
+    """
+    if key not in batch.schema.names:
+        raise InvalidArgument(f"{name} has no column {key!r}, which is the key of its order: it has {', '.join(batch.schema.names)}")
+    return frozenset(slot_of(_text(value)) for value in batch.column(key).unique().to_pylist())
+
+
+def _text(value: object) -> bytes:
+    if value is None:
+        return _NULL
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")

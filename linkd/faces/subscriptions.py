@@ -1,0 +1,130 @@
+"""`Links.Subscribe`: a member of a consumer group, as messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextlib import aclosing
+
+from linkd.core.group_terms import AskedTerms
+from linkd.errors import InvalidArgument, LeaseLost
+from linkd.faces.call import Context, call_of
+from linkd.faces.streams import form_of, send_value
+from linkd.home import subscriptions
+from linkd.home.home import Home
+from linkd.home.outgoing import Out
+from linkd.wire.messages import position_of
+from linkd.wire.v1 import links_pb2 as pb
+
+Answer = tuple[pb.SubscribeResponse, Awaitable[None] | None]
+"""What a consumer is told, and what is awaited before."""
+Answers = asyncio.Queue[Answer]
+
+
+async def serve_subscription(home: Home, requests: AsyncIterator[pb.SubscribeRequest], context: Context) -> None:
+    """The whole call."""
+    # A refusal that overtakes the client's first write is lost in its gRPC library, which then tells of the write: read that first.
+    first = await anext(requests, None)
+    call = call_of(home, context)
+    if first is None or first.WhichOneof("message") != "open":
+        raise InvalidArgument("a subscription begins with `open`")
+    session = subscriptions.Subscription(home, call.who, _asked(first.open))
+    writing = asyncio.Lock()  # gRPC takes one write at a time, and nothing comes between a value and its chunks
+    answers: Answers = asyncio.Queue()  # bounded by what is on lease
+    try:
+        async with asyncio.TaskGroup() as group, aclosing(session.parts()) as parts:
+            taking = group.create_task(_take(requests, session, answers), name="linkd subscribe: take")
+            answering = group.create_task(_answer(answers, context, writing), name="linkd subscribe: settle")
+            async for part in parts:
+                if isinstance(part, subscriptions.EndOfLink):
+                    await answers.join()  # nothing follows the end, so every ack is confirmed before it
+                async with writing:
+                    await _send(part, context)
+            taking.cancel()
+            answering.cancel()
+    finally:
+        while not answers.empty():
+            _, durable = answers.get_nowait()
+            if isinstance(durable, Coroutine):  # one that is never awaited is closed, or Python warns of it
+                durable.close()
+
+
+def _asked(opening: pb.SubscribeOpen) -> subscriptions.SubscribeCall:
+    asked = AskedTerms(opening.order, opening.key, opening.lease_ms, opening.timeout_ms, opening.max_attempts)
+    return subscriptions.SubscribeCall(
+        opening.link,
+        opening.group,
+        opening.follow,
+        opening.credit_bytes,
+        form_of(opening.format),
+        opening.says_started,
+        opening.start,
+        asked,
+    )
+
+
+async def _take(requests: AsyncIterator[pb.SubscribeRequest], session: subscriptions.Subscription, answers: Answers) -> None:
+    """Takes what the consumer says until it says no more."""
+    async for request in requests:
+        kind = request.WhichOneof("message")
+        if kind == "credit_bytes":
+            session.give_credit(request.credit_bytes)
+        elif kind == "started":
+            session.started(request.started.token)
+            session.give_credit(request.started.credit_bytes)
+        elif kind == "renew":
+            session.renew()
+        elif kind == "released":
+            session.released(request.released.tokens)
+        elif kind in ("ack", "nack"):
+            await _settle(request, session, answers)
+        else:
+            raise InvalidArgument("a subscription is opened once")
+
+
+async def _settle(request: pb.SubscribeRequest, session: subscriptions.Subscription, answers: Answers) -> None:
+    """Settles one value. A refusal concerns that value alone, unless the client does not know of refusals."""
+    said = request.ack if request.HasField("ack") else request.nack
+    done = pb.SubscribeResponse(ack_done=pb.AckDone(position=said.position))
+    try:
+        if request.HasField("ack"):
+            answers.put_nowait((done, await session.ack(position_of(said.position), said.token)))
+            return
+        nack = request.nack
+        settled, recalled = await session.nack(position_of(nack.position), nack.token, nack.delay_ms, nack.reason)
+    except LeaseLost as error:
+        if not session.call.says_started:
+            raise
+        refused = pb.SettleRefused(position=said.position, token=said.token, message=str(error))
+        answers.put_nowait((pb.SubscribeResponse(refused=refused), None))
+        return
+    if recalled:  # before the nack is confirmed: what the program takes next is not one of these
+        answers.put_nowait((pb.SubscribeResponse(recall=pb.Recall(tokens=recalled)), None))
+    answers.put_nowait((done, settled))
+
+
+async def _answer(answers: Answers, context: Context, writing: asyncio.Lock) -> None:
+    """Tells the consumer of each value it settled, in order, when that is durable."""
+    while True:
+        answer, durable = await answers.get()
+        if durable is not None:
+            await durable
+        async with writing:
+            await context.write(answer)
+        answers.task_done()
+
+
+async def _send(part: subscriptions.Part, context: Context) -> None:
+    if isinstance(part, Out):
+        await send_value(part, context.write, pb.SubscribeResponse)
+        return
+    if isinstance(part, subscriptions.Opened):
+        opened = pb.SubscribeOpened(generation=part.generation, schema=part.schema, lease_ms=round(part.lease_s * 1000))
+        message = pb.SubscribeResponse(opened=opened)
+    elif isinstance(part, subscriptions.Recalled):
+        message = pb.SubscribeResponse(recall=pb.Recall(tokens=part.tokens))
+    elif isinstance(part, subscriptions.Skipped):
+        message = pb.SubscribeResponse(dropped=pb.ValuesDropped(first=part.first, last=part.last, reason=part.reason))
+    else:
+        message = pb.SubscribeResponse(end=pb.EndOfLink(generation=part.generation))
+    await context.write(message)

@@ -1,0 +1,176 @@
+"""A copy of a directory that says of itself that it is whole, and the way back. A home may have the directory open meanwhile.
+
+    backup.json   {"format": "linkd backup", "version": 1, "linkd": its version, "files": [{"path", "size_bytes", "blake3"}, ...]}
+    beside it     the files of a store, as after a clean stop, with its index
+
+What is taken is what the journal has when it is copied: first the newest checkpoint, then the journal, then what its frames name. Nothing of it
+is deleted or moved meanwhile (`store.standstill`), so that the copy is what a power cut would leave; it is then opened once and closed, as after
+one, synced, and read back for the manifest. That comes last: a copy without it is none. Keys and tokens, logs and locks are not part of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from linkd.errors import InvalidArgument, StateDamaged, StateForeign
+from linkd.limits import BACKUP_MANIFEST_MAX_BYTES, STORE_READ_BYTES
+from linkd.store import directory as layout_of
+from linkd.store.files import Files
+from linkd.store.standstill import standstill
+from linkd.store.store import Store
+
+MANIFEST = "backup.json"
+_FORMAT = "linkd backup"
+_VERSION = 1
+_PARTS = (layout_of.CHECKPOINTS, layout_of.JOURNAL, layout_of.SEGMENTS, layout_of.ENVELOPES, "_commits")
+"""In this order: what a part names is copied behind it."""
+
+Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """What a backup holds."""
+
+    files: int
+    size_bytes: int
+
+
+def back_up(files: Files, directory: Path, target: Path, progress: Progress = lambda name, size_bytes: None) -> BackedUp:
+    """Make a backup in `target`, which must not be there or be empty. Raises `InvalidArgument`, `StateForeign`, `StateDamaged`, `StorageFailed`."""
+    layout_of.read_format(files, directory)
+    if files.list(target):
+        raise InvalidArgument(f"{target} is not empty: a backup goes into a directory of its own")
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with standstill(directory):
+        for part in _PARTS:
+            _copy_tree(files, directory / part, target / part, progress)
+        _copy(files, directory / layout_of.FORMAT_FILE, target / layout_of.FORMAT_FILE, progress)
+    asyncio.run(_settle(files, target))
+    (target / "upkeep.lock").unlink(missing_ok=True)
+    entries = [_entry(files, target, path) for path in _files_in(target)]
+    for folder in [target, *(path for path in target.rglob("*") if path.is_dir())]:
+        files.sync_directory(folder)
+    _write_manifest(files, target, entries)
+    return BackedUp(len(entries), sum(entry["size_bytes"] for entry in entries))
+
+
+def restore(files: Files, source: Path, directory: Path, progress: Progress = lambda name, size_bytes: None) -> BackedUp:
+    """Put a backup in the place of a state directory that has no state yet, when all of it was found to be what was backed up.
+
+    Raises `StateForeign` for what is no whole backup, `StateDamaged` naming the file that has changed, `InvalidArgument` if there is state.
+    """
+    entries = read_manifest(files, source)
+    taken = [name for name in (layout_of.FORMAT_FILE, layout_of.CATALOG_FILE, *_PARTS) if (directory / name).exists()]
+    if taken:
+        raise InvalidArgument(
+            f"{directory} has state already ({', '.join(taken)}): nothing is overwritten. Move it away, or name another directory"
+        )
+    for entry in entries:
+        progress(entry["path"], 0)
+        if not (source / entry["path"]).is_file() or _entry(files, source, source / entry["path"]) != entry:
+            raise StateDamaged(f"{source / entry['path']} is not what was backed up. Nothing was restored; take another backup")
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for entry in sorted(entries, key=lambda entry: entry["path"] == layout_of.FORMAT_FILE):  # which makes it a store, so it comes last
+        target = directory / entry["path"]
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _copy(files, source / entry["path"], target, progress)
+        files.sync_directory(target.parent)
+    for folder in [directory, *(path for path in directory.rglob("*") if path.is_dir())]:
+        files.sync_directory(folder)
+    return BackedUp(len(entries), sum(entry["size_bytes"] for entry in entries))
+
+
+def read_manifest(files: Files, source: Path) -> list[dict[str, Any]]:
+    """What is in a backup. Raises `StateForeign` if it is none, or was not finished."""
+    if MANIFEST not in files.list(source):
+        raise StateForeign(f"{source} is no backup, or one that was not finished: it has no {MANIFEST}. Nothing was restored")
+    file = files.open(source / MANIFEST)
+    try:
+        said = json.loads(file.pread(BACKUP_MANIFEST_MAX_BYTES, 0))
+        version, entries = said["version"], said["files"]
+        checked = [{"path": str(one["path"]), "size_bytes": int(one["size_bytes"]), "blake3": str(one["blake3"])} for one in entries]
+    except (ValueError, KeyError, TypeError) as problem:
+        raise StateDamaged(f"{source / MANIFEST} cannot be read: {problem}. Nothing was restored; take another backup") from problem
+    finally:
+        file.close()
+    if said.get("format") != _FORMAT or version != _VERSION:
+        raise StateForeign(f"{source / MANIFEST} is of version {version}, written by linkd {said.get('linkd')}: restore it with that linkd")
+    if any(path.is_absolute() or ".." in path.parts for path in (Path(str(one["path"])) for one in checked)):
+        raise StateForeign(f"{source / MANIFEST} names files outside of the backup: it is not linkd's. Nothing was restored")
+    return checked
+
+
+async def _settle(files: Files, target: Path) -> None:
+    """Open the copy once: what was on its way is cut off, the index is made, the journal sealed."""
+    store = Store.open(target)
+    for _ in store.replay():
+        pass
+    store.start(asyncio.get_running_loop(), thread=False)
+    await store.close()
+
+
+def _files_in(directory: Path) -> Iterator[Path]:
+    yield from sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
+
+
+def _entry(files: Files, directory: Path, path: Path) -> dict[str, Any]:
+    """A file as the manifest has it; what was read is synced."""
+    digest, at = blake3(), 0
+    file = files.open(path)
+    try:
+        while piece := file.pread(STORE_READ_BYTES, at):
+            digest.update(piece)
+            at += len(piece)
+        file.datasync()
+    finally:
+        file.close()
+    return {"path": str(path.relative_to(directory)), "size_bytes": at, "blake3": digest.hexdigest()}
+
+
+def _copy_tree(files: Files, source: Path, target: Path, progress: Progress) -> None:
+    target_made = False
+    for name in files.list(source):
+        if not target_made:
+            target.mkdir(parents=True, exist_ok=True, mode=0o700)
+            target_made = True
+        if (source / name).is_dir():
+            _copy_tree(files, source / name, target / name, progress)
+        else:
+            _copy(files, source / name, target / name, progress)
+
+
+def _copy(files: Files, source: Path, target: Path, progress: Progress) -> None:
+    reading, writing = files.open(source), files.create(target)
+    try:
+        at = 0
+        while piece := reading.pread(STORE_READ_BYTES, at):
+            writing.pwrite(piece, at)
+            at += len(piece)
+            progress(source.name, len(piece))
+        writing.datasync()
+    finally:
+        reading.close()
+        writing.close()
+
+
+def _write_manifest(files: Files, target: Path, entries: list[dict[str, Any]]) -> None:
+    content = {"format": _FORMAT, "version": _VERSION, "linkd": layout_of.linkd_version(), "files": entries}
+    aside = target / f"{MANIFEST}.new"
+    file = files.create(aside)
+    try:
+        file.pwrite(json.dumps(content, indent=1).encode() + b"\n", 0)
+        file.datasync()
+    finally:
+        file.close()
+    files.sync_directory(target)
+    files.rename(aside, target / MANIFEST)
+    files.sync_directory(target)
+    files.sync_directory(target.parent)
