@@ -186,7 +186,7 @@ JOURNAL_PREALLOCATE_BYTES = 1 * MIB
 JOURNAL_FILES_KEPT = 4
 """Journal files beside the one in use; what is still there of an older one is copied out of it. So 320 MiB hold what came last, as it came."""
 INCARNATIONS_KEPT = 100
-"""Incarnations of a link of which is remembered where they begin: each is a power cut, and readers that far behind are told of more than they lost."""
+"""Incarnations of a link of which is remembered where they begin: each is a power cut, readers further behind are told of more than they lost."""
 UNSYNCED_MAX_BYTES = 64 * MIB
 """Written and not synced, at most, of links whose durability is `memory` or `interval`: a start reads it all to see whether it is whole."""
 STORE_FULL_LOOK_S = 1.0
@@ -221,6 +221,10 @@ SEGMENT_ROLL_MIN_BYTES = 1 * MIB
 SEGMENT_ROLL_SHARE = 0.25
 """A segment file of a link from which values go by themselves is closed at so much of what the link holds, for room comes free by files; one
 below a MiB is not worth a file of its own, nor copying what is left of it."""
+LINEAGE_KEPT_BYTES = 1 * GIB
+"""Of the records of commits that outlive the journal: some millions of them."""
+LINEAGE_KEPT_S = 90 * 86_400.0
+"""And so old they become: a quarter of a year is what audits ask for."""
 ENVELOPE_FILES_MAX = 16
 """Files of envelopes of values that were dropped, of one generation; more are written into one."""
 OPEN_FILES_MAX = 64

@@ -32,5 +32,8 @@ def _boot_session() -> str:
     system = ctypes.CDLL(None)
     content = ctypes.create_string_buffer(_BOOT_ID_MAX_BYTES)
     length = ctypes.c_size_t(len(content))
-    refused = system.sysctlbyname(_BOOT_SESSION, content, ctypes.byref(length), None, ctypes.c_size_t(0))
+    try:
+        refused = system.sysctlbyname(_BOOT_SESSION, content, ctypes.byref(length), None, ctypes.c_size_t(0))
+    except AttributeError:
+        return ""  # this library has no such call
     return "" if refused else content.value.decode("ascii", "replace")

@@ -50,8 +50,9 @@ from linkd.telemetry.tracing import Tracing, open_tracing
 class ServeOptions:
     """How a home is to run. `pipeline` of None is `--open`; `lock_fd` is the lock that the supervisor took and passed on.
 
-    `params` are the parameters that a run was given, in place of those of the file. `log` is the file that standard error is, if it is one
-    that this process is to rotate. A supervised home begins an epoch, unless it is told that of a run that goes on. Without `memory_bytes` and `disk_budget_bytes` the machine says how much there is of both.
+    `params` are the parameters that a run was given, in place of those of the file. A supervised home begins an epoch, unless it is given that
+    of a run that goes on. `log` is the file that standard error is, if it is one that this process is to rotate. Without `memory_bytes` and
+    `disk_budget_bytes` the machine says how much there is of both.
     """
 
     directory: Path

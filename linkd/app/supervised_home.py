@@ -3,9 +3,10 @@
     python -m linkd.app.supervised_home
 
 It gets its settings as one JSON line on its standard input: `directory`, `pipeline` (path of the file), and perhaps `lock_fd` (the lock, passed
-on as this descriptor), `epoch` (of the run that goes on in it, where its home died; else the next one begins), `params` (by name, as the command line said them), `http_port`, `memory_bytes`, `disk_budget_bytes`, `stall_timeout_s`,
-`drain_timeout_s`, and `log` (the file that its standard error is, which it rotates). What it does then, and prints, is said in `serve`; it
-drains when its standard input closes.
+on as this descriptor), `epoch` (that of the run which goes on in it, where an earlier home of the run died; else it begins the next one),
+`params` (by name, as the command line said them), `http_port`, `memory_bytes`, `disk_budget_bytes`, `stall_timeout_s`, `drain_timeout_s`, and
+`log` (the file that its standard error is, which it rotates). What it does then, and prints, is said in `serve`; it drains when its standard
+input closes.
 """
 
 from __future__ import annotations

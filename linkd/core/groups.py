@@ -47,7 +47,8 @@ class GroupLease:
 class Member:
     """One connection. `tokens` has all that it holds, to sequences; `recalls` are the tokens that it has not been told of being asked back.
 
-    One that `yields` takes nothing until it has worked off its reserve: some of that was asked back for others.
+    One that `yields` takes nothing until it has worked off its reserve: some of that was asked back for others. One that `hangs` let a lease end,
+    and takes nothing until it is heard of.
     """
 
     session: int
@@ -57,6 +58,7 @@ class Member:
     working: set[int] = field(default_factory=set)
     recalls: list[int] = field(default_factory=list)
     yields: bool = False
+    hangs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class Group:
         if self.terms.order is Order.LINK and next(iter(self.members), session) != session:
             return None
         member = self.members.get(session)
+        if member is not None and member.hangs:
+            return None
         if member is not None and member.yields:
             if member.reserved:
                 return None
@@ -266,6 +270,14 @@ class Group:
         self._line.enter(sequence, not_before_s)
         return self._ask_back(member, self._behind(sequence, member)) if member is not None else []
 
+    def heard(self, session: int) -> bool:
+        """The member says something, so it lives. True if it was taken to hang."""
+        member = self.members.get(session)
+        hung = member is not None and member.hangs
+        if member is not None:
+            member.hangs = False
+        return hung
+
     def released(self, session: int, tokens: Iterable[int]) -> None:
         """The member has dropped these unseen."""
         member = self.members[session]
@@ -287,6 +299,7 @@ class Group:
             lease.failures, lease.reason = lease.failures + 1, f"its lease of {self.terms.lease_s:g} s was over"
             self._take(member, lease)
             everything = sorted(member.reserved if self.terms.order is Order.NONE else {*member.reserved, *member.working})
+            member.hangs = True
             member.recalls += [self.leases[sequence].token for sequence in everything]
             for sequence in everything:
                 self._take(member, self.leases[sequence])

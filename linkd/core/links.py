@@ -183,7 +183,8 @@ class Link:
     def forget_gone(self) -> None:
         """A generation was dropped: what was dropped of it before is of no interest any more."""
         extents = [
-            (one.first_sequence, self.next_sequence if one.number == self.newest else one.last_sequence) for one in self.generations.values()
+            (one.first_sequence, self.next_sequence if one.number == self.newest else one.last_sequence)
+            for one in self.generations.values()
         ]
         self.gone = [one for one in self.gone if any(first <= one.last_sequence and one.first_sequence <= last for first, last in extents)]
 

@@ -52,7 +52,7 @@ def _of_task(task: Task | None, shape: TaskShape, link: Link, kind: WirePolicyKi
         return Need(shape.name, first, current.kept_sequence)
     done = task.cursors[link.name].done_sequence
     newest = link.readable_last(link.readable or bound if kind is WirePolicyKind.LATEST else bound)
-    first = done + 1
+    first = min(done + 1, task.marks[link.name].next_sequence)  # a window that slides holds what an earlier one settled
     if kind is WirePolicyKind.LATEST:
         first = newest
     elif kind is WirePolicyKind.SWAP:

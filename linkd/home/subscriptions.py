@@ -173,6 +173,7 @@ class Subscription:
         """The member's program has the value."""
         group = self.home.ledger.groups.get((self.call.group, self.call.link))
         if group is not None and self.session in group.members:
+            self._heard(group)
             group.started(self.session, token, self.home.clock.monotonic_s())
             if len(group.members) > 1:
                 self.home.changes.announce([group_topic(group.name, group.link)])  # the others wait for its deadline now
@@ -181,12 +182,14 @@ class Subscription:
         """The member's process is at work on what its program has."""
         group = self.home.ledger.groups.get((self.call.group, self.call.link))
         if group is not None and self.session in group.members:
+            self._heard(group)
             group.renew(self.session, self.home.clock.monotonic_s())
 
     def released(self, tokens: Sequence[int]) -> None:
         """The member has dropped these unseen."""
         group = self.home.ledger.groups.get((self.call.group, self.call.link))
         if group is not None and self.session in group.members:
+            self._heard(group)
             group.released(self.session, tokens)
             self.home.changes.announce([group_topic(group.name, group.link)])
 
@@ -340,7 +343,12 @@ class Subscription:
             raise LeaseLost(f"the group {self.call.group} of {self.call.link} has not begun")
         return group
 
+    def _heard(self, group: Group) -> None:
+        if group.heard(self.session):
+            self.home.changes.announce([group_topic(group.name, group.link)])
+
     def _check_token(self, group: Group, position: Position, token: int) -> None:
+        self._heard(group)
         if not group.holds(position.sequence, token):
             group.refuse_late(position.sequence)
             raise LeaseLost(

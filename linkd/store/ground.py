@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.store.catalog import Catalog
+from linkd.store.commit_log import CommitLog
 from linkd.store.copying import Copier
 from linkd.store.files import Files
 from linkd.store.holdings import Holdings
@@ -32,6 +33,7 @@ class Ground:
     segments: SegmentWriter
     open_files: OpenFiles
     copier: Callable[[], Copier]
+    commits: CommitLog
 
     def delete_segments(self, link: str, numbers: list[int]) -> None:
         """Delete these files of a link, of which some may be gone already; durably."""

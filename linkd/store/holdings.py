@@ -170,33 +170,37 @@ class Holdings:
                     found.generations[generation] = max(found.generations[generation] - freed_bytes, 0)
 
     def spent(self) -> list[tuple[str, int]]:
-        """The segment files in which nothing is live, and that nothing more goes to."""
+        """The segment files in which nothing is live or waits to be freed, and that nothing more goes to."""
         with self._lock:
             return [
                 (name, file.file)
                 for name, link in self._links.items()
                 for file in link.files.values()
-                if file.closed and link.is_spent(file)
+                if file.file not in link.ends and link.is_spent(file) and not _overlaps(link.parts, file.first_sequence, file.last_sequence)
             ]
 
     def partly_spent(self) -> list[tuple[str, SegmentFileHeld]]:
-        """The segment files that nothing more goes to, and of which the first value was dropped by itself and the last was not."""
+        """The segment files that nothing more goes to, and of which the first value was freed by itself and the last was not dropped."""
         with self._lock:
             return [
                 (name, file)
                 for name, link in self._links.items()
                 for file in link.files.values()
-                if file.closed
+                if file.file not in link.ends
+                and not _overlaps(link.parts, file.first_sequence, file.first_sequence)
                 and _covers(link.gone, file.first_sequence, file.first_sequence)
                 and not _covers(link.gone, file.last_sequence, file.last_sequence)
             ]
 
     def first_live(self, link: str, sequence: int) -> int:
-        """The first sequence behind this one that was not dropped by itself."""
+        """The first sequence from this one on that was not dropped by itself, or is not freed yet."""
         with self._lock:
-            gone = self._links[link].gone
-            at = bisect_left(gone, sequence, key=_last)
-            return gone[at][1] + 1 if at < len(gone) and gone[at][0] <= sequence else sequence
+            found = self._links[link]
+            at = bisect_left(found.gone, sequence, key=_last)
+            if at == len(found.gone) or found.gone[at][0] > sequence:
+                return sequence
+            waiting = [max(part.first, sequence) for part in found.parts if part.last >= sequence]
+            return min([found.gone[at][1] + 1, *waiting])
 
     def file(self, link: str, number: int) -> SegmentFileHeld | None:
         with self._lock:
@@ -269,3 +273,8 @@ def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _last(one: tuple[int, int]) -> int:
     return one[1]
+
+
+def _overlaps(parts: Iterable[PartDropped], first: int, last: int) -> bool:
+    """Whether any of first..last is among these."""
+    return any(part.first <= last and first <= part.last for part in parts)

@@ -27,10 +27,11 @@ from linkd.model.kept import Kept, SchemaMessage
 from linkd.model.records import Dropped, Record, ValueStored
 from linkd.model.terms import AT_ONCE_S, durability_of
 from linkd.model.values import Durability, Envelope, Place
-from linkd.store import checkpoint_file
+from linkd.store import checkpoint_file, commit_log
 from linkd.store import directory as layout_of
 from linkd.store.catalog import Catalog, CatalogEntry
 from linkd.store.checkpoint_file import Checkpoint
+from linkd.store.commit_log import CommitLog
 from linkd.store.committer import Committed, Committer, GroupCommitted
 from linkd.store.copying import Copier
 from linkd.store.files import Files, LocalFiles
@@ -105,15 +106,7 @@ class Store:
         self._committer = Committer(self._layout, written, segments, self._catalog, limits, sealed=journal.end.sealed, now_s=now_s)
         envelopes = directory / layout_of.ENVELOPES
         self._replay = Replay(
-            files,
-            segments_directory,
-            envelopes,
-            checkpoint,
-            self._reader,
-            self._holdings,
-            self._placement,
-            self._catalog,
-            limits,
+            files, segments_directory, envelopes, checkpoint, self._reader, self._holdings, self._placement, self._catalog, limits
         )
         ground = Ground(
             files,
@@ -127,6 +120,7 @@ class Store:
             segments,
             self._open_files,
             lambda: Copier(files, self._reader, journal_directory, segments_directory, self._holdings, self._schemas, limits),
+            CommitLog(files, directory / commit_log.DIRECTORY, self._reader),
         )
         self._upkeep = Upkeep(ground, checkpoint.lsn)
 

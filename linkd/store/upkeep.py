@@ -12,7 +12,8 @@ any point:
     checkpoint  the state behind a frame is taken on the event loop; that frame is durable; what readers were let see in segments is synced,
                 the index too; the checkpoint is written. From here on it counts.
     recycle     what is live in the oldest journal file is copied into segments and synced; a checkpoint, which says so; the copies are
-                published; the index has their places, durably; the journal file is deleted.
+                published; what it says of commits is in `_commits/`; the index has the places of the copies, durably; the journal file is
+                deleted.
 
 What finds no room is tried again later, from where it stands. Any other failure ends it, and with it the store's commits: a store that cannot
 be kept small, or not be read, must not look healthy.
@@ -255,6 +256,7 @@ class Upkeep:
             self._behind_checkpoint.append(functools.partial(self._publish, copier, copied))
         if not self.checkpoint(self._state()):
             return False
+        ground.commits.keep_oldest(number)
         ground.catalog.begin_at(number + 1)
         ground.open_files.forget(ground.journal.delete_oldest())
         return True

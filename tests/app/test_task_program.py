@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from linkd.app.run.interpreter import interpreter_of
+from linkd.app.run.lives import HomeLives
 from linkd.app.run.processes import Processes
 from linkd.app.run.task_log import TaskLog
 from linkd.app.run.task_program import Attempt, TaskProgram
@@ -24,14 +25,16 @@ from linkd.model.records import TaskKind
 class Ran:
     """Runs a shell command as a task; keeps what was printed and said."""
 
-    def __init__(self, directory: Path, command: str, retries: int = 0, timeout_s: float | None = None) -> None:
+    def __init__(
+        self, directory: Path, command: str, retries: int = 0, timeout_s: float | None = None, lives: HomeLives | None = None
+    ) -> None:
         self.printed: list[str] = []
         self.said: list[str] = []
         spec = TaskSpec("clean", TaskKind.RUN, (), (), command=command, retries=retries, timeout_s=timeout_s)
         processes = Processes(directory)
         log = TaskLog(directory / "clean.log", self.printed.append, time.monotonic, Mask())
         self.program = TaskProgram(
-            spec, log, 1, lambda: processes.start("clean", command, env=dict(os.environ), cwd=directory), self.said.append
+            spec, log, 1, lambda: processes.start("clean", command, env=dict(os.environ), cwd=directory), self.said.append, lives=lives
         )
 
 
@@ -48,6 +51,19 @@ async def test_a_program_that_fails_is_started_again_after_a_wait_that_is_told(t
     assert ran.said == ["clean exited with code 3: attempt 2 of 3 in 1 s"]
     assert ran.printed == ["try", "try"]
     assert [line for line in (tmp_path / "clean.log").read_text().splitlines() if line.startswith("---")][1].endswith("attempt 2 ---")
+
+
+async def test_an_attempt_whose_home_died_does_not_count(tmp_path: Path) -> None:
+    async def answer() -> None:
+        if not (tmp_path / "again").exists():  # the home is found to have died, once
+            (tmp_path / "again").touch()
+            lives.end()
+            lives.begin()
+
+    lives = HomeLives(1, answer)
+    ran = Ran(tmp_path, "echo try; exit 3", lives=lives)
+    assert await ran.program.run() == Attempt(1, 3)
+    assert (ran.printed, ran.said) == (["try", "try"], [])
 
 
 async def test_the_wait_between_attempts_can_be_interrupted(tmp_path: Path) -> None:

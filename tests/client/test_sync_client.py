@@ -16,7 +16,6 @@ import pyarrow as pa
 import pytest
 
 import linkd
-from linkd.client import sync
 from linkd.client.loop_thread import LOOP_THREAD
 
 

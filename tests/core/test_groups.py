@@ -309,3 +309,17 @@ def test_in_another_generation_nothing_is_on_lease() -> None:
     group.move(1, 2, Cursor(2))
     assert not group.leases
     assert hand_out(group, link, 2, 1) == GroupOffer(3, 1)
+
+
+def test_a_member_that_hangs_is_not_handed_what_it_lost() -> None:
+    """Whoever asks first when a lease ends gets the value, and that may be the one that hangs: its connection is there as long as it is not."""
+    link = link_of(2)
+    group = group_of(link, NONE, members=2)
+    hand_out(group, link, 1)
+    group.started(1, 1, 0.0)
+    assert group.expire(30.0)
+    assert group.next_value(1, link, 30.0) is None
+    assert group.next_value(2, link, 30.0) == GroupOffer(1, 2)
+    assert group.heard(1)
+    assert not group.heard(1)
+    assert group.next_value(1, link, 30.0) == GroupOffer(1, 2)

@@ -1,4 +1,6 @@
-"""kill -9 of every process of a run, at moments that a seed chooses; then `linkd run` again: the same totals, and no row twice.
+"""kill -9 of every process of a run, at moments that a seed chooses: the same totals, and no row twice.
+
+The run itself starts its home and its adapter worker again; after the end of any other `linkd run` again completes it.
 
 Moments are fractions of what an undisturbed run takes on this machine, so that they fall between the first value and the last.
 """
@@ -21,28 +23,31 @@ import pytest
 
 import linkd
 from linkd.errors import EXIT_DONE, EXIT_INTERNAL, EXIT_TASK_FAILED
+from linkd.limits import RESTARTS_MAX
 from linkd.testing.flights import Expected, expected
 from linkd.testing.pipelines import RUN_TIMEOUT_S, PipelineDirectory
 
 if TYPE_CHECKING:
-    from conftest import MakeDemo
+    from conftest import MakeDemo, MakePipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kill")]
 
 SUPERVISOR = "linkd run"
 VICTIMS = {
-    "home": EXIT_INTERNAL,
-    "adapters": EXIT_INTERNAL,
+    "home": EXIT_DONE,
+    "adapters": EXIT_DONE,
     "clean": EXIT_TASK_FAILED,
     "sum_up": EXIT_TASK_FAILED,
     SUPERVISOR: -signal.SIGKILL,
 }
 """Who is killed, and how `linkd run` then ends."""
 WORDS = {
-    "home": "linkd's home was killed by SIGKILL: run again to go on where it stopped",
-    "adapters": "linkd's adapter worker was killed by SIGKILL: run again to go on where it stopped",
     "clean": "task clean was killed by SIGKILL",
     "sum_up": "task sum_up was killed by SIGKILL",
+}
+MENDED = {
+    "home": "linkd home died (signal 9); started again",
+    "adapters": "linkd adapter worker died (signal 9); started again",
 }
 POLL_S = 0.01
 
@@ -80,17 +85,37 @@ def test_a_run_that_lost_a_process_is_completed_by_the_next(
     with demo(tmp_path, undisturbed.data) as pipeline:
         ended = _killed(pipeline, victim, moment_s)
         if ended is not None:
-            exit_code, complaint = ended
+            exit_code, told, complaint = ended
             assert exit_code == VICTIMS[victim], complaint
             assert complaint.splitlines()[:1] == ([WORDS[victim]] if victim in WORDS else [])
+            assert [line for line in told.splitlines() if "started again" in line] == ([MENDED[victim]] if victim in MENDED else [])
+            if exit_code == EXIT_DONE:
+                _check(pipeline, undisturbed.expected)
         again = pipeline.run()
         assert again.exit_code == EXIT_DONE, again.stderr
         _check(pipeline, undisturbed.expected)
 
 
-def _killed(pipeline: PipelineDirectory, victim: str, moment_s: float) -> tuple[int, str] | None:
-    """Runs, and kills `victim` so long after it began: exit code and complaint of the run; None if it was done by then."""
+def test_what_dies_again_and_again_ends_the_run(make: MakePipeline) -> None:
+    text = "pipeline: slow\nwiring: |\n  (numbers) wait (done)\nlinks:\n  numbers: {from: numbers.csv}\ntasks:\n  wait: {run: sleep 600}\n"
+    pipeline = make(text, {"numbers.csv": "n\n1\n"})
     with pipeline.start("run", pipeline.file.name) as run:
+        _first_pid(pipeline, "wait", run)  # the run has begun
+        pid = 0
+        for _ in range(RESTARTS_MAX + 1):
+            pid = _first_pid(pipeline, "home", run, after=pid)
+            os.kill(pid, signal.SIGKILL)
+        told, complaint = run.communicate(timeout=RUN_TIMEOUT_S)
+    assert run.returncode == EXIT_INTERNAL
+    assert complaint.startswith("linkd's home was killed by SIGKILL: run again to go on where it stopped")
+    assert told.count("started again") <= RESTARTS_MAX
+
+
+def _killed(pipeline: PipelineDirectory, victim: str, moment_s: float) -> tuple[int, str, str] | None:
+    """Runs, and kills `victim` so long after it began: exit code, output and complaint of the run; None if it was done by then."""
+    with pipeline.start("run", pipeline.file.name) as run:
+        if victim in MENDED:
+            _first_pid(pipeline, "clean", run)  # the run has begun
         pid = run.pid if victim == SUPERVISOR else _first_pid(pipeline, victim, run)
         with contextlib.suppress(subprocess.TimeoutExpired):
             run.wait(moment_s)
@@ -100,13 +125,13 @@ def _killed(pipeline: PipelineDirectory, victim: str, moment_s: float) -> tuple[
         except ProcessLookupError:  # the run was ending it: all was done
             run.communicate(timeout=RUN_TIMEOUT_S)
             return None
-        _, complaint = run.communicate(timeout=RUN_TIMEOUT_S)
-        return run.returncode, complaint
+        told, complaint = run.communicate(timeout=RUN_TIMEOUT_S)
+        return run.returncode, told, complaint
 
 
-def _first_pid(pipeline: PipelineDirectory, name: str, run: subprocess.Popen[str]) -> int:
-    """The process id of a part of the run, as soon as there is one."""
-    while (pid := pipeline.groups().get(name)) is None:
+def _first_pid(pipeline: PipelineDirectory, name: str, run: subprocess.Popen[str], after: int = 0) -> int:
+    """The process id of a part of the run, as soon as there is one, or another than the one before."""
+    while (pid := pipeline.groups().get(name)) in (None, after):
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = run.wait(POLL_S)
             pytest.fail(f"the run ended with {code} before there was {name}")

@@ -91,6 +91,8 @@ class Promises:
     def told(self, values: Sequence[Told], *, durable: bool) -> None:
         for value in values:
             self._check_value(value)
+            if (value.link, value.sequence) in self._gone:  # an answer that was repeated may tell of what is not kept any more
+                continue
             known = self._known.setdefault(value.link, {})
             before = known.get(value.sequence)
             if before is not None and not before.maybe:
@@ -102,6 +104,8 @@ class Promises:
         numbers = {value.number for value in values}
         check(len(numbers) == len(values) == len(there), "every value once", link)
         self._check_order(link, values)
+        for value in values:
+            check((link, value.sequence) not in self._gone or value.incarnation > 1, "what was dropped stays away", value)
         known = self._known.setdefault(link, {})
         for sequence, one in list(known.items()):
             value = there.get(sequence)
@@ -115,7 +119,6 @@ class Promises:
     def _check_value(self, value: Told) -> None:
         check(self._link_of.get(value.number) == value.link, "a value is what was published", value)
         check(value.number not in self._failed, "what surely failed is not there", value)
-        check((value.link, value.sequence) not in self._gone, "what was dropped stays away", value)
         position = (value.link, value.incarnation, value.sequence)
         check(self._positions.setdefault(position, value.number) == value.number, "a position is given once", value)
 
@@ -205,8 +208,8 @@ class Promises:
         check(self._generation_of.get((group, link), 0) <= generation, "a cursor never goes back", (group, link, generation))
         self._generation_of[group, link] = generation
         check(sequence not in place.settled, "what was settled is not handed out again", (group, link, sequence))
-        known = self._known[link][sequence]
-        check(known.value.generation == generation, "generations are never mixed", (group, known))
+        known = self._known[link].get(sequence)
+        check(known is None or known.value.generation == generation, "generations are never mixed", (group, known))
         place.handed.add(sequence)
 
     def moved(self, group: str, link: str, generation: int) -> None:

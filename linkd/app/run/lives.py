@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ class Restarts:
 
 @dataclass(slots=True)
 class HomeLives:
-    """The lives of a run's home, one behind the other, all in the run's `epoch`. `ask` is any call that a living home answers.
+    """The lives of a run's home, one behind the other, all in the run's `epoch`. `ask` returns when a home answers, this one or the next.
 
     A program that ends badly because its home died is to be started again, and has not failed.
     """
@@ -38,7 +39,6 @@ class HomeLives:
     ask: Callable[[], Awaitable[object]]
     number: int = 1
     _serving: asyncio.Event = field(default_factory=asyncio.Event)
-    _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._serving.set()
@@ -47,21 +47,16 @@ class HomeLives:
         """The home is gone."""
         self.number += 1
         self._serving.clear()
-        self._ended.set()
 
     def begin(self) -> None:
         """The next one serves."""
-        self._ended.clear()
         self._serving.set()
 
     async def has_ended(self, number: int) -> bool:
-        """Whether that life is over; then returns when the next one serves. Its end may not have been noticed yet: the home is asked."""
+        """Whether that life is over; then returns when the next one serves. Its end may not have been noticed yet: a home is asked."""
         if self.number == number:
-            try:
+            with contextlib.suppress(ConnectionFault):
                 await self.ask()
-            except ConnectionFault:
-                if self.number == number:
-                    await self._ended.wait()
         if self.number == number:
             return False
         await self._serving.wait()

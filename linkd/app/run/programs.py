@@ -169,8 +169,8 @@ class Programs:
     def _adapters_said(self, event: Mapping[str, Any], stop: Stop) -> Stopped | None:
         kind = event["event"]
         if kind == "survey":
-            told = [self.mask.text(f"{event['link']}: {note}") for note in event["notes"]]
-            self.notes += [note for note in told if note not in self.notes]  # a worker that is started again says them again
+            notes = [self.mask.text(f"{event['link']}: {note}") for note in event["notes"]]
+            self.notes += [note for note in notes if note not in self.notes]  # a worker that is started again says them again
         elif kind == "sink_done":
             self.sinks.append({**event, "path": self.mask.text(event["path"])})
         elif kind == "failed":

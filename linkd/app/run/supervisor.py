@@ -148,7 +148,7 @@ class _Run:
         self.interrupted.listen()
         beginning = self._beginning(plan)
         begun = await _begin(home, beginning)
-        lives = HomeLives(int(begun["epoch"]), lambda: home.connection.call(methods.DESCRIBE, links_pb2.DescribeRequest()))
+        lives = HomeLives(int(begun["epoch"]), lambda: _answer(home))
         started = Programs(self.pipeline, self.directory, processes, screen, home.endpoint, begun, lives)
         started.strict, started.follow, started.selected = self.options.strict, plan.follow, plan.selected
         for name in plan.places:
@@ -248,12 +248,13 @@ class _Run:
 
     async def _keep_home(self, home: HomeProcess, beginning: runs_pb2.BeginRequest, lives: HomeLives, stop: Any, screen: Screen) -> None:
         """Starts the home again when it dies, for the same run, so that programs and worker go on; not too often."""
-        restarts = Restarts(time.monotonic)
+        restarts, failure = Restarts(time.monotonic), ""
         while True:
             code = await home.child.process.wait()
             lives.end()
             if not restarts.allowed():
-                stop(Stopped("home", f"linkd's home {ending(code)}: run again to go on where it stopped", errors.EXIT_INTERNAL))
+                message = failure or f"linkd's home {ending(code)}: run again to go on where it stopped"
+                stop(Stopped("home", message, errors.EXIT_INTERNAL))
                 return
             try:
                 lock = await take_lock(self.directory)
@@ -261,12 +262,15 @@ class _Run:
                     await home.start_again(lock, lives.epoch)
                 finally:
                     lock.release()
-                await _begin(home, beginning)
-            except errors.ConnectionFault:
-                continue  # it died again
+            except errors.InternalFault as error:  # it died, or ended, before it served
+                failure = str(error)
+                continue
             except errors.Error as error:
                 stop(Stopped("home", str(error), errors.EXIT_INTERNAL))
                 return
+            failure = ""
+            if not await _goes_on(home, beginning):
+                continue
             lives.begin()
             screen.say(f"linkd home died ({how_it_died(code)}); started again", restarted="home")
 
@@ -324,6 +328,25 @@ async def _begin(home: HomeProcess, beginning: runs_pb2.BeginRequest) -> Any:
     connection = home.connection
     response = await connection.retry(lambda: connection.call(methods.RUN_BEGIN, beginning))
     return {"tokens": dict(response.tokens), "epoch": response.epoch, "traceparent": beginning.traceparent}
+
+
+async def _goes_on(home: HomeProcess, beginning: runs_pb2.BeginRequest) -> bool:
+    """Tells a home that was started again of its run; False if it is gone before it has heard."""
+    heard = asyncio.create_task(_begin(home, beginning), name="linkd run: going on")
+    gone = asyncio.create_task(home.child.process.wait(), name="linkd run: home")
+    try:
+        await asyncio.wait((heard, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        heard.cancel()
+        await asyncio.gather(heard, gone, return_exceptions=True)
+    return not heard.cancelled() and heard.exception() is None
+
+
+async def _answer(home: HomeProcess) -> Any:
+    """Of this home, or of the next."""
+    connection = home.connection
+    return await connection.retry(lambda: connection.call(methods.DESCRIBE, links_pb2.DescribeRequest()))
 
 
 _OUTCOMES = {"done": "done", "interrupted": "interrupted", "changed": "interrupted"}

@@ -230,6 +230,7 @@ class Consumers:
             self.sessions[member] = session
             group.join(session)
         action = dice.below(16)
+        group.heard(self.sessions[member])
         if action < 6 or (action < 13 and not self.held[member]):
             self._take(home, group, member, now_s)
         elif action < 12:

@@ -189,6 +189,12 @@ class SimulatedHome:
         self._loop.run(self.store.close())
         self._loop.drain()
 
+    @property
+    def closed_well(self) -> bool:
+        """Whether `close` left everything on disk, with its seal."""
+        committer = self.store._committer
+        return not (self.failure or self.store.full or committer._failure)
+
     def abandon(self) -> None:
         """Lets go of what a process has open, and of nothing else: its disk does nothing any more."""
         for operation in ("write", "sync", "truncate", "create", "rename", "delete"):

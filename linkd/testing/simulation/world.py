@@ -220,7 +220,7 @@ class World:
     def _stop(self, dice: Dice) -> None:
         """A clean stop; what there is no room for at the end has failed."""
         self.home.close()
-        self._end(Stop.POWER if self.home.failure or self.home.store.full else Stop.CLEAN, dice)
+        self._end(Stop.CLEAN if self.home.closed_well else Stop.POWER, dice)
 
     def _cut_power_soon(self, dice: Dice) -> None:
         self._machine.files.cut_power_after(dice.below(60))
@@ -268,6 +268,7 @@ class World:
                 break
             except StorageFailed:
                 machine.files = machine.files.crash(dice.below(2**16))
+                self.witness.stopped(Stop.POWER)
                 machine.boots += 1
         self.home.start()
         for client in self._outsiders:
