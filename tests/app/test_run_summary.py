@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from linkd.app.pipeline_file import load_pipeline
+from linkd.app.run.lives import HomeLives
 from linkd.app.run.processes import Processes
 from linkd.app.run.programs import Programs, Stopped
 from linkd.app.run.screen import Screen
@@ -28,13 +29,17 @@ tasks: {clean: {run: python clean.py}, sum_up: {sql: SELECT * FROM kept}}
 """
 
 
+async def _answer() -> None:
+    """Of a home that lives."""
+
+
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Programs]:
     path = tmp_path / "steps.yaml"
     path.write_text(PIPELINE)
     screen = Screen(quiet=False, as_json=False, output=io.StringIO())
     with contextlib.chdir(tmp_path):
-        yield Programs(load_pipeline(path), tmp_path, Processes(tmp_path), screen, "unix:nowhere", {})
+        yield Programs(load_pipeline(path), tmp_path, Processes(tmp_path), screen, "unix:nowhere", {}, HomeLives(1, _answer))
 
 
 def test_a_program_that_left_input_unread_is_named_at_the_end(started: Programs) -> None:
