@@ -1,7 +1,7 @@
 """How long a home takes from its start to ready, by how much it holds: `python benchmarks/restart.py [--log-mb 2000] [--values 1000000]`.
 
 A home with large values is started and stopped some times; so is another with very many small ones, at two sizes, so that the slope shows on
-what a start depends: with it, what it would take with 100 million values is told. The directories are made by the home's own store, frames of
+what a start depends: with it, what it would take with 100 million values is told, if there are `SLOPE_MIN_VALUES` or more. The directories are made by the home's own store, frames of
 `FRAME_VALUES` values at a time. Ends with code 1 if a start took longer than `--bar-s`.
 """
 
@@ -32,6 +32,8 @@ FRAME_VALUES = 200
 LARGE_ROWS = 512 * 1024
 """4 MiB."""
 WANTED_VALUES = 100_000_000
+SLOPE_MIN_VALUES = 1_000_000
+"""With fewer the slope is what starts differ by anyhow, some 10 ms, times as much as 100 million are more than them."""
 RESULTS = Path(__file__).parent / "results" / "restart.jsonl"
 
 
@@ -79,6 +81,8 @@ async def measure(directory: Path, log_mb: int, values: int, rounds: int) -> lis
         await fill(place, "small", small, count, FRAME_VALUES)
         starts[count] = await start_seconds(place, rounds)
         figures.append({"name": "restart with many values", "values": count, "start_s": round(starts[count], 3)})
+    if values < SLOPE_MIN_VALUES:
+        return figures
     slope = max(starts[values] - starts[values // 10], 0.0) / (values - values // 10)
     told = {"name": "restart with 100 million values, by the slope", "start_s": round(starts[values] + slope * (WANTED_VALUES - values), 3)}
     return [*figures, told | {"slope_us_per_1000_values": round(slope * 1e9, 3)}]

@@ -94,8 +94,8 @@ def redelivered(figures: Figures) -> tuple[str, str]:
 
 def restarted(figures: Figures) -> tuple[str, str]:
     return (
-        f"{figures[-2]['values']:,} values, {figures[0]['log_mb']:,} MB",
-        f"{figures[0]['start_s']} s with the log, {figures[-1]['start_s']} s with 100 million",
+        f"{total(figures[-2:], 'values'):,} values, {figures[0]['log_mb']:,} MB",
+        ", ".join(f"{one['start_s']} s {one['name'].removeprefix('restart ')}" for one in figures),
     )
 
 
