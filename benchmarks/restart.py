@@ -1,8 +1,8 @@
 """How long a home takes from its start to ready, by how much it holds: `python benchmarks/restart.py [--log-mb 2000] [--values 1000000]`.
 
 A home with large values is started and stopped some times; so is another with very many small ones, at two sizes, so that the slope shows on
-what a start depends: with it, what it would take with 100 million values is told, if there are `SLOPE_MIN_VALUES` or more. The directories are made by the home's own store, frames of
-`FRAME_VALUES` values at a time. Ends with code 1 if a start took longer than `--bar-s`.
+what a start depends: with it, what it would take with 100 million values is told, if there are `SLOPE_MIN_VALUES` or more. The directories
+are made by the home's own store, frames of `FRAME_VALUES` values at a time. Ends with code 1 if a start took longer than `--bar-s`.
 """
 
 from __future__ import annotations
