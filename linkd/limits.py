@@ -17,6 +17,14 @@ STREAM_FRAME_MAX_BYTES = 1 * MIB
 """Payload bytes of one message of a gRPC stream: gRPC clients of other languages stop at 4 MiB, and 256 KiB to 1 MiB is fastest."""
 GRPC_MESSAGE_MAX_BYTES = 4 * MIB
 """Largest gRPC message accepted: the default of every gRPC implementation, stated so that nobody depends on more."""
+LANE_QUEUED_MAX_BYTES = 4 * MIB
+"""Requests of one call over the lane that wait for its handler: about one frame of the largest; then the socket is not read."""
+LANE_WRITE_BUFFER_BYTES = 256 * KIB
+"""Responses of one call that the socket did not take yet: then the handler waits. A stream to a slow client costs so much at most, and a frame."""
+LANE_IDLE_CONNECTIONS_MAX = 4
+"""Connections of the lane that a client keeps for its next calls: more are never in use at once but by streams."""
+LANE_CONNECTIONS_MAX = 4_096
+"""Open connections of the lane: one for each stream of each client; a process has a million descriptors, and a home a few KiB for each."""
 ENVELOPE_MAX_BYTES = 64 * KIB
 """Encoded envelope with its attributes; holds about a thousand parent ranges."""
 ATTRIBUTES_MAX = 64
@@ -81,10 +89,15 @@ MEMORY_SHARE_OF_CGROUP = 4
 """A quarter of a cgroup's limit is for payloads: the rest is the interpreter, its libraries and the page cache of what was just written."""
 DECODED_KEPT_MAX_BYTES = 32 * MIB
 """Values that are kept decoded while windows of rows go through them; what is above is decoded again for each window."""
+KEY_ROWS_AT_ONCE = 4_096
+"""Rows of which the keys are hashed at once: some hundred KiB of Python objects, however large the value is."""
 JSON_ROWS_AT_ONCE = 4_096
 """Rows that are made into JSON at once: some MiB of Python objects, however large the value is."""
-JSON_OBJECT_BYTES_PER_BYTE = 8
-"""What a byte of JSON takes as Python objects while it is made into columns: all rows of a value are looked at to find the types."""
+JSON_ROWS_BYTES_PER_BYTE = 4
+"""What a byte of JSON takes while it is made into a value: itself, its columns in pieces and in one, and their message."""
+JSON_COLUMNS_BYTES_PER_BYTE = 2
+JSON_COLUMNS_MIN_BYTES = 16 * MIB
+"""What JSON rows may take as columns: a hundred bytes of empty rows of a thousand columns must not take a megabyte for each kilobyte sent."""
 JSON_BYTES_PER_PAYLOAD_BYTE = 4
 """Of numbers and short texts, for one byte of Arrow: what memory is taken for before the size of the rows is known."""
 STAGED_IN_MEMORY_MAX_BYTES = 64 * MIB
@@ -103,6 +116,8 @@ WINDOW_ROWS_MAX = 10_000_000
 """Rows of one window of an input: about a GiB of ordinary rows, which the program holds at once."""
 WINDOW_TALLY_VALUES = 256
 """Values whose rows are counted in one decision on a window of rows: some milliseconds of the event loop."""
+STAGED_KEPT_MAX_BYTES = 64 * MIB
+"""What a client keeps of a snapshot's outputs to stage them again if linkd is restarted; above it the work is done again, which is as rare."""
 PUBLISH_WINDOW_VALUES = 256
 """Values a publish stream may have unacknowledged."""
 PRODUCERS_MAX = 4_096
@@ -137,6 +152,8 @@ LATE_REFUSALS_DOUBLE = 2
 """Acks of one value that were refused because its lease was over: from so many on its lease is too short, and lasts twice as long."""
 GROUP_SLOTS = 256
 """Hash slots of `order: key`: far more than a group has members, few enough to look at all of them."""
+GROUP_ACKS_KEPT = 1_024
+"""Tokens of acks that a group remembers, in memory and in every checkpoint: more acks than a member has without an answer."""
 GROUP_KEY_AHEAD_VALUES = 1_024
 """Values of `order: key` that were looked at and wait for their slot: beyond them a member that finds nothing waits."""
 DEAD_LETTER_PAYLOAD_MAX_BYTES = 8 * MIB
@@ -193,6 +210,8 @@ STORE_FULL_LOOK_S = 1.0
 """While there is no room for the next group, this often is looked whether there is now: no system tells."""
 PROBE_SYNCS = 40
 """Syncs by which a device is judged: a few milliseconds, or half a second on a slow disk."""
+OPENING_SYNCS = 3
+"""Syncs that a home tries where it opens its directory: one that is slow for another reason does not hide a disk that lies."""
 SYNC_HONEST_S = 10e-6
 """A sync that takes less did not reach any device: the fastest with a cache of their own need some 15 us."""
 BACKUP_MANIFEST_MAX_BYTES = 256 * MIB
@@ -239,6 +258,8 @@ STORE_READ_BYTES = 1 * MIB
 """One read of a payload that is passed on in pieces."""
 COPY_WRITE_BYTES = 1 * MIB
 """Small payloads that are copied out of the journal are written in pieces of this size."""
+FOLD_PART_BYTES = 8 * MIB
+"""Of the journal, folded between two checkpoints when a home closes: some tenths of a second, so that it ends when its time to drain does."""
 DISK_BUDGET_MIN_BYTES = 64 * MIB
 """Of `--disk-budget`: one full journal file; with less nothing could ever be recycled."""
 DISK_RESERVE_MIN_BYTES = 2 * GIB

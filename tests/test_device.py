@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from linkd.device import SOLID, Device, Mounted, Nature, check_for_journal, device_of, is_honest, mounted_of, probe
+from linkd.device import SOLID, Device, Mounted, Nature, check_for_journal, device_of, is_honest, mounted_of, probe, tried
 from linkd.errors import StateForeign
 
 MOUNTINFO = """\
@@ -78,3 +78,32 @@ def test_a_sync_that_takes_no_time_is_a_lie() -> None:
     assert is_honest(SOLID, 0.000_1) is True
     assert is_honest(Device("nfs", Nature.NETWORK), 0.001) is None
     assert is_honest(Device("tmpfs", Nature.VOLATILE), 0.001) is False
+
+
+@pytest.mark.parametrize(
+    ("syncs_s", "nature"),
+    [
+        ((0.000_2, 0.000_1, 0.004), Nature.SOLID),
+        ((0.000_003, 0.000_002, 0.000_002), Nature.VOLATILE),
+        ((0.000_003, 0.005, 0.000_002), Nature.VOLATILE),  # once it was slow for another reason
+    ],
+)
+def test_a_disk_that_syncs_faster_than_any_is_volatile(syncs_s: tuple[float, ...], nature: Nature) -> None:
+    device = tried(Path("/work"), lambda _: Mounted("ext4"), lambda _: syncs_s)
+    assert (device.kind, device.nature) == ("ext4", nature)
+    assert device.why == (
+        "" if nature is Nature.SOLID else "a sync of this ext4 took 2 us, which no disk can do: something below it ignores syncs"
+    )
+
+
+def test_only_a_disk_is_tried_and_one_that_cannot_be_is_taken_for_what_the_system_says() -> None:
+    def refused(_: Path) -> tuple[float, ...]:
+        raise OSError(28, "No space left on device")
+
+    assert tried(Path("/work"), lambda _: Mounted("tmpfs"), refused).nature is Nature.VOLATILE
+    assert tried(Path("/work"), lambda _: Mounted("ext4"), refused) == Device("ext4", Nature.SOLID)
+
+
+def test_a_try_leaves_nothing(tmp_path: Path) -> None:
+    tried(tmp_path)
+    assert list(tmp_path.iterdir()) == []

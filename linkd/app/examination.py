@@ -119,7 +119,8 @@ def disk(directory: Path, measure: Callable[[Path], Probed]) -> Iterator[Examine
         yield Examined("disk", Verdict.OK, kind)
     if found.honest is False and device.nature is Nature.SOLID:
         remedy = (
-            "no disk is that fast: something below ignores syncs, and a power cut may lose what was acked. Look at the disk's write cache"
+            "no disk is that fast: something below ignores syncs. A power cut may lose what was acked, so acks say `memory` here. Look at "
+            "the disk's write cache"
         )
         yield Examined("sync", Verdict.WARN, sync, remedy)
     elif found.sync_s > SYNC_SLOW_S:

@@ -29,9 +29,9 @@ from linkd.core.layout import OPEN, Layout
 from linkd.errors import Error, StateForeign
 from linkd.faces.call import Presence
 from linkd.faces.describe import version
-from linkd.faces.grpc_server import GrpcFace
 from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
+from linkd.faces.server import Server
 from linkd.home.clock import SystemClock
 from linkd.home.conductor import Conductor
 from linkd.home.home import Home
@@ -149,7 +149,7 @@ async def _serve_observed(options: ServeOptions, layout: Layout, telemetry: Tele
     path = options.socket if options.socket is not None else socket_path(options.directory)
     presence = Presence()
     queries = QueryChildren(home, f"unix:{path}", options.directory / "spill")
-    face = await GrpcFace.build(path, LinksService(home, queries), RunsService(home), presence)
+    face = await Server.build(path, LinksService(home, queries), RunsService(home), presence)
     http_port = None
     home.start()
     await face.start()
@@ -169,7 +169,7 @@ async def _serve_observed(options: ServeOptions, layout: Layout, telemetry: Tele
     return 0 if not home.failure else 5
 
 
-def _announce(home: Home, face: GrpcFace, options: ServeOptions, http_port: int | None) -> None:
+def _announce(home: Home, face: Server, options: ServeOptions, http_port: int | None) -> None:
     said = {"endpoint": face.endpoint, "pid": os.getpid(), "http_port": http_port}
     if options.supervised:
         said["run_token"] = home.tokens.make(RUN_NAME, home.ledger.epoch)
@@ -269,7 +269,7 @@ async def _http(home: Home, telemetry: Telemetry, pipeline: str, port: int) -> A
         await face.drain()
 
 
-async def _drain(options: ServeOptions, home: Home, face: GrpcFace, telemetry: Telemetry, reason: str) -> None:
+async def _drain(options: ServeOptions, home: Home, face: Server, telemetry: Telemetry, reason: str) -> None:
     """Not ready from now on: nothing new is taken or handed out, the calls in hand have their time to end, and the store is closed behind them."""
     began_s = time.monotonic()
     telemetry.emit(HomeDraining(detail=reason))

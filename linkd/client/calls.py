@@ -1,7 +1,6 @@
-"""gRPC, and nothing of it beyond this file: channels, calls, and the translation of their errors.
+"""Connections to the home: calls and streams over a channel, of gRPC or of the lane, renewed when the home has gone away.
 
-A `Connection` holds one channel at a time. When the home goes away it is looked for again (an on-demand home may have made way for that of a
-run, at another address), and there is a new channel.
+When it is looked for again there may be another one (an on-demand home may have made way for that of a run, at another address).
 """
 
 from __future__ import annotations
@@ -12,42 +11,23 @@ import math
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-# gRPC reads this when it is imported. Its handlers around a fork crash a forked child now and then, before that can be told what to do
-# instead (`process`), and nothing here needs them: a child never gets to gRPC.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-
-import grpc
-import grpc.aio
-
+from linkd.client.lane import LaneChannel
 from linkd.client.process import FORK_GUARD
 from linkd.client.states import ConnectionState, OnState, StateTeller
-from linkd.errors import ConnectionFailed, ConnectionFault, Draining, Error, NoRoom, StorageFull
-from linkd.limits import (
-    CONNECT_ATTEMPT_TIMEOUT_S,
-    GRPC_MESSAGE_MAX_BYTES,
-    KEEPALIVE_S,
-    RECONNECT_BACKOFF_FIRST_S,
-    RECONNECT_BACKOFF_MAX_S,
-)
+from linkd.errors import ConnectionFailed, ConnectionFault, Draining, Error, InvalidArgument, NoRoom, StorageFull
+from linkd.limits import CONNECT_ATTEMPT_TIMEOUT_S, RECONNECT_BACKOFF_FIRST_S, RECONNECT_BACKOFF_MAX_S
+from linkd.wire.lane import SOCKET_SUFFIX
 from linkd.wire.methods import Method
-from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, retry_after_s, to_error
+from linkd.wire.status import retry_after_s
 
 T = TypeVar("T")
-
-_OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_send_message_length", GRPC_MESSAGE_MAX_BYTES),
-    ("grpc.max_receive_message_length", GRPC_MESSAGE_MAX_BYTES),
-    ("grpc.enable_http_proxy", 0),  # a proxy in the environment is for the web, and would break even a unix socket
-    ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection, never the broken one of its predecessor
-    ("grpc.initial_reconnect_backoff_ms", int(RECONNECT_BACKOFF_FIRST_S * 1000)),
-    ("grpc.max_reconnect_backoff_ms", int(RECONNECT_BACKOFF_MAX_S * 1000)),
-)
-_OPTIONS_TCP: tuple[tuple[str, int], ...] = (("grpc.keepalive_time_ms", int(KEEPALIVE_S * 1000)),)
+TRANSPORT_VARIABLE = "LINKD_TRANSPORT"
+"""`lane` or `grpc` forces one; without it the lane is taken where it can be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,58 +50,30 @@ Dial = Callable[[], Awaitable[Endpoint]]
 """Finds the home, starting one if that is called for."""
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Errors of gRPC as linkd's. A call that was cancelled by other than ourselves (its channel was closed) is ConnectionFailed."""
-    try:
-        yield
-    except grpc.aio.AioRpcError as error:
-        raise to_error(error.code().name, error.details() or "", _pairs(error.trailing_metadata())) from None
-    except grpc.aio.UsageError:
-        raise ConnectionFailed("the connection to linkd is closed: connect again") from None
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise ConnectionFailed("the connection to linkd was closed while a call was waiting") from None
-
-
-class Stream:
+class Stream(Protocol):
     """A stream in both directions. One task writes, one reads; cancelling either in the middle of a call ends the stream."""
-
-    def __init__(self, call: Any) -> None:
-        self._call = call
-        self._responses: AsyncIterator[Any] = call.__aiter__()
 
     async def write(self, message: Any) -> None:
         """Sends one message, waiting for flow control. Raises what ended the stream, if it has ended."""
-        FORK_GUARD.check()
-        with translated():
-            try:
-                await self._call.write(message)
-            except asyncio.InvalidStateError:
-                raise await self._ending() from None
+        ...
 
     async def read(self) -> Any | None:
-        """The next message; None at the orderly end."""
-        with translated():
-            return await anext(self._responses, None)
+        """The next message; None at the orderly end. Raises what else ended the stream."""
+        ...
 
-    async def done_writing(self) -> None:
-        with translated():
-            try:
-                await self._call.done_writing()
-            except asyncio.InvalidStateError:
-                raise await self._ending() from None
+    async def done_writing(self) -> None: ...
 
-    def cancel(self) -> None:
-        self._call.cancel()
+    def cancel(self) -> None: ...
 
-    async def _ending(self) -> Error:
-        code = await self._call.code()
-        if code is grpc.StatusCode.OK:
-            return ConnectionFailed("linkd ended the stream")
-        return to_error(code.name, await self._call.details() or "", _pairs(await self._call.trailing_metadata()))
+
+class Channel(Protocol):
+    """A road to one home."""
+
+    async def call(self, method: Method, request: Any, *, timeout_s: float, token: str, traceparent: str) -> Any: ...
+
+    def open(self, method: Method, *, token: str, traceparent: str, request: Any = None) -> Stream: ...
+
+    async def close(self) -> None: ...
 
 
 class Connection:
@@ -137,7 +89,7 @@ class Connection:
         self._states = StateTeller(on_state)
         self._dial = dial
         self._endpoint: Endpoint | None = None
-        self._channel: grpc.aio.Channel | None = None
+        self._channel: Channel | None = None
         self._channels = 0
         self._closed = False
         self._search: asyncio.Task[None] | None = None
@@ -163,8 +115,6 @@ class Connection:
     async def open(self) -> None:
         """Finds the home and waits until it answers. Raises ConnectionFailed after `timeout_s`, and what discovery raises."""
         FORK_GUARD.enter()
-        # gRPC's core tells stderr of every connection that ends; what a program must know of it is raised.
-        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         patience = Patience(self.timeout_s)
         left_s = patience.left_s
         endpoint = await self._dial()
@@ -192,7 +142,7 @@ class Connection:
             self._states.tell(ConnectionState.DRAINING)
         if self._channels == seen and self._channel is not None:
             channel, self._channel = self._channel, None
-            await channel.close(None)
+            await channel.close()
         await patience.wait(error)
         try:
             async with asyncio.timeout(None if math.isinf(patience.left_s) else patience.left_s):
@@ -220,16 +170,15 @@ class Connection:
             await asyncio.wait([self._search])
         channel, self._channel = self._channel, None
         if channel is not None:
-            await channel.close(None)
+            await channel.close()
         self._states.tell(ConnectionState.CLOSED)
 
     async def call(self, method: Method, request: Any, *, timeout_s: float | None = None, traceparent: str = "") -> Any:
         """One request, one response. Cancelling cancels the call. A call for which there is no room is made again until there is."""
         while True:
-            multicallable = self._ready().unary_unary(method.path, _serialize, method.decode_response)
+            channel, (token, trace) = self._ready(), self._identity(traceparent)
             try:
-                with translated():
-                    answer = await multicallable(request, timeout=timeout_s or self.timeout_s, metadata=self._metadata(traceparent))
+                answer = await channel.call(method, request, timeout_s=timeout_s or self.timeout_s, token=token, traceparent=trace)
             except NO_ROOM as error:
                 await self.room(error)
             else:
@@ -248,17 +197,18 @@ class Connection:
 
     def stream(self, method: Method) -> Stream:
         """Opens a stream in both directions."""
-        multicallable: Any = self._ready().stream_stream(method.path, _serialize, method.decode_response)
-        return Stream(multicallable(metadata=self._metadata()))
+        token, traceparent = self._identity()
+        return self._ready().open(method, token=token, traceparent=traceparent)
 
     @asynccontextmanager
     async def receive(self, method: Method, request: Any) -> AsyncIterator[Stream]:
         """One request, many responses. Leaving the block early cancels the call."""
-        call = self._ready().unary_stream(method.path, _serialize, method.decode_response)(request, metadata=self._metadata())
+        token, traceparent = self._identity()
+        stream = self._ready().open(method, token=token, traceparent=traceparent, request=request)
         try:
-            yield Stream(call)
+            yield stream
         finally:
-            call.cancel()
+            stream.cancel()
 
     async def retry(self, operation: Callable[[], Awaitable[T]]) -> T:
         """Does an operation that may be repeated, over new connections while the home is away, for `timeout_s`. Raises its last error."""
@@ -306,25 +256,24 @@ class Connection:
                     async with asyncio.timeout(patience.pause_s()):
                         await self._sought.wait()
 
-    def _take(self, endpoint: Endpoint, channel: grpc.aio.Channel) -> None:
+    def _take(self, endpoint: Endpoint, channel: Channel) -> None:
         self._endpoint, self._channel = endpoint, channel
         self._channels += 1
         self._states.tell(ConnectionState.CONNECTED)
         if self._channels > 1 and self.on_renewed is not None:
             self.on_renewed()
 
-    def _ready(self) -> grpc.aio.Channel:
+    def _ready(self) -> Channel:
         FORK_GUARD.check()
         if self._channel is None:
             where = f" at {self.address}" if self.address else ""
             raise ConnectionFailed("this client is closed: connect again" if self._closed else f"linkd{where} went away")
         return self._channel
 
-    def _metadata(self, traceparent: str = "") -> tuple[tuple[str, str], ...]:
+    def _identity(self, traceparent: str = "") -> tuple[str, str]:
+        """Token and trace context of a call."""
         endpoint = self._endpoint
-        token, traceparent = (endpoint.token, traceparent or endpoint.traceparent) if endpoint else ("", traceparent)
-        pairs = ((TOKEN_KEY, TOKEN_PREFIX + token if token else ""), (TRACE_KEY, traceparent))
-        return tuple((key, value) for key, value in pairs if value)
+        return (endpoint.token, traceparent or endpoint.traceparent) if endpoint else ("", traceparent)
 
 
 class Patience:
@@ -356,30 +305,23 @@ class Patience:
         return random.uniform(0.0, bound_s)
 
 
-async def _reached(endpoint: Endpoint, timeout_s: float) -> grpc.aio.Channel:
+async def _reached(endpoint: Endpoint, timeout_s: float) -> Channel:
     """A channel that is connected. Raises ConnectionFailed: at once if nobody listens, after `timeout_s` if nobody answers."""
-    options = _OPTIONS if endpoint.address.startswith("unix:") else _OPTIONS + _OPTIONS_TCP
-    channel = grpc.aio.insecure_channel(endpoint.address, options=options)
-    try:
-        with translated():
-            async with asyncio.timeout(timeout_s):
-                while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
-                    if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                        raise ConnectionFailed(f"nobody listens at {endpoint.address}")
-                    await channel.wait_for_state_change(state)
-    except TimeoutError:
-        await channel.close(None)
-        raise ConnectionFailed(f"linkd does not answer at {endpoint.address}") from None
-    except BaseException:
-        await channel.close(None)
-        raise
-    return channel
+    wanted = os.environ.get(TRANSPORT_VARIABLE, "")
+    if wanted not in ("", "lane", "grpc"):
+        raise InvalidArgument(f"{TRANSPORT_VARIABLE} is {wanted!r}: it can be lane or grpc")
+    path = endpoint.address.removeprefix("unix:")
+    has_lane = path != endpoint.address and os.path.exists(path + SOCKET_SUFFIX)  # noqa: PTH110 - imported already
+    if wanted == "lane" and not has_lane:
+        raise ConnectionFailed(f"{endpoint.address} has no lane, and {TRANSPORT_VARIABLE}=lane asks for it")
+    if has_lane and wanted != "grpc":
+        lane = LaneChannel(path + SOCKET_SUFFIX)
+        try:
+            await lane.reach(timeout_s)
+        except BaseException:
+            await lane.close()
+            raise
+        return lane
+    from linkd.client.grpc_channel import GrpcChannel  # the lane does without it, and it takes long to import
 
-
-def _pairs(metadata: Any) -> list[tuple[str, str | bytes]]:
-    return [(str(key), value) for key, value in metadata or ()]
-
-
-def _serialize(message: Any) -> bytes:
-    data: bytes = message.SerializeToString()
-    return data
+    return await GrpcChannel.reach(endpoint.address, timeout_s)

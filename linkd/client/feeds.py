@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from linkd.client.calls import Connection, Patience
 from linkd.client.inbox import Inbox
-from linkd.errors import ConnectionFailed, Draining
+from linkd.errors import ConnectionFailed, Draining, Error
 
 T = TypeVar("T")
 
@@ -29,26 +29,46 @@ class Flow(Generic[F]):
     def __init__(self, connection: Connection, open_feed: Callable[[], F]) -> None:
         self._connection = connection
         self._open_feed = open_feed
-        self._feed: F | None = None
-        self._over = False
+        self.feed: F | None = None
+        self._epoch = 0
+        self.over = False
+
+    @property
+    def patience(self) -> Patience:
+        """How long linkd may be away."""
+        return Patience(self._connection.flow_timeout_s)
 
     async def ready(self) -> F | None:
         """The feed, with an item waiting in its inbox; None at the end. Raises what ended it, once trying again did not help."""
-        patience = Patience(self._connection.flow_timeout_s)
-        while not self._over:
-            seen = self._connection.epoch
+        patience = self.patience
+        while not self.over:
+            feed = None
             try:
-                feed = self._feed = self._feed or self._open_feed()
+                feed = self.present()
                 return feed if await feed.inbox.ready() else None
             except (ConnectionFailed, Draining) as error:
-                self._feed = None
-                if not self._over:
-                    await self._connection.recover(patience, seen, error)
+                if not self.over:
+                    await self.reconnect(feed, patience, error)
         return None
+
+    def present(self) -> F:
+        """The feed, opened if there is none. Raises ConnectionFailed where linkd is away."""
+        if self.feed is None:
+            self._epoch = self._connection.epoch
+            self.feed = self._open_feed()
+        return self.feed
+
+    async def reconnect(self, feed: F | None, patience: Patience, error: Error) -> None:
+        """That feed ended with this error, or could not be opened: returns when there is a connection for another one. Raises what `recover` does."""
+        if self.feed is feed:
+            epoch, self.feed = self._epoch, None
+        else:  # somebody else who waited for it has seen to that
+            epoch = self._epoch - 1
+        await self._connection.recover(patience, epoch, error)
 
     def close(self) -> None:
         """Ends the flow; whoever waits in `ready` gets None."""
-        self._over = True
-        feed, self._feed = self._feed, None
+        self.over = True
+        feed, self.feed = self.feed, None
         if feed is not None:
             feed.close()

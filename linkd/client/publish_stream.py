@@ -28,20 +28,25 @@ class PublishStream:
     async def send(self, publish: Publish) -> asyncio.Future[Any]:
         """Waits for room in the window, and gives the future of the answer (a `PublishResponse`).
 
-        The future raises what linkd refused it with; ConnectionFailed if the connection broke, or if an earlier publish on the stream was
+        The future raises what linkd refused it with; ConnectionFailed if the connection broke, or if an earlier publish of the snapshot was
         refused.
         """
         await self._window.enter(publish)
+        flight = Flight.of(publish)
+        self._put(flight)
+        return flight.answer
+
+    def _put(self, flight: Flight) -> None:
+        """Sends it, if there is a connection."""
         try:
             exchange = self._exchange or Exchange(self._connection, self._background, self._name, self._answered, self._ended)
-        except Error:
-            self._window.leave(publish)
-            raise
+        except ConnectionFault as error:
+            self._window.leave(flight.publish)
+            flight.fail(error)
+            return
         self._exchange = exchange
-        flight = Flight.of(publish)
         self._flights.append(flight)
         exchange.put(flight)
-        return flight.answer
 
     async def close(self) -> None:
         """Ends the stream."""
@@ -57,15 +62,14 @@ class PublishStream:
     def _ended(self, failure: Error) -> None:
         self._exchange = None
         flights, self._flights = self._flights, deque()
-        for number, flight in enumerate(flights):
+        refused = None if isinstance(failure, ConnectionFault) or not flights else flights.popleft()
+        if refused is not None:
+            self._window.leave(refused.publish)
+            refused.fail(failure)
+            failure = ConnectionFailed("an earlier publish of the snapshot was refused")
+        for flight in flights:
+            if refused is not None and flight.publish.snapshot_id != refused.publish.snapshot_id:
+                self._put(flight)  # over another stream: this refusal does not concern it
+                continue
             self._window.leave(flight.publish)
-            flight.fail(_fate(flight, failure, first=number == 0))
-
-
-def _fate(flight: Flight, failure: Error, *, first: bool) -> Error:
-    link = flight.publish.link
-    if isinstance(failure, ConnectionFault):
-        return ConnectionFailed(f"{link}: not staged: {failure}")
-    if first:
-        return failure
-    return ConnectionFailed(f"{link}: not staged, for an earlier publish on the same stream was refused")
+            flight.fail(ConnectionFailed(f"{flight.publish.link}: not staged: {failure}"))

@@ -50,6 +50,7 @@ class Client:
         self._snapshots: Snapshots | None = None
         self._open: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._publishers: weakref.WeakSet[Publisher | Outlet] = weakref.WeakSet()
+        self._attending = Patience(math.inf)  # of one that answers: one that ends every connection at once is come back to ever more rarely
         connection.on_renewed = self._begin_to_attend
         self._begin_to_attend()
 
@@ -249,6 +250,7 @@ class Client:
         try:
             async with connection.receive(ATTEND, pb.AttendRequest()) as stream:
                 while (message := await stream.read()) is not None:
+                    self._attending = Patience(math.inf)
                     if message.state == pb.DRAINING:
                         connection.drains()
         except (SessionFenced, NotAllowed) as error:
@@ -262,7 +264,7 @@ class Client:
             connection.is_away(seen, failure)
             return
         with contextlib.suppress(Error):  # whoever calls next learns it
-            await connection.recover(Patience(math.inf), seen, failure)
+            await connection.recover(self._attending, seen, failure)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,7 +1,8 @@
 """A task's snapshots: each is worked on inside its block, and is one atomic commit at the end of it.
 
 Outputs are staged over a Publish stream while the program works; the Commit that names them is a unary call whose repeat is harmless, so a
-lost answer is asked for again over a new connection (DESIGN.md section 3, promise 2).
+lost answer is asked for again over a new connection (DESIGN.md section 3, promise 2). What a restarted home has lost of the staged outputs is
+staged again (`staging`), so that the program need not do its work twice.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import Self
 
 from linkd.client.background import Background
 from linkd.client.calls import Connection
@@ -20,6 +21,7 @@ from linkd.client.payloads import Publish
 from linkd.client.publish_stream import PublishStream
 from linkd.client.publishing import KnownSchema
 from linkd.client.snapshot_feed import ArrivedSnapshot, SnapshotFeed
+from linkd.client.staging import StagedOutputs
 from linkd.client.values import Input, Value
 from linkd.client.warm_up import warm_up
 from linkd.core.diagnostics import with_suggestion
@@ -28,12 +30,11 @@ from linkd.errors import (
     ConnectionFault,
     DeliveryFault,
     Draining,
-    Error,
     InvalidArgument,
-    LeaseLost,
     NotAllowed,
     OutcomeUnknown,
     SnapshotNotSettled,
+    StagedLost,
 )
 from linkd.limits import NACK_DELAY_MAX_S
 from linkd.model.values import Parent
@@ -60,11 +61,10 @@ class Snapshot:
     def __init__(self, arrived: ArrivedSnapshot, feed: SnapshotFeed, stage: PublishStream, connection: Connection) -> None:
         self._arrived = arrived
         self._feed = feed
-        self._stage = stage
         self._connection = connection
+        self._outputs = StagedOutputs(stage, connection, f"snapshot {arrived.snapshot_id.hex()} of {arrived.context.task}")
         self._context = arrived.context
         self._state = _State.HANDED
-        self._staged: list[asyncio.Future[Any]] = []
         self._schemas: dict[str, KnownSchema] = {}
         self._inputs = {
             link: Input(link, [Value.of(value) for value in arrived.values.get(link, ())], arrived.schemas.get(link, b""))
@@ -119,24 +119,21 @@ class Snapshot:
     async def publish(self, output: str, data: object, *, attributes: Mapping[str, str] | None = None) -> None:
         """Stages `data` for `output`: it exists with the commit at the end of the block, or not at all.
 
-        `data` is what `Client.publish` takes, and is brought to the output's schema. Waits while too much is on its way. Raises NotAllowed
-        for an output that the wiring does not name, SchemaMismatch, LeaseLost; SnapshotNotSettled outside the block.
+        `data` is what `Client.publish` takes, and is brought to the output's schema; it is not to be changed in place before the end of the
+        block, for it is staged again if linkd is restarted. Waits while too much is on its way, or linkd away. Raises NotAllowed for an output
+        that the wiring does not name, SchemaMismatch, LeaseLost; SnapshotNotSettled outside the block.
         """
         if self._state is not _State.OPEN:
             raise SnapshotNotSettled(self._outside(output))
         if output not in self._context.outputs:
             raise _unknown("output", output, self.task, self._context.outputs)
-        self._raise_if_refused()
         known = self._schemas.get(output) or self._context.outputs[output]
         inputs = [item.schema_message() for item in self._inputs.values()]
         payloads = encode(output, data, schema=known.schema, declared=known.declared, inputs=inputs)
         if payloads[-1].schema:
             self._schemas[output] = KnownSchema(payloads[-1].schema, known.declared)
         publish = Publish(output, payloads, dict(attributes or {}), self._arrived.snapshot_id, self._arrived.token)
-        try:
-            self._staged.append(await self._stage.send(publish))
-        except ConnectionFault as error:
-            raise self._gone(error) from error
+        await self._outputs.add(publish)
 
     async def nack(self, delay_s: float = 0.0, reason: str = "") -> None:
         """Gives the snapshot back: nothing of it is taken, and it goes out again after `delay_s` seconds at the earliest.
@@ -150,6 +147,7 @@ class Snapshot:
         if self._state is _State.SETTLED:
             raise SnapshotNotSettled(f"snapshot {self.id} of {self.task} is settled: it cannot be given back any more")
         self._state = _State.SETTLED
+        self._outputs.clear()
         taken = self._feed.release(self._arrived, reason, delay_s=delay_s)
         if taken is not None:
             await taken
@@ -174,22 +172,30 @@ class Snapshot:
             raise
         finally:
             self._state = _State.SETTLED
+            self._outputs.clear()
             self._feed.settled(self._arrived)
 
     def release(self, reason: str, *, untried: bool = False) -> None:
         """Takes nothing, and gives the snapshot back to be handed out again; `untried` says that it is not to blame. Nothing if it is settled."""
         if self._state is not _State.SETTLED:
             self._state = _State.SETTLED
+            self._outputs.clear()
             self._feed.release(self._arrived, reason, untried=untried)
 
     async def _commit(self) -> None:
-        staged: list[Any] = []
-        for answer in self._staged:
+        while True:
+            staged = await self._outputs.named()
+            request = pb.CommitRequest(snapshot_id=self._arrived.snapshot_id, token=self._arrived.token, staged=staged, task=self.task)
             try:
-                staged.extend((await answer).staged)
-            except ConnectionFault as error:
-                raise self._gone(error) from error
-        request = pb.CommitRequest(snapshot_id=self._arrived.snapshot_id, token=self._arrived.token, staged=staged, task=self.task)
+                await self._ask(request)
+            except StagedLost:  # linkd was restarted: so it did not happen, and the token is still the newest
+                await self._outputs.lost()
+            else:
+                self._context.outputs.update(self._schemas)
+                return
+
+    async def _ask(self, request: pb.CommitRequest) -> None:
+        """Calls Commit until there is an answer."""
         call_timeout_s = self._connection.timeout_s / _TRIES_PER_TIMEOUT
         try:
             await self._connection.retry(
@@ -200,24 +206,6 @@ class Snapshot:
                 f"snapshot {self.id} of {self.task} was to be committed, and linkd gave no answer for {self._connection.timeout_s:g} s: "
                 "it is done or it will be handed out again; a restarted task goes on with whichever it is"
             ) from error
-        self._context.outputs.update(self._schemas)
-
-    def _raise_if_refused(self) -> None:
-        """What became of earlier publishes, as far as it is known: their order is that of the program."""
-        for answer in self._staged:
-            if not answer.done():
-                return
-            error = answer.exception()
-            if isinstance(error, ConnectionFault):
-                raise self._gone(error) from error
-            if error is not None:
-                raise error
-
-    def _gone(self, error: Error) -> LeaseLost:
-        return LeaseLost(
-            f"snapshot {self.id} of {self.task}: the connection to linkd broke while outputs were staged, and they went with it; "
-            f"nothing was taken, and the snapshot will be handed out again ({error})"
-        )
 
     def _outside(self, output: str) -> str:
         if self._state is _State.HANDED:

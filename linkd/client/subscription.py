@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -16,8 +15,9 @@ from linkd.client.feeds import Flow
 from linkd.client.inbox import Inbox
 from linkd.client.outbox import Outbox
 from linkd.client.payloads import Arrived, Assembler
+from linkd.client.settling import Settlements, answered_over
 from linkd.client.values import LeasedValue
-from linkd.errors import ConnectionFailed, ConnectionFault, Error, InvalidArgument, LeaseLost, OutcomeUnknown
+from linkd.errors import ConnectionFailed, ConnectionFault, Draining, Error, InvalidArgument, LeaseLost, OutcomeUnknown
 from linkd.limits import ATTEMPTS_MAX, GROUP_NAME_MAX_CHARS, LEASE_MAX_S, LEASE_MIN_S, LEASE_RENEWED_EVERY, LEASE_S
 from linkd.model.values import Position
 from linkd.wire.messages import position_message, position_of
@@ -30,40 +30,62 @@ Start: TypeAlias = str | int | Position | datetime
 """Where a new group begins: `earliest`, `latest`, a sequence or position, or a time (UTC where it has no offset)."""
 
 
-class Losses:
-    """Values that were dropped before the consumer group had them, over all connections of a subscription: counted, and told by the log."""
+class Progress:
+    """What a subscription knows over all its connections: the newest value that it has had, and the values that are lost to it.
 
-    def __init__(self, link: str, group: str) -> None:
-        self.values = 0
+    Those were dropped before the consumer group had them, or went with the power after it had: they are counted, and told by the log.
+    """
+
+    def __init__(self, link: str, group: str, seen: Position | None = None) -> None:
+        self.lost_values = 0
+        self.seen = seen
         self._link = link
         self._group = group
 
-    def add(self, first: int, last: int, reason: str) -> None:
-        self.values += last - first + 1
+    def arrived(self, position: Position) -> None:
+        if self.seen is None or (position.incarnation, position.sequence) > (self.seen.incarnation, self.seen.sequence):
+            self.seen = position
+
+    def dropped(self, first: int, last: int, reason: str) -> None:
+        self.lost_values += last - first + 1
         log.warning("%s@%d..%d never came to the consumer group %s: %s", self._link, first, last, self._group, reason)
+
+    def lost(self, values: int) -> None:
+        """The link has so many of the values up to `seen` no more. That is told once."""
+        if values and self.seen is not None:
+            self.lost_values += values
+            first, last = self.seen.sequence - values + 1, self.seen.sequence
+            log.warning("%s@%d..%d, which the consumer group %s may have had, are lost", self._link, first, last, self._group)
+            self.seen = None
 
 
 class SubscriptionFeed:
-    """One Subscribe stream. Leases live as long as it does."""
+    """One Subscribe stream. Leases live as long as it does; `over` has what it ended with, None for its end, or is not done."""
 
-    def __init__(self, connection: Connection, background: Background, opening: pb.SubscribeOpen, losses: Losses) -> None:
+    def __init__(
+        self, connection: Connection, background: Background, opening: pb.SubscribeOpen, progress: Progress, settlements: Settlements
+    ) -> None:
         self.inbox: Inbox[Arrived] = Inbox()
         self._group = opening.group
-        self._losses = losses
+        self._progress = progress
         self._assembler = Assembler()
-        self._settling: dict[Position, deque[asyncio.Future[None]]] = {}
+        self._settlements = settlements
+        self.over: asyncio.Future[Error | None] = asyncio.get_running_loop().create_future()
         self._working: set[int] = set()
         self._began = asyncio.Event()
         self._lease_s = 0.0  # until linkd has said how long; of one that does not know of leases
         self._stream = connection.stream(SUBSCRIBE)
         self._outbox = Outbox(self._stream, background, f"linkd subscription of {opening.group}")
-        self._outbox.post(pb.SubscribeRequest(open=opening))
+        self._outbox.post(pb.SubscribeRequest(open=_again(opening, progress.seen, len(settlements))))
+        for request in settlements.repeated():
+            self._outbox.post(request)
         self._renewing = background.spawn(f"linkd subscription of {opening.group} renewal", self._renew())
         background.spawn(f"linkd subscription of {opening.group} reader", self._receive())
 
     def take(self) -> Arrived:
         """The next value, which goes to the program: its lease begins, and as much may come again."""
         value = self.inbox.take()
+        self._progress.arrived(position_of(value.header.envelope.position))
         if self._lease_s:
             self._working.add(value.header.token)
             self._began.set()
@@ -73,29 +95,14 @@ class SubscriptionFeed:
             self._outbox.post(pb.SubscribeRequest(credit_bytes=value.size_bytes))
         return value
 
-    async def ack(self, value: LeasedValue) -> None:
-        ack = pb.Ack(position=position_message(value.envelope.position), token=value.token)
-        await self._settle(value, pb.SubscribeRequest(ack=ack))
-
-    async def nack(self, value: LeasedValue, delay_s: float, reason: str) -> None:
-        nack = pb.Nack(position=position_message(value.envelope.position), token=value.token, delay_ms=round(delay_s * 1000), reason=reason)
-        await self._settle(value, pb.SubscribeRequest(nack=nack))
+    def settle(self, token: int, request: Any) -> None:
+        """Says it over this stream; the value is not at work any more."""
+        self._working.discard(token)
+        self._outbox.post(request)
 
     def close(self) -> None:
         self._stream.cancel()
         self._renewing.cancel()
-
-    async def _settle(self, value: LeasedValue, request: Any) -> None:
-        if self.inbox.closed:
-            raise LeaseLost(f"{value.name}: the subscription of {self._group} ended before the value was settled; it will come again")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._settling.setdefault(value.envelope.position, deque()).append(done)
-        self._working.discard(value.token)
-        self._outbox.post(request)
-        try:
-            await done
-        except ConnectionFault as error:
-            raise OutcomeUnknown(f"{value.name}: linkd went away before it confirmed; the value may come again ({error})") from error
 
     async def _renew(self) -> None:
         """Says that the process is at work, as long as its program has values that it has not settled."""
@@ -108,21 +115,20 @@ class SubscriptionFeed:
                 self._began.clear()
 
     async def _receive(self) -> None:
-        failure: Error = ConnectionFailed("linkd ended the subscription without saying that it was the end")
+        failure: Error | None = ConnectionFailed("linkd ended the subscription without saying that it was the end")
         try:
             while (message := await self._stream.read()) is not None:
                 if message.WhichOneof("message") == "end":
                     self.inbox.end()
+                    failure = None
                     break
                 self._take(message)
         except Error as error:
             failure = error
         finally:
-            if not self.inbox.closed:
+            if failure is not None:
                 self.inbox.fail(failure)
-            for done in (done for waiting in self._settling.values() for done in waiting):
-                if not done.done():
-                    done.set_exception(failure)
+            self.over.set_result(failure)
             self._renewing.cancel()
             self._outbox.close()
             self._stream.cancel()
@@ -134,34 +140,20 @@ class SubscriptionFeed:
         elif kind == "chunk":
             self._arrived(self._assembler.chunk(message.chunk))
         elif kind == "ack_done":
-            self._answered(position_of(message.ack_done.position), None)
+            self._settlements.answered(position_of(message.ack_done.position), None)
         elif kind == "refused":
-            self._answered(position_of(message.refused.position), LeaseLost(message.refused.message))
+            self._settlements.answered(position_of(message.refused.position), LeaseLost(message.refused.message))
         elif kind == "recall":
             self._recalled(frozenset(message.recall.tokens))
         elif kind == "dropped":
-            self._losses.add(message.dropped.first, message.dropped.last, message.dropped.reason)
+            self._progress.dropped(message.dropped.first, message.dropped.last, message.dropped.reason)
         elif kind == "opened":
             self._lease_s = message.opened.lease_ms / 1000
+            self._progress.lost(message.opened.lost)
 
     def _arrived(self, value: Arrived | None) -> None:
         if value is not None:
             self.inbox.put(value)
-
-    def _answered(self, position: Position, refusal: LeaseLost | None) -> None:
-        """What a value was settled with has been done, or refused. Answers come in the order of what was said of a value."""
-        waiting = self._settling.get(position)
-        if not waiting:
-            return
-        done = waiting.popleft()
-        if not waiting:
-            del self._settling[position]
-        if done.done():
-            return
-        if refusal is None:
-            done.set_result(None)
-        else:
-            done.set_exception(refusal)
 
     def _recalled(self, tokens: frozenset[int]) -> None:
         """What the program has not seen goes back; it has room for as much."""
@@ -177,18 +169,20 @@ class Subscription:
     Ends when the generation is sealed and every value was acked, so settle each one (`async with value:`): several may be in work at once. A
     value's lease begins when it comes out of the iteration, and is renewed from the event loop while the program works on it; code that holds
     the loop or the interpreter for longer than the lease loses it, and then `ack` raises LeaseLost. When linkd goes away the subscription
-    connects again; values that were on lease then come again.
+    connects again; values that were on lease then come again, and what was settled and not answered is asked for again.
     """
 
     def __init__(self, connection: Connection, background: Background, opening: pb.SubscribeOpen) -> None:
         self._opening = opening
-        self._losses = Losses(opening.link, opening.group)
-        self._flow = Flow(connection, lambda: SubscriptionFeed(connection, background, opening, self._losses))
+        self._progress = Progress(opening.link, opening.group, position_of(opening.seen) if opening.HasField("seen") else None)
+        self._settlements = Settlements()
+        self._flow = Flow(connection, lambda: SubscriptionFeed(connection, background, opening, self._progress, self._settlements))
 
     @property
     def lost_values(self) -> int:
-        """Values that were dropped before the group had them, as far as this subscription was told. Each loss is a warning in the log, too."""
-        return self._losses.values
+        """Values that were dropped before the group had them, and those of a weaker durability that went with the power after it had, as far as
+        this subscription was told. Each loss is a warning in the log, too."""
+        return self._progress.lost_values
 
     def __aiter__(self) -> Self:
         return self
@@ -198,7 +192,43 @@ class Subscription:
         feed = await self._flow.ready()
         if feed is None:
             raise StopAsyncIteration
-        return LeasedValue(feed.take(), feed)
+        return LeasedValue(feed.take(), self)
+
+    async def ack(self, value: LeasedValue) -> None:
+        """As `value.ack()`."""
+        ack = pb.Ack(position=position_message(value.envelope.position), token=value.token)
+        await self._settle(value, pb.SubscribeRequest(ack=ack))
+
+    async def nack(self, value: LeasedValue, delay_s: float, reason: str) -> None:
+        """As `value.nack(...)`."""
+        nack = pb.Nack(position=position_message(value.envelope.position), token=value.token, delay_ms=round(delay_s * 1000), reason=reason)
+        await self._settle(value, pb.SubscribeRequest(nack=nack))
+
+    async def _settle(self, value: LeasedValue, request: Any) -> None:
+        """Says it until it is answered, over new connections while linkd is away."""
+        if self._flow.over:
+            raise LeaseLost(
+                f"{value.name}: the subscription of {self._opening.group} was closed before the value was settled; it will come again"
+            )
+        settlement = self._settlements.add(value.envelope.position, request)
+        patience, feed = self._flow.patience, self._flow.feed
+        if feed is not None:  # else a new one says it first
+            feed.settle(value.token, request)
+        try:
+            while True:
+                feed = None
+                try:
+                    feed = self._flow.present()
+                    await answered_over(settlement, feed.over, value.name)
+                    return
+                except (ConnectionFailed, Draining) as error:
+                    if self._flow.over:
+                        raise
+                    await self._flow.reconnect(feed, patience, error)
+        except ConnectionFault as error:
+            raise OutcomeUnknown(f"{value.name}: linkd went away before it confirmed; the value may come again ({error})") from error
+        finally:
+            self._settlements.forget(settlement)
 
     def close(self) -> None:
         """Ends the subscription; what is on lease is offered to other members."""
@@ -254,7 +284,20 @@ def subscription_opening(
         lease_ms=_milliseconds("lease_s", lease_s),
         timeout_ms=_milliseconds("timeout_s", timeout_s),
         max_attempts=max_attempts or 0,
+        seen=position_message(Position(start.incarnation, start.sequence - 1)) if isinstance(start, Position) else None,
     )
+
+
+def _again(opening: pb.SubscribeOpen, seen: Position | None, unanswered: int) -> pb.SubscribeOpen:
+    """The first message of a subscription that connects again."""
+    again = pb.SubscribeOpen()
+    again.CopyFrom(opening)
+    again.unanswered = unanswered
+    if seen is None:
+        again.ClearField("seen")
+    else:
+        again.seen.CopyFrom(position_message(seen))
+    return again
 
 
 def start_text(start: Start | None) -> str:

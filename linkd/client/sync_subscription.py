@@ -73,7 +73,8 @@ class Subscription:
 
     @property
     def lost_values(self) -> int:
-        """Values that were dropped before the group had them, as far as this subscription was told. Each loss is a warning in the log, too."""
+        """Values that were dropped before the group had them, and those of a weaker durability that went with the power after it had, as far as
+        this subscription was told. Each loss is a warning in the log, too."""
         return self._inner.lost_values
 
     def close(self) -> None:

@@ -197,6 +197,8 @@ def _of_group(group: Group) -> GroupKept:
             lease.attempt,
             lease.failures,
             lease.reason,
+            lease.delay_ms,
+            lease.failed,
         )
         for lease in group.leases.values()
     )
@@ -216,6 +218,7 @@ def _of_group(group: Group) -> GroupKept:
         terms.timeout_ms,
         terms.max_attempts,
         group.run_generation,
+        tuple(group.acked),
     )
 
 
@@ -267,7 +270,8 @@ def _take_group(ledger: Ledger, kept: GroupKept) -> None:
     )
     group.handed_sequence = max(kept.handed_sequence, cursor.done_sequence)
     for lease in kept.leases:
-        group.leased(lease.position.sequence, lease.token, lease.attempt, lease.failures, lease.reason)
+        group.leased(lease.position.sequence, lease.token, lease.attempt, lease.failures, lease.reason, lease.delay_ms, failed=lease.failed)
+    group.acked.update(dict.fromkeys(kept.acked))
 
 
 def _take_producer(ledger: Ledger, kept: ProducerKept) -> None:

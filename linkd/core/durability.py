@@ -26,6 +26,9 @@ from linkd.model.records import (
 )
 from linkd.model.terms import AT_ONCE_S, NEVER_S, LinkTerms
 
+EVERY_LINK = "*"
+"""Stands for all links, those to come too, where syncs have no effect. No link has this name."""
+
 
 def sync_within_s(records: Iterable[Record], terms: Callable[[str], LinkTerms]) -> float:
     """Seconds from the ack of this frame to its sync at the latest: `AT_ONCE_S` if the sync comes first, `NEVER_S` if it needs none."""
@@ -42,14 +45,15 @@ def sync_within_s(records: Iterable[Record], terms: Callable[[str], LinkTerms]) 
 
 
 def started(ledger: Ledger, *, boot: str, clean: bool, voided: bool, weak: Collection[str], now_ns: int) -> list[Record]:
-    """What a home records at its start: `weak` are the links with less than `fsync`, `boot` names the boot of the machine ("": unknown).
+    """What a home records at its start: `weak` are the links with less than `fsync` (or `EVERY_LINK`), `boot` the machine's boot ("": unknown).
 
     Links that were weak before an unclean stop begin a new incarnation, behind what is there of them, unless it was on this very boot (the
     system keeps what a process has written) and nothing was void: values that somebody saw may be lost, and no other may take their positions.
     """
     records: list[Record] = []
     kept_all = clean or (boot and boot == ledger.boot and not voided)
-    for name in sorted(ledger.weak_links) if not kept_all else ():
+    before = ledger.links if EVERY_LINK in ledger.weak_links else ledger.weak_links
+    for name in sorted(before) if not kept_all else ():
         link = ledger.links.get(name)
         if link is not None:
             records.append(LinkOpened(name, link.incarnation + 1, link.next_sequence, max(now_ns, link.last_created_at_ns)))

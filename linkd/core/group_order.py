@@ -133,6 +133,7 @@ class FreeLine:
     _ready: _Waiting = field(default_factory=_Waiting)
 
     def enter(self, sequence: int, not_before_s: float) -> None:
+        self.settled(sequence)
         (self._waiting if not_before_s > 0 else self._ready).put(sequence, not_before_s)
 
     def recall(self, sequence: int) -> None:

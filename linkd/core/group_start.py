@@ -27,11 +27,12 @@ def check_start(link: str, start: str) -> None:
     _parsed(link, start)
 
 
-def place_of(link: Link, start: str, *, follow: bool, last_before: Callable[[int], int | None]) -> Place | None:
+def place_of(link: Link, start: str, *, follow: bool, last_before: Callable[[int], int | None], lost: int = 0) -> Place | None:
     """The place that `start` names; None while the link has nothing in which there are places.
 
-    `last_before` gives the sequence of the newest value that was created by a time in nanoseconds. Raises InvalidArgument for a position that is
-    not kept, or that nothing has yet.
+    `last_before` gives the sequence of the newest value that was created by a time in nanoseconds; `lost` is how many of the values before a
+    sequence that is named were of an older incarnation and are there no more: others are in their place, or will be. Raises InvalidArgument for
+    a position that is not kept, or that nothing has yet.
     """
     generation = link.current if follow else link.readable
     if generation is None:
@@ -44,7 +45,7 @@ def place_of(link: Link, start: str, *, follow: bool, last_before: Callable[[int
     if isinstance(named, Newest):
         return Place(generation, max(link.durable_last(generation), generation.kept_sequence))
     if isinstance(named, BySequence):
-        return _at_sequence(link, named.sequence)
+        return _at_sequence(link, named.sequence - lost)
     assert isinstance(named, ByTime)
     before = last_before(named.at_ns - 1)
     if before is None:

@@ -11,79 +11,20 @@ is refused; a token is made stale by handing the value out again, or by moving t
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from linkd.core.cursor import Cursor
+from linkd.core.group_leases import Decision, GiveUp, GroupLease, GroupOffer, Look, Member
 from linkd.core.group_order import FreeLine, KeyLine, Line, LinkLine
 from linkd.core.group_terms import GroupTerms
 from linkd.core.leases import Leases
 from linkd.core.links import GenerationState, Link
-from linkd.limits import GROUP_KEY_AHEAD_VALUES, LATE_REFUSALS_DOUBLE
+from linkd.limits import GROUP_ACKS_KEPT, GROUP_KEY_AHEAD_VALUES, LATE_REFUSALS_DOUBLE
 from linkd.model.terms import Order
 
 WENT_AWAY = "the consumer went away while it worked on it"
-
-
-@dataclass(slots=True)
-class GroupLease:
-    """One value that went out, or with keys was looked at. `session` is None while nobody has it; a `token` of 0 is good for nothing.
-
-    `attempt` counts how often a program may have seen it, `failures` how often that failed, `reason` says why the last time.
-    """
-
-    sequence: int
-    token: int
-    attempt: int
-    failures: int = 0
-    reason: str = ""
-    session: int | None = None
-    started_s: float | None = field(default=None, compare=False)
-    asked_back: bool = field(default=False, compare=False)
-    refused_late: int = field(default=0, compare=False)
-
-
-@dataclass(slots=True)
-class Member:
-    """One connection. `tokens` has all that it holds, to sequences; `recalls` are the tokens that it has not been told of being asked back.
-
-    One that `yields` takes nothing until it has worked off its reserve: some of that was asked back for others. One that `hangs` let a lease end,
-    and takes nothing until it is heard of.
-    """
-
-    session: int
-    says_started: bool = True
-    tokens: dict[int, int] = field(default_factory=dict)
-    reserved: set[int] = field(default_factory=set)
-    working: set[int] = field(default_factory=set)
-    recalls: list[int] = field(default_factory=list)
-    yields: bool = False
-    hangs: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GroupOffer:
-    """Hand this value out."""
-
-    sequence: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """This value failed as often as it may: its dead letter is due."""
-
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Nothing can be said before the slots of this value are known: `Group.looked`."""
-
-    sequence: int
-
-
-Decision = GroupOffer | GiveUp | Look | float | None
 
 
 @dataclass(slots=True)
@@ -103,6 +44,8 @@ class Group:
     terms: GroupTerms = field(default_factory=GroupTerms)
     run_generation: int = 0
     leases: dict[int, GroupLease] = field(default_factory=dict)
+    acked: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    """The tokens of the last acks, the longest ago first: a repeat of one is known by it."""
     handed_sequence: int = -1
     members: dict[int, Member] = field(default_factory=dict, compare=False)
     deadlines: Leases[int] = field(default_factory=Leases, compare=False)
@@ -179,24 +122,40 @@ class Group:
 
     # -- what records say -------------------------------------------------------------------------------------------------------------------
 
-    def leased(self, sequence: int, token: int, attempt: int, failures: int = 0, reason: str = "") -> None:
-        """A value goes out (again); it waits until `hold` says to whom. What was passed over on the way to it had to wait for its slot."""
+    def leased(
+        self, sequence: int, token: int, attempt: int, failures: int = 0, reason: str = "", delay_ms: int = 0, *, failed: bool = False
+    ) -> None:
+        """A value goes out (again); it waits until `hold` says to whom. What was passed over on the way to it had to wait for its slot.
+
+        `delay_ms` is of one that was given back and has not gone out since: see `delay_anew`.
+        """
         for skipped in range(self.handed_sequence + 1, sequence):
             if not self.cursor.is_done(skipped):
                 self._know(skipped)
                 self._line.enter(skipped, 0.0)
         lease = self._know(sequence)
-        lease.token, lease.attempt, lease.failures, lease.reason = token, attempt, failures, reason
+        lease.token, lease.attempt, lease.failures, lease.reason, lease.delay_ms = token, attempt, failures, reason, delay_ms
+        lease.failed = failed
         self._line.enter(sequence, 0.0)
 
-    def failed(self, sequence: int, failures: int, reason: str) -> None:
-        """An attempt at the value failed, durably counted."""
+    def failed(self, sequence: int, failures: int, reason: str, delay_ms: int = 0) -> None:
+        """An attempt at the value failed, durably counted; it is not to go out before so long."""
         lease = self.leases.get(sequence)
         if lease is not None:
-            lease.failures, lease.reason = failures, reason
+            lease.failures, lease.reason, lease.delay_ms, lease.failed = failures, reason, delay_ms, True
 
-    def settle(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """These values (first, last) are done, whoever has them."""
+    def delay_anew(self, now_s: float) -> None:
+        """A home starts: what was given back for some time waits for all of that again, for nobody knows how long the home was away."""
+        for lease in self.leases.values():
+            if lease.delay_ms and lease.session is None:
+                self._line.enter(lease.sequence, now_s + lease.delay_ms / 1000)
+
+    def settle(self, ranges: Iterable[tuple[int, int]], token: int = 0) -> None:
+        """These values (first, last) are done, whoever has them; with a `token` they were acked under it."""
+        if token:
+            self.acked[token] = None
+            if len(self.acked) > GROUP_ACKS_KEPT:
+                self.acked.popitem(last=False)
         for first, last in ranges:
             self.cursor.settle(first, last)
             for sequence in range(first, last + 1) if last - first < len(self.leases) else sorted(self.leases):
@@ -227,7 +186,7 @@ class Group:
         for sequence in sorted(member.tokens.values()):
             lease = self.leases[sequence]
             if counts and sequence in member.working:
-                lease.failures, lease.reason = lease.failures + 1, WENT_AWAY
+                lease.failures, lease.reason, lease.failed = lease.failures + 1, WENT_AWAY, True
             self._take(member, lease)
         return True
 
@@ -296,7 +255,7 @@ class Group:
             member = self.members.get(lease.session) if lease.session is not None else None
             if member is None:
                 continue
-            lease.failures, lease.reason = lease.failures + 1, f"its lease of {self.terms.lease_s:g} s was over"
+            lease.failures, lease.reason, lease.failed = lease.failures + 1, f"its lease of {self.terms.lease_s:g} s was over", True
             self._take(member, lease)
             everything = sorted(member.reserved if self.terms.order is Order.NONE else {*member.reserved, *member.working})
             member.hangs = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ class Differs(Exception):
         self.given = given
 
 
-def inferred_schema(rows: Sequence[dict[str, Any]], link: str) -> pa.Schema:
+def inferred_schema(rows: Iterable[dict[str, Any]], link: str) -> pa.Schema:
     """The schema that all rows fit, columns in the order first seen.
 
     Raises `InvalidArgument` where there are no columns to see, `SchemaMismatch` naming row (from 1) and column where rows contradict.
@@ -33,15 +33,18 @@ def inferred_schema(rows: Sequence[dict[str, Any]], link: str) -> pa.Schema:
     return pa.schema(list(types.items()))
 
 
-def inferred_types(rows: Sequence[dict[str, Any]], names: Collection[str] | None, link: str) -> dict[str, pa.DataType]:
+def inferred_types(rows: Iterable[dict[str, Any]], names: Collection[str] | None, link: str) -> dict[str, pa.DataType]:
     """The types that the values of the columns `names` (`None`: of all) suggest. Raises `SchemaMismatch` where rows contradict."""
     types: dict[str, pa.DataType] = {}
+    said: dict[str, type] = {}  # by the last value of a column: another one of that kind says nothing new
     for number, row in enumerate(rows, 1):
         for name, value in row.items():
-            if names is not None and name not in names:
+            if said.get(name) is type(value) or (names is not None and name not in names):
                 continue
             try:
                 types[name] = unified(types.get(name, pa.null()), json_type(value))
+                if not isinstance(value, list | dict):
+                    said[name] = type(value)
             except Differs as error:
                 seen, given = type_text(error.seen), type_text(error.given)
                 raise SchemaMismatch(

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from linkd.core.group_order import slot_of
 from linkd.errors import InvalidArgument
+from linkd.limits import GROUP_SLOTS, KEY_ROWS_AT_ONCE
 
 _NULL = b"\x00"
 """No text begins with it."""
@@ -18,7 +19,13 @@ def slots_in(batch: pa.RecordBatch, key: str, *, name: str) -> frozenset[int]:
     """
     if key not in batch.schema.names:
         raise InvalidArgument(f"{name} has no column {key!r}, which is the key of its order: it has {', '.join(batch.schema.names)}")
-    return frozenset(slot_of(_text(value)) for value in batch.column(key).unique().to_pylist())
+    column = batch.column(key)
+    slots: set[int] = set()
+    for start in range(0, len(column), KEY_ROWS_AT_ONCE):
+        slots.update(slot_of(_text(value)) for value in column.slice(start, KEY_ROWS_AT_ONCE).unique().to_pylist())
+        if len(slots) == GROUP_SLOTS:
+            break
+    return frozenset(slots)
 
 
 def _text(value: object) -> bytes:

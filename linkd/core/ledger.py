@@ -246,7 +246,7 @@ class Ledger:
     def _group_moved(self, record: GroupMoved) -> None:
         group = self.groups[record.group, record.link]
         if record.settled:
-            group.settle(record.settled)
+            group.settle(record.settled, record.token)
         else:
             cursor = Cursor.of(record.done_sequence, record.ahead)
             group.move(record.incarnation, record.generation, cursor, record.run_generation)
@@ -254,11 +254,11 @@ class Ledger:
     def _group_leased(self, record: GroupLeased) -> None:
         self.last_token = max(self.last_token, record.token)
         self.groups[record.group, record.link].leased(
-            record.position.sequence, record.token, record.attempt, record.failures, record.reason
+            record.position.sequence, record.token, record.attempt, record.failures, record.reason, record.delay_ms, failed=record.failed
         )
 
     def _group_failed(self, record: GroupFailed) -> None:
-        self.groups[record.group, record.link].failed(record.position.sequence, record.failures, record.reason)
+        self.groups[record.group, record.link].failed(record.position.sequence, record.failures, record.reason, record.delay_ms)
 
     def _source_moved(self, record: SourceMoved) -> None:
         self.links[record.link].generations[record.generation].source = record

@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from linkd import limits
+from linkd.errors import InvalidArgument
 
 NAME_PATTERN = re.compile(rf"[a-z][a-z0-9_]{{0,{limits.NAME_MAX_CHARS - 1}}}")
 
@@ -38,6 +39,21 @@ def name_problem(name: str, what: Named) -> tuple[str, str] | None:
         suffix = "data" if what == "link" else what
         return f"`{name}` cannot be the name of a {what}: it is a word of SQL", f"call it `{name}_{suffix}`"
     return None
+
+
+def check_link_name(name: str) -> None:
+    """InvalidArgument unless `name` can name a link that outsiders make under `--open`."""
+    if not NAME_PATTERN.fullmatch(name):
+        raise InvalidArgument(f"{name[:60]!r} cannot be the name of a link: [a-z][a-z0-9_]*, at most {limits.NAME_MAX_CHARS} characters")
+
+
+def check_group_name(name: str) -> None:
+    """InvalidArgument unless `name` can name a consumer group."""
+    good = bool(name) and all(c.isalnum() or c in "_-." for c in name)
+    if not good or len(name) > limits.GROUP_NAME_MAX_CHARS:
+        raise InvalidArgument(
+            f"{name[:60]!r} cannot be the name of a group: letters, digits, `_`, `-` and `.`, at most {limits.GROUP_NAME_MAX_CHARS} characters"
+        )
 
 
 def _nearest_name(name: str) -> str | None:

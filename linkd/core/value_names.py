@@ -21,7 +21,9 @@ from linkd.errors import InvalidArgument
 LAST = "last"
 """The newest value that readers see."""
 
-_LINK = re.compile(rf"{NAME_PATTERN.pattern}(\.rejects)?(\.dead)*")
+LINK_NAME = re.compile(rf"{NAME_PATTERN.pattern}(\.rejects)?(\.dead)*")
+"""Of any link that there can be: people's own, and those that linkd writes beside them."""
+
 _SEQUENCE = re.compile(r"[1-9][0-9]{0,18}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ZONED = re.compile(r".*([Zz]|[+-][0-9]{2}:?[0-9]{2})")
@@ -80,7 +82,7 @@ class ExtentName:
 def parse_value_name(text: str) -> ValueName:
     """What the name means. Raises InvalidArgument with the forms that there are."""
     link, at, place = text.partition("@")
-    if at and _LINK.fullmatch(link):
+    if at and LINK_NAME.fullmatch(link):
         return _by_place(text, link, place)
     if not at and _ID.fullmatch(text.lower()):
         return ById(text.lower().replace("-", ""))
@@ -91,7 +93,7 @@ def parse_extent_name(text: str) -> ExtentName:
     """Which values are meant. Raises InvalidArgument with the forms that there are."""
     link, at, places = text.partition("@")
     if not at:
-        if _LINK.fullmatch(text):
+        if LINK_NAME.fullmatch(text):
             return ExtentName(text, may_be_id=bool(_ID.fullmatch(text)))
         parse_value_name(text)
         return ExtentName("", text, text)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Never
+from typing import Any, Never, Protocol
 
 import grpc
 import grpc.aio
@@ -18,7 +18,23 @@ from linkd.errors import Error, InternalFault
 from linkd.home.home import Home
 from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, status_name, trailing_metadata
 
-Context = grpc.aio.ServicerContext[Any, Any]
+
+class Context(Protocol):
+    """What a handler sees of its call, whatever road it came by: that much of `grpc.aio.ServicerContext`."""
+
+    def invocation_metadata(self) -> Any:
+        """Pairs of key and value."""
+        ...
+
+    async def write(self, message: Any, /) -> None:
+        """Sends a response of a stream; returns when there is room for another one."""
+        ...
+
+    async def abort(self, code: Any, /, details: str = "", trailing_metadata: Any = ()) -> Never:
+        """Ends the call with this status, by raising what only the road knows."""
+        ...
+
+
 Handler = Callable[..., Awaitable[Any]]
 log = logging.getLogger("linkd.faces")
 

@@ -19,10 +19,9 @@ from grpc_reflection.v1alpha import reflection
 
 from linkd.errors import InvalidArgument
 from linkd.faces.call import Presence
-from linkd.faces.links import LinksService
-from linkd.faces.runs import RunsService
+from linkd.faces.routes import Route
 from linkd.limits import DRAIN_LAST_ANSWER_S, GRPC_MESSAGE_MAX_BYTES, SOCKET_PATH_MAX_BYTES, STREAMS_PER_CONNECTION_MAX
-from linkd.wire.methods import LINKS, METHODS, RUNS, Kind
+from linkd.wire.methods import LINKS, RUNS, Kind
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", GRPC_MESSAGE_MAX_BYTES),
@@ -45,7 +44,7 @@ class GrpcFace:
     presence: Presence
 
     @staticmethod
-    async def build(socket_path: Path, links: LinksService, runs: RunsService, presence: Presence) -> GrpcFace:
+    async def build(socket_path: Path, routes: Mapping[str, Route], presence: Presence) -> GrpcFace:
         """Binds; nothing is answered yet. A socket that nobody serves is replaced. Raises InvalidArgument if the path cannot be a socket."""
         if len(os.fsencode(socket_path)) > SOCKET_PATH_MAX_BYTES:
             raise InvalidArgument(
@@ -54,7 +53,7 @@ class GrpcFace:
             )
         _make_way(socket_path)
         server = grpc.aio.server(options=OPTIONS)
-        server.add_generic_rpc_handlers(_handlers(links, runs, presence))
+        server.add_generic_rpc_handlers(_handlers(routes))
         servicer = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         reflection.enable_server_reflection((LINKS, RUNS, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
@@ -106,41 +105,18 @@ def _make_way(path: Path) -> None:
             raise InvalidArgument(f"{path} is served by another process: give another path with --socket, or end that process")
 
 
-def _handlers(links: LinksService, runs: RunsService, presence: Presence) -> tuple[grpc.GenericRpcHandler[Any, Any], ...]:
-    behaviours: Mapping[str, Mapping[str, Any]] = {
-        LINKS: {
-            "Publish": links.publish,
-            "OpenProducer": links.open_producer,
-            "Subscribe": links.subscribe,
-            "Seek": links.seek,
-            "Snapshots": links.snapshots,
-            "Commit": links.commit,
-            "Read": links.read,
-            "Query": links.query,
-            "Describe": links.describe,
-            "Observe": links.observe,
-            "Seal": links.seal,
-            "Trace": links.trace,
-            "Attend": links.attend,
-        },
-        RUNS: {
-            "Begin": runs.begin,
-            "TaskExited": runs.task_exited,
-            "Pause": runs.pause,
-            "End": runs.end,
-            "Watch": runs.watch,
-        },
-    }
+def _handlers(routes: Mapping[str, Route]) -> tuple[grpc.GenericRpcHandler[Any, Any], ...]:
     makers = {
         Kind.UNARY_UNARY: grpc.unary_unary_rpc_method_handler,
         Kind.UNARY_STREAM: grpc.unary_stream_rpc_method_handler,
         Kind.STREAM_STREAM: grpc.stream_stream_rpc_method_handler,
     }
     services: dict[str, dict[str, Any]] = {LINKS: {}, RUNS: {}}
-    for method in METHODS:
+    for route in routes.values():
+        method = route.method
         make: Any = makers[method.kind]
         services[method.service][method.name] = make(
-            presence.counted(behaviours[method.service][method.name]),
+            route.handler,
             request_deserializer=method.decode_request,
             response_serializer=lambda message: message.SerializeToString(),
         )

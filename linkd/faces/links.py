@@ -22,7 +22,7 @@ from linkd.home.home import Home
 from linkd.home.numbering import open_producer
 from linkd.home.outgoing import Out
 from linkd.home.publishing import PublishAck, PublishSession
-from linkd.home.staging import StagedRef, StagedValues
+from linkd.home.staging import STAGED_ID_BYTES, StagedRef, StagedValues
 from linkd.limits import PUBLISH_WINDOW_VALUES, RATES_TOLD_INTERVAL_S, WATCH_INTERVAL_S
 from linkd.query.children import QueryChildren
 from linkd.wire.messages import durability_number, output_message, position_message
@@ -39,7 +39,10 @@ class LinksService:
 
     home: Home
     queries: QueryChildren
-    staged: StagedValues = field(default_factory=StagedValues)
+    staged: StagedValues = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.staged = StagedValues(int.from_bytes(self.home.clock.entropy(STAGED_ID_BYTES), "big"))
 
     # -- publish --------------------------------------------------------------------------------------------------------------------------
 

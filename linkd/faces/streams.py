@@ -12,7 +12,7 @@ from linkd.home.home import Home
 from linkd.home.intake import ARROW, BYTES, ROWS, Incoming
 from linkd.home.outgoing import Out
 from linkd.home.publishing import SourceStep
-from linkd.limits import JSON_OBJECT_BYTES_PER_BYTE, SCHEMA_MAX_BYTES, STREAM_FRAME_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.limits import JSON_ROWS_BYTES_PER_BYTE, SCHEMA_MAX_BYTES, STREAM_FRAME_MAX_BYTES, VALUE_SIZE_MAX_BYTES
 from linkd.model.values import Producer
 from linkd.store.staging import Piece
 from linkd.wire.chunks import ChunkMessage
@@ -67,7 +67,7 @@ class Gatherer:
                 raise ValueTooLarge(
                     f"{header.link}: a value of {size_bytes:,} bytes; at most {VALUE_SIZE_MAX_BYTES:,}: publish it in pieces"
                 )
-            memory_bytes = size_bytes * (JSON_OBJECT_BYTES_PER_BYTE if header.format == value_pb2.ROWS else 1)
+            memory_bytes = size_bytes * (JSON_ROWS_BYTES_PER_BYTE if header.format == value_pb2.ROWS else 1)
             await self.home.memory.take(memory_bytes)
             memory = Taken(self.home.memory, memory_bytes)
             try:

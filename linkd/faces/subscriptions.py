@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import aclosing
 
 from linkd.core.group_terms import AskedTerms
-from linkd.errors import InvalidArgument, LeaseLost
+from linkd.errors import Draining, InvalidArgument, LeaseLost
 from linkd.faces.call import Context, call_of
 from linkd.faces.streams import form_of, send_value
 from linkd.home import subscriptions
@@ -31,15 +31,23 @@ async def serve_subscription(home: Home, requests: AsyncIterator[pb.SubscribeReq
     session = subscriptions.Subscription(home, call.who, _asked(first.open))
     writing = asyncio.Lock()  # gRPC takes one write at a time, and nothing comes between a value and its chunks
     answers: Answers = asyncio.Queue()  # bounded by what is on lease
+    settled = asyncio.Event()  # what another connection had no answer for: until then nothing is handed out, for it may be that
+    if not first.open.unanswered:
+        settled.set()
     try:
         async with asyncio.TaskGroup() as group, aclosing(session.parts()) as parts:
-            taking = group.create_task(_take(requests, session, answers), name="linkd subscribe: take")
+            taking = group.create_task(_take(requests, session, answers, first.open.unanswered, settled), name="linkd subscribe: take")
             answering = group.create_task(_answer(answers, context, writing), name="linkd subscribe: settle")
-            async for part in parts:
-                if isinstance(part, subscriptions.EndOfLink):
-                    await answers.join()  # nothing follows the end, so every ack is confirmed before it
-                async with writing:
-                    await _send(part, context)
+            try:
+                async for part in parts:
+                    if isinstance(part, subscriptions.EndOfLink):
+                        await answers.join()  # nothing follows the end, so every ack is confirmed before it
+                    async with writing:
+                        await _send(part, context)
+                    await settled.wait()
+            except Draining:
+                await answers.join()  # so that no program has to find out what became of what it settled
+                raise
             taking.cancel()
             answering.cancel()
     finally:
@@ -60,11 +68,18 @@ def _asked(opening: pb.SubscribeOpen) -> subscriptions.SubscribeCall:
         opening.says_started,
         opening.start,
         asked,
+        position_of(opening.seen) if opening.HasField("seen") else None,
     )
 
 
-async def _take(requests: AsyncIterator[pb.SubscribeRequest], session: subscriptions.Subscription, answers: Answers) -> None:
-    """Takes what the consumer says until it says no more."""
+async def _take(
+    requests: AsyncIterator[pb.SubscribeRequest],
+    session: subscriptions.Subscription,
+    answers: Answers,
+    unanswered: int,
+    settled: asyncio.Event,
+) -> None:
+    """Takes what the consumer says until it says no more. When the acks and nacks that were `unanswered` are taken they are `settled`."""
     async for request in requests:
         kind = request.WhichOneof("message")
         if kind == "credit_bytes":
@@ -78,6 +93,9 @@ async def _take(requests: AsyncIterator[pb.SubscribeRequest], session: subscript
             session.released(request.released.tokens)
         elif kind in ("ack", "nack"):
             await _settle(request, session, answers)
+            unanswered -= 1
+            if unanswered == 0:
+                settled.set()
         else:
             raise InvalidArgument("a subscription is opened once")
 
@@ -119,7 +137,7 @@ async def _send(part: subscriptions.Part, context: Context) -> None:
         await send_value(part, context.write, pb.SubscribeResponse)
         return
     if isinstance(part, subscriptions.Opened):
-        opened = pb.SubscribeOpened(generation=part.generation, schema=part.schema, lease_ms=round(part.lease_s * 1000))
+        opened = pb.SubscribeOpened(generation=part.generation, schema=part.schema, lease_ms=round(part.lease_s * 1000), lost=part.lost)
         message = pb.SubscribeResponse(opened=opened)
     elif isinstance(part, subscriptions.Recalled):
         message = pb.SubscribeResponse(recall=pb.Recall(tokens=part.tokens))

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from linkd.core.group_start import Place, check_start, place_of
 from linkd.core.group_terms import AskedTerms
 from linkd.core.groups import Group
-from linkd.core.links import Generation, Link
+from linkd.core.links import Generation, Link, lost_behind
+from linkd.core.names import check_group_name
 from linkd.core.rights import Identity
 from linkd.errors import InvalidArgument, LinkNotFound
 from linkd.home.changes import group_topic
-from linkd.home.home import Home, check_group
+from linkd.home.home import Home
 from linkd.home.reading import allow_reading
 from linkd.model.records import GroupMoved, GroupOpened
 from linkd.model.terms import Order
+from linkd.model.values import Position
+from linkd.telemetry.events import LOST, ValuesLost
 
 _GROUPS_SHOWN = 20
 
@@ -29,14 +32,26 @@ class Sought:
     run_generation: int
 
 
-def place_in(home: Home, link: Link, start: str, *, follow: bool) -> Place | None:
-    """The place that `start` names in the link as it is now; None while there is nothing in it. Raises InvalidArgument."""
+def lost_to(home: Home, group: str, link: Link, seen: Position | None) -> int:
+    """How many values up to `seen` the link has lost: told, if there are any."""
+    lost = lost_behind(link, seen) if seen is not None else 0
+    if lost:
+        home.telemetry.emit(ValuesLost(link=link.name, reader=f"group {group}", values=lost, reason=LOST))
+    return lost
+
+
+def place_in(home: Home, link: Link, start: str, *, follow: bool, seen: Position | None = None) -> Place | None:
+    """The place that `start` names in the link as it is now; None while there is nothing in it. Raises InvalidArgument.
+
+    What the link has lost of the values up to `seen` leads to the first that came in their place.
+    """
 
     def last_before(at_ns: int) -> int | None:
         found = home.store.last_before(link.name, at_ns)
         return None if found is None else found[0].position.sequence
 
-    return place_of(link, start, follow=follow, last_before=last_before)
+    lost = lost_behind(link, seen) if seen is not None else 0
+    return place_of(link, start, follow=follow, last_before=last_before, lost=lost)
 
 
 def opened_at(group: str, place: Place, link: str, asked: AskedTerms, *, follow: bool) -> GroupOpened:
@@ -102,7 +117,7 @@ async def seek(home: Home, who: Identity, group_name: str, link_name: str, to: s
 
     Raises LinkNotFound for a link or a group that there is not, InvalidArgument for a place that is not kept, NotAllowed.
     """
-    check_group(group_name)
+    check_group_name(group_name)
     allow_reading(home, who, "seek", link_name)
     with home.audited(who, "seek", link_name):
         home.rights.seek(who, link_name)

@@ -15,14 +15,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from linkd.core.checkpoint import keep, restored
-from linkd.core.durability import started, sync_within_s
+from linkd.core.durability import EVERY_LINK, started, sync_within_s
 from linkd.core.flow import Flow
 from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger, no_link
+from linkd.core.names import check_link_name
 from linkd.core.publishing import open_link
 from linkd.core.retention import FORGOTTEN
 from linkd.core.rights import Identity, Rights
-from linkd.device import Device, Nature, check_for_journal, device_of
+from linkd.device import Device, Nature, check_for_journal, device_of, tried
 from linkd.errors import Draining, Error, InvalidArgument, StorageFailed
 from linkd.home.budget import Budget, Share
 from linkd.home.changes import Changes, link_topic, task_topic
@@ -35,10 +36,8 @@ from linkd.home.retention import Retention, Surroundings
 from linkd.home.tokens import Tokens
 from linkd.limits import (
     DECODED_KEPT_MAX_BYTES,
-    GROUP_NAME_MAX_CHARS,
     LINKS_MAX,
     MEMORY_BUDGET_BYTES,
-    NAME_MAX_CHARS,
     SPAN_CAUSES_MAX,
     STAGED_IN_MEMORY_MAX_BYTES,
     STALL_AFTER_S,
@@ -46,7 +45,7 @@ from linkd.limits import (
 from linkd.machine import boot_id
 from linkd.model import records as said
 from linkd.model.records import Record, SnapshotCommitted, TaskBegan, TaskEnded
-from linkd.model.terms import LinkTerms
+from linkd.model.terms import AT_ONCE_S, LinkTerms
 from linkd.model.values import Durability
 from linkd.store.committer import Committed, GroupCommitted
 from linkd.store.staging import StagedPayload
@@ -134,7 +133,6 @@ class Home:
         admit = functools.partial(self.admit, durable=False)
         self.retention = Retention(self.ledger, Surroundings(admit, self.terms, self.clock, self.deadlines, self.telemetry))
         self.disk.make_room = self.retention.make_room
-        self.disk.make_room = self.retention.make_room
 
     @staticmethod
     def open(
@@ -152,11 +150,13 @@ class Home:
     ) -> Home:
         """Opens (or makes) the directory, takes its checkpoint and reads the journal behind it. Starts nothing. Raises StateDamaged, StateForeign.
 
-        `device` is what the directory lies on; by default the system is asked. Without `disk_budget_bytes` the volume says how much there is.
+        `device` is what the directory lies on; by default the system is asked, and the disk tried. Without `disk_budget_bytes` the volume says
+        how much there is.
         """
         began = clock.monotonic_s()
-        check_for_journal(directory, device := device or device_of(directory))
+        check_for_journal(directory, device or device_of(directory))
         directory.mkdir(parents=True, exist_ok=True)
+        device = device or tried(directory)
         if volatile := device.nature is Nature.VOLATILE:
             telemetry.emit(StorageVolatile(path=str(directory), reason=device.why))
         memory, files = Budget(memory_bytes), counted(directory)
@@ -183,11 +183,15 @@ class Home:
         self._timer = loop.create_task(self.deadlines.run(), name="home deadlines")
         self.store.start(loop, keep=lambda: keep(self.ledger), on_group=self._synced, on_failure=self._failed, on_full=self._full)
         self._begin(boot_id() if boot is None else boot)
+        for group in self.ledger.groups.values():
+            group.delay_anew(self.clock.monotonic_s())
         self.retention.look_at_all()
 
     def _begin(self, boot: str) -> None:
         """Links of which the tail may be lost begin a new incarnation, before anything else happens to them."""
         weak = [name for name, shape in self.layout.links.items() if shape.terms.durability is not Durability.FSYNC]
+        if self.store.durability(AT_ONCE_S) is not Durability.FSYNC:
+            weak = [EVERY_LINK]
         found = self.store.recovery
         records = started(self.ledger, boot=boot, clean=found.clean, voided=found.voided, weak=weak, now_ns=self.clock.now_ns())
         if records:
@@ -369,7 +373,7 @@ class Home:
         if name in self.ledger.links:
             return
         if self.layout.anyone:
-            _check_name(name)
+            check_link_name(name)
         elif name not in self.layout.open_links:
             return
         if len(self.ledger.links) >= LINKS_MAX:
@@ -383,18 +387,3 @@ class Home:
     @property
     def pid(self) -> int:
         return os.getpid()
-
-
-def _check_name(name: str) -> None:
-    good = name[:1].isalpha() and name.isascii() and name.islower() and all(c.isalnum() or c == "_" for c in name)
-    if not good or len(name) > NAME_MAX_CHARS:
-        raise InvalidArgument(f"{name[:60]!r} cannot be the name of a link: [a-z][a-z0-9_]*, at most {NAME_MAX_CHARS} characters")
-
-
-def check_group(name: str) -> None:
-    """InvalidArgument unless `name` can name a consumer group."""
-    good = bool(name) and all(c.isalnum() or c in "_-." for c in name)
-    if not good or len(name) > GROUP_NAME_MAX_CHARS:
-        raise InvalidArgument(
-            f"{name[:60]!r} cannot be the name of a group: letters, digits, `_`, `-` and `.`, at most {GROUP_NAME_MAX_CHARS} characters"
-        )

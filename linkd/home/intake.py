@@ -187,7 +187,7 @@ def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, mem
     kept = pa.ipc.read_schema(pa.py_buffer(target.schema)) if target.schema else None
     batches: Sequence[Any]
     if incoming.form == ROWS:
-        batches = [json_rows.rows_to_batch(incoming.payload(), kept, link=incoming.link)]
+        batches = [json_rows.parts_to_batch(incoming.parts, kept, link=incoming.link)]
     elif incoming.form == BYTES:
         batches = [schemas.opaque_batch(incoming.payload())]
     else:

@@ -13,7 +13,8 @@ from linkd.wire.arrow_ipc import prefix
 async def slots_of(home: Home, envelope: Envelope, place: Place, key: str) -> frozenset[int]:
     """The slots of the value's rows. Raises InvalidArgument if it has no such column, StateDamaged."""
     schema = home.ledger.schema_of(envelope)
-    await home.memory.take(envelope.size_bytes)
+    taken_bytes = 2 * envelope.size_bytes  # as it is stored, and in one piece
+    await home.memory.take(taken_bytes)
     try:
         metadata, body = await home.store.read_payload(envelope, place)
         payload = b"".join((prefix(len(metadata)), metadata, body))
@@ -21,7 +22,7 @@ async def slots_of(home: Home, envelope: Envelope, place: Place, key: str) -> fr
             return await asyncio.to_thread(_slots, schema, payload, key, envelope.name)
         return _slots(schema, payload, key, envelope.name)
     finally:
-        home.memory.give(envelope.size_bytes)
+        home.memory.give(taken_bytes)
 
 
 def _slots(schema: bytes, payload: bytes, key: str, name: str) -> frozenset[int]:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from linkd.core.dead_letters import dead_link
 from linkd.core.iso8601 import timestamp_text
 from linkd.core.links import check_not_gone
 from linkd.core.rights import Identity
@@ -191,12 +192,16 @@ async def _values(home: Home, link: str, first: int, last: int | None) -> AsyncI
 
 
 def _downstream(home: Home, start: str) -> list[str]:
-    """The links that may hold descendants of values of `start`, writers before readers: by the wiring, and by what was made so before."""
+    """The links that may hold descendants of values of `start`, writers before readers: by the wiring, by what was made so before,
+    and where programs failed at them."""
     made_from: dict[str, set[str]] = {}
     for shape in home.layout.tasks.values():
+        outputs = {output for output in (*shape.outputs, dead_link(shape.name)) if output in home.ledger.links}
         for name, _ in shape.inputs:
-            made_from.setdefault(name, set()).update(output for output in shape.outputs if output in home.ledger.links)
+            made_from.setdefault(name, set()).update(outputs)
     for link in home.ledger.links.values():
+        if (letters := dead_link(link.name)) in home.ledger.links:
+            made_from.setdefault(link.name, set()).add(letters)
         for generation in link.generations.values():
             for parent in generation.inputs:
                 made_from.setdefault(parent.link, set()).add(link.name)

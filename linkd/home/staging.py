@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from linkd.errors import Conflict, LeaseLost
+from linkd.errors import Conflict, LeaseLost, StagedLost
 from linkd.home.intake import Prepared, Target
+
+STAGED_ID_BYTES = 6
+"""Of chance in the first id of a home's life: as many more can follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,11 @@ class _Pending:
 
 
 class StagedValues:
-    """All that is staged in one home, by snapshot."""
+    """All that is staged in one home, by snapshot. Ids run on behind `last_id`: chance, so that none is one of an earlier life of the home."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_id: int) -> None:
         self._pending: dict[bytes, _Pending] = {}
-        self._last_id = 0
+        self._last_id = last_id
 
     def add(self, snapshot_id: bytes, token: int, prepared: Prepared) -> StagedRef:
         """Stages a value. A newer token drops what was staged under the older one."""
@@ -53,13 +56,13 @@ class StagedValues:
         return pending.schemas.get(link) if pending is not None and pending.token == token else None
 
     def find(self, snapshot_id: bytes, token: int, refs: Sequence[StagedRef]) -> list[tuple[int, Prepared]]:
-        """The values that a commit names, in its order. LeaseLost if one is not here (any more), Conflict if it is another one."""
+        """The values that a commit names, in its order. StagedLost if one is not here (any more), Conflict if it is another one."""
         pending = self._pending.get(snapshot_id)
         found: list[tuple[int, Prepared]] = []
         for ref in refs:
             prepared = pending.values.get(ref.staged_id) if pending is not None and pending.token == token else None
             if prepared is None:
-                raise LeaseLost("what was published for this snapshot is not here any more (linkd was restarted); take the snapshot again")
+                raise StagedLost("what was published for this snapshot is not here any more (linkd was restarted); stage it again")
             if prepared.draft.payload_xxh3 != ref.payload_xxh3:
                 raise Conflict("the commit names a staged value by another checksum than it was staged with")
             found.append((ref.staged_id, prepared))

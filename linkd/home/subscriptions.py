@@ -12,16 +12,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from linkd.core.dead_letters import Letter, dead_link
+from linkd.core.group_leases import GiveUp, GroupOffer, Look, Member
 from linkd.core.group_start import check_start
 from linkd.core.group_terms import AskedTerms
-from linkd.core.groups import GiveUp, Group, GroupOffer, Look, Member
+from linkd.core.groups import Group
 from linkd.core.links import Link, dropped_within
+from linkd.core.names import check_group_name
 from linkd.core.rights import Identity
 from linkd.errors import GenerationAbandoned, LeaseLost
 from linkd.home.changes import Watch, group_topic, link_topic
 from linkd.home.dead_letters import put_aside
-from linkd.home.groups import catch_up, check_key, move_on, opened_at, place_in
-from linkd.home.home import Home, check_group
+from linkd.home.groups import catch_up, check_key, lost_to, move_on, opened_at, place_in
+from linkd.home.home import Home
 from linkd.home.key_slots import slots_of
 from linkd.home.outgoing import Out, Outgoing
 from linkd.home.reading import allow_reading
@@ -38,7 +40,10 @@ NOT_KEPT = "not kept any more"
 
 @dataclass(frozen=True, slots=True)
 class SubscribeCall:
-    """What a member asks for. `start` and `asked` are of the group: see `core.group_start` and `core.group_terms`."""
+    """What a member asks for. `start` and `asked` are of the group: see `core.group_start` and `core.group_terms`.
+
+    `seen` is the newest value that the member has had, or the one before the position that it starts at.
+    """
 
     link: str
     group: str
@@ -48,19 +53,23 @@ class SubscribeCall:
     says_started: bool = False
     start: str = ""
     asked: AskedTerms = field(default_factory=AskedTerms)
+    seen: Position | None = None
 
     def check(self) -> None:
         """InvalidArgument for what can be seen to be wrong without looking at the link."""
-        check_group(self.group)
+        check_group_name(self.group)
         check_start(self.link, self.start)
         self.asked.check()
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
+    """`lost` are values that the member may have had and the link has no more."""
+
     generation: int
     schema: bytes
     lease_s: float
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +125,8 @@ class Subscription:
             link = self.home.ledger.links[call.link]
             member = group.join(self.session, says_started=call.says_started)
             stack.callback(self._left, group)
-            yield Opened(group.generation, link.generations[group.generation].schema, group.terms.lease_s)
+            lost = lost_to(self.home, group.name, link, call.seen)
+            yield Opened(group.generation, link.generations[group.generation].schema, group.terms.lease_s, lost)
             outgoing = Outgoing(self.home, call.form)
             while True:
                 await self.home.room()
@@ -144,14 +154,19 @@ class Subscription:
         """The value is done, durably when what this returns is. LeaseLost if it was handed out again since."""
         await self.home.room()
         group = self._group()
+        if token in group.acked:  # over an earlier connection, whose answer got lost
+            return self.home.barrier()
         self._check_token(group, position, token)
         done = ((position.sequence, position.sequence),)
-        written = self.home.admit([GroupMoved(group.name, group.link, group.incarnation, group.generation, 0, 0, settled=done)])
+        written = self.home.admit(
+            [GroupMoved(group.name, group.link, group.incarnation, group.generation, 0, 0, settled=done, token=token)]
+        )
         self.home.changes.announce([group_topic(group.name, group.link)])
         return self._settled(written)
 
     async def nack(self, position: Position, token: int, delay_ms: int, reason: str = "") -> tuple[Awaitable[None], Sequence[int]]:
-        """The value waits for `delay_ms` and goes out again; that it failed is counted, durably when what this returns first is.
+        """The value waits for `delay_ms` and goes out again; that it failed is counted, durably when what this returns first is. A home that starts
+        meanwhile lets it wait for all of that again.
 
         What it returns then are the tokens that are asked back from this member, for their values come behind it. LeaseLost if it was handed out
         again already.
@@ -160,10 +175,9 @@ class Subscription:
         group = self._group()
         self._check_token(group, position, token)
         lease = group.leases[position.sequence]
-        failures = lease.failures + 1 if lease.session is not None else lease.failures
-        failed = GroupFailed(
-            group.name, group.link, Position(group.incarnation, position.sequence), failures, reason[:DEAD_LETTER_REASON_MAX_CHARS]
-        )
+        failures = lease.failures + (not lease.failed)
+        told = reason[:DEAD_LETTER_REASON_MAX_CHARS]
+        failed = GroupFailed(group.name, group.link, Position(group.incarnation, position.sequence), failures, told, delay_ms)
         written = self.home.admit([failed])
         recalled = group.give_back(position.sequence, self.home.clock.monotonic_s() + delay_ms / 1000 if delay_ms else 0.0)
         self.home.changes.announce([group_topic(group.name, group.link)])
@@ -239,9 +253,10 @@ class Subscription:
         record: Record = GroupLeased(group.name, group.link, envelope.position, token, offer.attempt, failures, reason)
         self.home.admit([record], durable=False)
         group.hold(offer.sequence, self.session)
-        self.credit_bytes -= envelope.size_bytes
         self._tell(envelope, offer.attempt)
-        return await outgoing.value(envelope, place, token=token, attempt=offer.attempt)
+        out = await outgoing.value(envelope, place, token=token, attempt=offer.attempt)
+        self.credit_bytes -= out.size_bytes
+        return out
 
     def _skipped(self, group: Group, link: Link) -> Skipped | None:
         """What was dropped before the group had it: it is passed over, and the member is told."""
@@ -323,7 +338,7 @@ class Subscription:
                     return group
                 await self._pause(None)
                 continue
-            place = place_in(self.home, link, call.start, follow=call.follow) if link is not None else None
+            place = place_in(self.home, link, call.start, follow=call.follow, seen=call.seen) if link is not None else None
             if place is not None:
                 check_key(call.link, place.generation, call.asked)
                 await self.home.room()

@@ -172,7 +172,7 @@ class TaskKept:
 
 @dataclass(frozen=True, slots=True)
 class GroupKept:
-    """A consumer group, with what its members have on lease."""
+    """A consumer group, with what its members have on lease, and the tokens of its last acks."""
 
     group: str
     link: str
@@ -188,6 +188,7 @@ class GroupKept:
     timeout_ms: int = 0
     max_attempts: int = 0
     run_generation: int = 0
+    acked: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,11 @@ class LinkHeld:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the store holds, beside the journal. Inline payloads of journal files up to `copied_file` have been copied into segments."""
+    """What the store holds, beside the journal.
+
+    Inline payloads of journal files up to `copied_file`, and of frames up to `copied_lsn`, have been copied into segments.
+    """
 
     copied_file: int = 0
     links: tuple[LinkHeld, ...] = ()
+    copied_lsn: int = 0

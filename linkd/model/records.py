@@ -252,7 +252,8 @@ class GroupMoved:
     """A group's durable cursor: all up to `done_sequence` is done, and so are the `ahead` ranges (first, last) beyond it.
 
     `needed_sequence` is the first that its policy still needs; retention follows that mark. `run_generation` counts the seeks of the group.
-    Where there are `settled` ranges, these are done besides what was before, and the cursor is not told again.
+    Where there are `settled` ranges, these are done besides what was before, and the cursor is not told again; `token` is that of the consumer
+    who acked them, 0 where nobody did.
     """
 
     group: str
@@ -264,11 +265,15 @@ class GroupMoved:
     ahead: tuple[tuple[int, int], ...] = ()
     run_generation: int = 0
     settled: tuple[tuple[int, int], ...] = ()
+    token: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLeased:
-    """A value was handed to a consumer of a group under `token`; attempts, and those that failed before, are counted here."""
+    """A value was handed to a consumer of a group under `token`; attempts, and those that failed before, are counted here.
+
+    `failed` says that the attempt under this token is among them.
+    """
 
     group: str
     link: str
@@ -277,17 +282,20 @@ class GroupLeased:
     attempt: int
     failures: int = 0
     reason: str = ""
+    delay_ms: int = 0
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GroupFailed:
-    """A consumer of a group gave a value back: so many attempts at it have failed now, the last one for this `reason`."""
+    """A consumer of a group gave a value back, for `delay_ms` at least: so many attempts at it have failed now, the last one for this `reason`."""
 
     group: str
     link: str
     position: Position
     failures: int
     reason: str = ""
+    delay_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +375,9 @@ class HoldReleased:
 
 @dataclass(frozen=True, slots=True)
 class HomeStarted:
-    """A home works on this boot of the machine ("": unknown) from here on, and `weak_links` may lose what they acked with the power."""
+    """A home works on this boot of the machine ("": unknown) from here on, and `weak_links` (`*`: every link) may lose what they acked with
+    the power.
+    """
 
     boot: str
     weak_links: tuple[str, ...] = ()

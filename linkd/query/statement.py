@@ -8,7 +8,6 @@ for tables. The tree is that of DuckDB 2; in short: a query node has a `cte_map`
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +16,13 @@ import duckdb
 
 from linkd import limits
 from linkd.core.diagnostics import with_suggestion
-from linkd.core.names import NAME_PATTERN
+from linkd.core.value_names import LINK_NAME
 from linkd.errors import QueryInvalid
 from linkd.query.diagnosis import parse_error, pointed_at
 from linkd.query.functions import FUNCTIONS, OPERATORS, ORDER_FREE_AGGREGATES, SCALARS, TABLE_FUNCTIONS, WINDOW_FUNCTIONS
 
 Node = dict[str, Any]
 
-_TABLE_NAME = re.compile(rf"{NAME_PATTERN.pattern}(\.rejects)?")
 _QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE"})
 _EXPRESSIONS = (
     frozenset({"COLUMN_REF", "POSITIONAL_REFERENCE", "STAR", "CONSTANT", "TYPE", "CAST", "COLLATE"})
@@ -268,14 +266,14 @@ class _Walk:
         qualifiers = [node[key] for key in ("catalog_name", "schema_name") if node.get(key)]
         if qualifiers:
             whole = ".".join([*qualifiers, node["table_name"]])
-            hint = f'; write "{whole}" in double quotes' if _TABLE_NAME.fullmatch(whole) else ": links have no schema before their name"
+            hint = f'; write "{whole}" in double quotes' if LINK_NAME.fullmatch(whole) else ": links have no schema before their name"
             raise self._refused(node, f"`{whole}` names a table of a database{hint}")
         if node.get("at_clause"):
             raise self._refused(node, "AT is not for queries: a link is read as it is when the query starts")
         if node.get("sample"):
             self.order_sensitive = True
         if name not in scope:
-            if not _TABLE_NAME.fullmatch(name):
+            if not LINK_NAME.fullmatch(name):
                 raise self._refused(node, f"`{node['table_name']}` is not the name of a link: {_FILES}")
             self.tables.add(name)
 

@@ -156,9 +156,8 @@ class CommitLog:
             if sum(sizes[gone:]) <= LINEAGE_KEPT_BYTES and newest_at_ns - next_at_ns <= LINEAGE_KEPT_S * 1e9:
                 break
             self._files.unlink(paths[gone])
+            self._files.sync_directory(self._directory)  # before the next one goes: a gap would be damage
             gone += 1
-        if gone:
-            self._files.sync_directory(self._directory)
 
     def _numbers(self) -> list[int]:
         return sorted(number for name in self._files.list(self._directory) if (number := file_number(name)) is not None)

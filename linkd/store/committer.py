@@ -292,7 +292,11 @@ class Committer:
     def _refused(self, pending: Pending, problem: Exception) -> bool:
         """The group was not written. If that is for want of room it waits for some, unless nobody is there to wait."""
         if isinstance(problem, StorageFull) and not self._closing:
-            self._segments.take_back(pending.bulk)
+            try:
+                self._segments.take_back(pending.bulk)
+            except Error as worse:
+                self._fail([pending], worse, void=True)
+                return True
             with self._wake:
                 self._line.appendleft(pending)
             self._say_full(str(problem))

@@ -7,6 +7,7 @@ Nothing of it counts, and no Arrow reader sees it, until a checkpoint names the 
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store import journal_format
 from linkd.store.files import File, Files
 from linkd.store.holdings import Holdings
-from linkd.store.journal_reader import JournalReader
+from linkd.store.journal_format import FileHeader, Frame
 from linkd.store.segment_format import SegmentHead, directory_name, file_name, place_value, stamped_metadata
 from linkd.store.segments import create_segment
 from linkd.store.store_limits import StoreLimits
@@ -46,9 +47,9 @@ class _Target:
 
 @dataclass(slots=True)
 class Copied:
-    """What was copied out of journal file `file`: the segment files as they are now, and by (link, incarnation, file) the `_MOVE`s."""
+    """What was copied, of the journal up to frame `lsn`: the segment files as they are now, and by (link, incarnation, file) the `_MOVE`s."""
 
-    file: int
+    lsn: int = 0
     files: list[tuple[str, SegmentFileHeld]] = field(default_factory=list)
     moves: dict[tuple[str, int, int], array[int]] = field(default_factory=dict)
 
@@ -65,12 +66,11 @@ class Copied:
 
 
 class Copier:
-    """Copies what is live in the oldest journal file, or in a segment file. One use for each."""
+    """Copies what is live in some of the journal, or in a segment file. One use for each."""
 
     def __init__(
         self,
         files: Files,
-        journal: JournalReader,
         journal_directory: Path,
         directory: Path,
         holdings: Holdings,
@@ -78,7 +78,6 @@ class Copier:
         limits: StoreLimits,
     ) -> None:
         self._files = files
-        self._journal = journal
         self._journal_directory = journal_directory
         self._directory = directory
         self._holdings = holdings
@@ -86,35 +85,40 @@ class Copier:
         self._limits = limits
         self._targets: dict[str, _Target] = {}
         self._open: OrderedDict[Path, File] = OrderedDict()
-        self._buffered_bytes = 0
+        self._buffered_bytes = self._copied_bytes = 0
+        self._source: File | None = None
+        self._source_number = 0
         self._made: list[Path] = []
         self._rest = False
 
-    def copy(self, number: int, go_on: Callable[[], bool]) -> Copied | None:
-        """Copies and syncs; `None` if it was told to stop on the way. Raises `StateDamaged` where the journal is damaged, `StorageFailed`."""
-        copied = Copied(number)
-        source = self._files.open(self._journal_directory / journal_format.file_name(number))
+    def copy(self, frames: Iterable[tuple[FileHeader, Frame]], go_on: Callable[[], bool], most_bytes: float = math.inf) -> Copied:
+        """Copies what these frames of the journal have, and syncs: so many bytes and the rest of a frame, or until it is told to stop.
+
+        Raises `StateDamaged` where the journal is damaged, `StorageFailed`.
+        """
+        copied = Copied()
         try:
-            for header, frame in self._journal.frames_of_oldest():
-                if not go_on():
-                    return None
+            for header, frame in frames:
+                if self._copied_bytes >= most_bytes or not go_on():
+                    break
+                self._copied_bytes += len(frame.records)
                 for record in decode_frame(frame.records, header.number, frame.payload_offset):
                     if isinstance(record, ValueStored) and record.place.kind is PlaceKind.JOURNAL:
-                        self._copy_value(record, source, copied)
+                        self._copy_value(record, self._source_of(header), copied)
+                copied.lsn = frame.lsn
             self._finish_all(copied)
         except StorageFull:
             self._undo()
             raise
         finally:
-            source.close()
             self._close()
         return copied
 
     def copy_rest(self, link: str, number: int, values: Iterable[tuple[Envelope, Place]], go_on: Callable[[], bool]) -> Copied | None:
         """Copies these values out of a segment file, and syncs; as `copy` does."""
         self._rest = True
-        copied = Copied(0)
-        source = self._files.open(self._path(link, number))
+        copied = Copied()
+        source = self._source = self._files.open(self._path(link, number))
         try:
             for envelope, place in values:
                 if not go_on():
@@ -127,7 +131,6 @@ class Copier:
             self._undo()
             raise
         finally:
-            source.close()
             self._close()
         return copied
 
@@ -146,6 +149,17 @@ class Copier:
     def _close(self) -> None:
         for file in self._open.values():
             file.close()
+        if self._source is not None:
+            self._source.close()
+
+    def _source_of(self, header: FileHeader) -> File:
+        """The journal file that is being read."""
+        if self._source is None or header.number != self._source_number:
+            if self._source is not None:
+                self._source.close()
+            self._source = self._files.open(self._journal_directory / journal_format.file_name(header.number))
+            self._source_number = header.number
+        return self._source
 
     def publish(self, copied: Copied) -> None:
         """The files' new ends are in a checkpoint that counts: let readers see the copies."""
@@ -163,6 +177,7 @@ class Copier:
         envelope, place = record.envelope, record.place
         if not self._holdings.is_live(envelope.link, envelope.generation, envelope.position.sequence):
             return
+        self._copied_bytes += place.size_bytes
         payload = source.pread(place.size_bytes, place.offset)
         body_at = arrow_ipc.PREFIX_BYTES + arrow_ipc.metadata_length(payload[: arrow_ipc.PREFIX_BYTES])
         body = memoryview(payload)[body_at:]

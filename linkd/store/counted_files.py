@@ -1,16 +1,27 @@
 """A file system that counts how many bytes of it are held: `Files` around another one.
 
-Every file below the directory counts with its length, preallocated zeros included; so does one that was deleted and is still open here for
-writing (what is staged has no name). The count is set by one look at the directory (`count`), and follows every change that goes through here.
+Every file below the directory counts with its length, preallocated zeros included; so does one that was deleted and is still open here, by whoever
+wrote it or reads it (what is staged has no name). The count is set by one look at the directory (`count`), and follows every change that goes
+through here.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.store.files import Bytes, File, Files
+
+
+@dataclass(slots=True)
+class _Node:
+    """A file that is open: how many have it open, and how long it is."""
+
+    length: int
+    handles: int = 0
+    has_name: bool = True
 
 
 class CountedFiles:
@@ -19,7 +30,7 @@ class CountedFiles:
     def __init__(self, files: Files) -> None:
         self._files = files
         self._lock = threading.Lock()
-        self._open: dict[Path, _CountedFile] = {}
+        self._open: dict[Path, _Node] = {}
         self.held_bytes = 0
         self.written_bytes = 0
 
@@ -43,14 +54,10 @@ class CountedFiles:
         return self._files.list(path)
 
     def create(self, path: Path) -> File:
-        file = _CountedFile(self, path, self._files.create(path), 0)
-        with self._lock:
-            self._open[path] = file
-        return file
+        return self._counted(path, self._files.create(path))
 
     def open(self, path: Path, *, writable: bool = False) -> File:
-        file = self._files.open(path, writable=writable)
-        return _CountedFile(self, path, file, file.size()) if writable else file
+        return self._counted(path, self._files.open(path, writable=writable))
 
     def size(self, path: Path) -> int:
         return self._files.size(path)
@@ -59,38 +66,60 @@ class CountedFiles:
         replaced_bytes = self._files.size(target) if target.name in self._files.list(target.parent) else 0
         self._files.rename(source, target)
         with self._lock:
+            self._lose_name(target, replaced_bytes)
             moved = self._open.pop(source, None)
             if moved is not None:
                 self._open[target] = moved
-        self._add(-replaced_bytes)
 
     def unlink(self, path: Path) -> None:
-        with self._lock:
-            file = self._open.pop(path, None)
-        size_bytes = self._files.size(path) if file is None else 0
+        size_bytes = self._files.size(path)
         self._files.unlink(path)
-        if file is not None:
-            file.has_name = False
-        self._add(-size_bytes)
+        with self._lock:
+            self._lose_name(path, size_bytes)
 
     def sync_directory(self, path: Path) -> None:
         self._files.sync_directory(path)
 
     # -- for the files --------------------------------------------------------------------------------------------------------------------
 
-    def wrote(self, more_bytes: int, size_bytes: int) -> None:
-        """A write of so many bytes made a file longer by `more_bytes`."""
+    def wrote(self, node: _Node, end: int, size_bytes: int) -> None:
+        """So many bytes were written to a file, up to `end`."""
         with self._lock:
+            more_bytes = max(end - node.length, 0)
+            node.length += more_bytes
             self.held_bytes += more_bytes
             self.written_bytes += size_bytes
 
-    def closed(self, path: Path, file: _CountedFile) -> None:
-        """A file that may have lost its name is closed."""
+    def truncated(self, node: _Node, length: int) -> None:
         with self._lock:
-            if self._open.get(path) is file:
+            self.held_bytes += length - node.length
+            node.length = length
+
+    def closed(self, path: Path, node: _Node) -> None:
+        """One of those who had it open does not any more."""
+        with self._lock:
+            node.handles -= 1
+            if node.handles:
+                return
+            if not node.has_name:
+                self.held_bytes -= node.length
+            elif self._open.get(path) is node:
                 del self._open[path]
-        if not file.has_name:
-            self._add(-file.length)
+
+    def _counted(self, path: Path, file: File) -> File:
+        length = file.size()
+        with self._lock:
+            node = self._open.setdefault(path, _Node(length))
+            node.handles += 1
+        return _CountedFile(self, path, file, node)
+
+    def _lose_name(self, path: Path, size_bytes: int) -> None:
+        """A file of this length has no name any more: it is held as long as it is open."""
+        node = self._open.pop(path, None)
+        if node is None:
+            self.held_bytes -= size_bytes
+        else:
+            node.has_name = False
 
     def _add(self, size_bytes: int) -> None:
         with self._lock:
@@ -98,35 +127,33 @@ class CountedFiles:
 
 
 class _CountedFile:
-    """One file that is open for writing. One handle at a time makes a file longer, as the store has it."""
+    """One file that is open."""
 
-    def __init__(self, files: CountedFiles, path: Path, file: File, length: int) -> None:
+    def __init__(self, files: CountedFiles, path: Path, file: File, node: _Node) -> None:
         self._files = files
         self._path = path
         self._file = file
+        self._node = node
         self._is_open = True
-        self.length = length
-        self.has_name = True
 
     def pread(self, length: int, offset: int) -> bytes:
         return self._file.pread(length, offset)
 
     def pwrite(self, data: Bytes, offset: int) -> None:
         self._file.pwrite(data, offset)
-        self._reached(offset + len(data), len(data))
+        self._files.wrote(self._node, offset + len(data), len(data))
 
     def pwritev(self, parts: Sequence[Bytes], offset: int) -> None:
         self._file.pwritev(parts, offset)
         size_bytes = sum(map(len, parts))
-        self._reached(offset + size_bytes, size_bytes)
+        self._files.wrote(self._node, offset + size_bytes, size_bytes)
 
     def datasync(self) -> None:
         self._file.datasync()
 
     def truncate(self, length: int) -> None:
         self._file.truncate(length)
-        self._files.wrote(length - self.length, 0)
-        self.length = length
+        self._files.truncated(self._node, length)
 
     def size(self) -> int:
         return self._file.size()
@@ -135,9 +162,4 @@ class _CountedFile:
         self._file.close()
         if self._is_open:
             self._is_open = False
-            self._files.closed(self._path, self)
-
-    def _reached(self, end: int, size_bytes: int) -> None:
-        more_bytes = max(end - self.length, 0)
-        self.length += more_bytes
-        self._files.wrote(more_bytes, size_bytes)
+            self._files.closed(self._path, self._node)

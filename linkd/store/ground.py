@@ -12,6 +12,7 @@ from linkd.store.copying import Copier
 from linkd.store.files import Files
 from linkd.store.holdings import Holdings
 from linkd.store.journal import Journal
+from linkd.store.journal_reader import JournalReader
 from linkd.store.open_files import OpenFiles
 from linkd.store.segment_format import directory_name, file_name
 from linkd.store.segments import SegmentWriter
@@ -30,6 +31,7 @@ class Ground:
     holdings: Holdings
     catalog: Catalog
     journal: Journal
+    reader: JournalReader
     segments: SegmentWriter
     open_files: OpenFiles
     copier: Callable[[], Copier]

@@ -42,7 +42,7 @@ class Holdings:
         self._roll_min_bytes = roll_min_bytes
         self._lock = threading.Lock()
         self._links: dict[str, _Link] = {}
-        self.copied_file = held.copied_file
+        self.copied_file, self.copied_lsn = held.copied_file, held.copied_lsn
         for one in held.links:
             link = _Link(one.last_file, {}, dict(one.generations), dict(one.dropped), list(one.gone), list(one.parts))
             self._links[one.link] = link
@@ -66,7 +66,7 @@ class Holdings:
                 )
                 for name, link in self._links.items()
             )
-            return Held(self.copied_file, links)
+            return Held(self.copied_file, links, self.copied_lsn)
 
     def head(self, link: str, *, copies: bool = False) -> SegmentHead | None:
         """The file that the link's next value, or its next copy, goes to if it fits."""

@@ -107,9 +107,9 @@ class JournalReader:
             if until is None or until > covered_lsn + 1:
                 yield from self._frames_of(header, until, covered_lsn)
 
-    def frames_of_oldest(self) -> Iterator[tuple[FileHeader, Frame]]:
-        """The frames of the first file; there must be another one behind it. Raises as `frames` does."""
-        return self._frames_of(self._headers[0], self._headers[1].first_lsn, 0)
+    def frames_of_oldest(self, covered_lsn: int = 0) -> Iterator[tuple[FileHeader, Frame]]:
+        """The frames behind `covered_lsn` of the first file; there must be another one behind it. Raises as `frames` does."""
+        return self._frames_of(self._headers[0], self._headers[1].first_lsn, covered_lsn)
 
     def _frames_of(self, header: FileHeader, until: int | None, covered_lsn: int) -> Iterator[tuple[FileHeader, Frame]]:
         path = self._directory / file_name(header.number)

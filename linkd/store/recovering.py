@@ -123,7 +123,7 @@ class Replay:
         for header, frame in self._journal.frames(0, next_lsn):
             values = _values(decode_frame(frame.records, header.number, frame.payload_offset))
             covered = frame.lsn <= self._lsn
-            self._enter(frame, [value for value in values if self._is_needed(header, value)] if covered else values)
+            self._enter(frame, [value for value in values if self._is_needed(header, frame.lsn, value)] if covered else values)
         while self._catalog.write_waiting(self._limits.catalog_batch_values):
             pass
         batch_values, needed = self._limits.catalog_batch_values, self._holdings.is_known
@@ -146,11 +146,13 @@ class Replay:
                 f"knows. The disk or another program has changed it; restore a backup, or delete {index} and go on without them"
             )
 
-    def _is_needed(self, header: FileHeader, value: ValueStored) -> bool:
-        """Whether a value of a frame that the checkpoint covers is there, and is in the journal."""
-        envelope = value.envelope
-        in_journal = value.place.kind is PlaceKind.JOURNAL and header.number > self._holdings.copied_file
-        return in_journal and self._holdings.is_known(envelope.link, envelope.generation, envelope.position.sequence)
+    def _is_needed(self, header: FileHeader, lsn: int, value: ValueStored) -> bool:
+        """Whether a value of a frame that the checkpoint covers is there or not freed yet, and is in the journal only."""
+        envelope, holdings = value.envelope, self._holdings
+        if value.place.kind is not PlaceKind.JOURNAL or header.number <= holdings.copied_file:
+            return False
+        which = envelope.link, envelope.generation, envelope.position.sequence
+        return holdings.is_known(*which) and (lsn > holdings.copied_lsn or not holdings.is_live(*which))
 
     def _take(self, frame: Frame, records: Sequence[Record]) -> None:
         for record in records:

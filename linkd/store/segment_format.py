@@ -53,6 +53,7 @@ from linkd.wire import arrow_ipc
 NAME_SUFFIX = ".arrow"
 FILLER_KEY = "linkd.filler"
 _KEY_PREFIX = "linkd."
+_PARENT_FIELDS = tuple(field.name for field in dataclasses.fields(Parent))
 _KEYS = {"linkd.envelope", "linkd.envelope_xxh3", "linkd.position", "linkd.generation", "linkd.metadata_bytes"}
 
 
@@ -127,6 +128,8 @@ def stamped_envelope(stamped: bytes) -> tuple[Envelope, int]:
 
 def filler_body_bytes(metadata: bytes) -> int | None:
     """The length of the body of a filler, which a repair put in the place of what was damaged; `None` if this is no filler."""
+    if FILLER_KEY.encode() not in metadata:  # which is so of nearly all, and looked up sooner than their keys are read
+        return None
     try:
         return arrow_ipc.body_length(metadata) if FILLER_KEY in arrow_ipc.custom_metadata(metadata) else None
     except InvalidArgument:
@@ -181,7 +184,7 @@ def _producer_of(fields: dict[str, Any]) -> Producer:
 
 def _parent_fields(parent: Parent) -> dict[str, object]:
     """Rows only where they say something: most parents are whole values."""
-    fields = dataclasses.asdict(parent)
+    fields = {name: getattr(parent, name) for name in _PARENT_FIELDS}
     return {name: value for name, value in fields.items() if value or name not in ("first_row", "end_row")}
 
 

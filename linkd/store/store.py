@@ -22,7 +22,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linkd.errors import Error, InternalFault, StorageFailed, ValueTooLarge
+from linkd.errors import InternalFault, StorageFailed, ValueTooLarge
+from linkd.limits import DRAIN_TIMEOUT_S
 from linkd.model.kept import Kept, SchemaMessage
 from linkd.model.records import Dropped, Record, ValueStored
 from linkd.model.terms import AT_ONCE_S, durability_of
@@ -117,12 +118,13 @@ class Store:
             self._holdings,
             self._catalog,
             written,
+            self._reader,
             segments,
             self._open_files,
-            lambda: Copier(files, self._reader, journal_directory, segments_directory, self._holdings, self._schemas, limits),
+            lambda: Copier(files, journal_directory, segments_directory, self._holdings, self._schemas, limits),
             CommitLog(files, directory / commit_log.DIRECTORY, self._reader),
         )
-        self._upkeep = Upkeep(ground, checkpoint.lsn)
+        self._upkeep = Upkeep(ground, checkpoint.lsn, now_s)
 
     @staticmethod
     def open(
@@ -213,8 +215,9 @@ class Store:
         self._checkpoint = checkpoint_file.NONE  # whoever wanted it has it
         self._committer.start(loop, thread=thread, on_group=on_group, on_failure=on_failure, on_full=on_full)
         self._upkeep.start(loop, self._state if keep is not None else None, self._committer.fail, thread=thread)
-        if self._holdings.waiting() or self._holdings.parts() or self._holdings.spent():
-            self._upkeep.frees_what_was_left()
+        left_lsn = self._recovered.end.next_lsn - 1 if self._recovered.end.sealed else 0
+        if self._holdings.waiting() or self._holdings.parts() or self._holdings.spent() or self._holdings.copied_lsn < left_lsn:
+            self._upkeep.does_what_was_left(left_lsn)
 
     def commit_waiting(self) -> None:
         """Commit all that waits, and sync if that is due, in this thread: for a store that was started without one."""
@@ -225,23 +228,19 @@ class Store:
         self._committer.commit_waiting(sync=True)
         self._upkeep.work()
 
-    async def close(self) -> None:
-        """Commit what waits, seal the journal, close everything. Later appends raise `Draining`. Again is harmless."""
-        await self._upkeep.close()
+    async def close(self, fold_within_s: float = DRAIN_TIMEOUT_S) -> None:
+        """Commit what waits, seal the journal, close everything. Later appends raise `Draining`. Again is harmless.
+
+        Before that all values that are kept and are in the journal only are copied into segments, as long as there is time: what is left then
+        is copied behind the next start. (A store that makes no checkpoints copies nothing.)
+        """
+        await self._upkeep.close(fold_within_s)
         if not self._threaded:
             self._committer.commit_waiting(sync=True)
-        if self._keep is not None and self._layout.next_lsn - 1 - self._upkeep.checkpoint_lsn >= self._limits.checkpoint_at_close_frames:
-            await self._checkpoint_at_close()
+            self._upkeep.finish()
         self._keep = None
         await self._committer.close()
         self._open_files.close()
-
-    async def _checkpoint_at_close(self) -> None:
-        """So that the next start has little to read. A failure is no loss: then it has more."""
-        try:
-            await asyncio.to_thread(self._upkeep.checkpoint, self._state())
-        except Error as problem:
-            self._committer.fail(problem)
 
     # -- writing --------------------------------------------------------------------------------------------------------------------------
 

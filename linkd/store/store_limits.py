@@ -20,6 +20,7 @@ class StoreLimits:
     journal_files_kept: int = limits.JOURNAL_FILES_KEPT
     checkpoint_frames: int = limits.CHECKPOINT_FRAMES
     checkpoint_at_close_frames: int = limits.CHECKPOINT_AT_CLOSE_FRAMES
+    fold_part_bytes: int = limits.FOLD_PART_BYTES
     segment_file_max_bytes: int = limits.SEGMENT_FILE_MAX_BYTES
     segment_roll_min_bytes: int = limits.SEGMENT_ROLL_MIN_BYTES
     envelope_files_max: int = limits.ENVELOPE_FILES_MAX

@@ -11,9 +11,11 @@ any point:
                 checkpoint, which knows the new file alone; the copies are published; the index has their places; the old file is deleted.
     checkpoint  the state behind a frame is taken on the event loop; that frame is durable; what readers were let see in segments is synced,
                 the index too; the checkpoint is written. From here on it counts.
-    recycle     what is live in the oldest journal file is copied into segments and synced; a checkpoint, which says so; the copies are
-                published; what it says of commits is in `_commits/`; the index has the places of the copies, durably; the journal file is
-                deleted.
+    recycle     what is live in the oldest journal file is copied into segments and synced; the index says that it has to be made again; a
+                checkpoint, which says how far the journal was copied; the copies are published; the index has their places, durably; what the
+                file says of commits is in `_commits/`; it is deleted.
+    fold        the same for whatever the journal still has, without deleting anything, when the store closes: some of it at a time, as long as
+                there is time. What was left so is folded behind the next start.
 
 What finds no room is tried again later, from where it stands. Any other failure ends it, and with it the store's commits: a store that cannot
 be kept small, or not be read, must not look healthy.
@@ -22,8 +24,8 @@ be kept small, or not be read, must not look healthy.
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -53,8 +55,11 @@ class State:
 class Upkeep:
     """`look` from the event loop; the rest in a thread (`start`, `close`), or step by step (`work`) where there is none."""
 
-    def __init__(self, ground: Ground, checkpoint_lsn: int) -> None:
+    def __init__(self, ground: Ground, checkpoint_lsn: int, now_s: Callable[[], float] = time.monotonic) -> None:
         self._ground = ground
+        self._now_s = now_s
+        self._fold_by_s = 0.0
+        self._left_lsn = 0
         self._wake = threading.Condition()
         self._looking = False
         self._closing = False
@@ -91,8 +96,9 @@ class Upkeep:
             self._held_back += Counter()
         self._notify()
 
-    def frees_what_was_left(self) -> None:
-        """An earlier life of the store dropped what it did not free."""
+    def does_what_was_left(self, fold_lsn: int = 0) -> None:
+        """An earlier life of the store dropped what it did not free, or stopped before all up to this frame was folded."""
+        self._left_lsn = fold_lsn
         self._notify()
 
     def look(self, next_lsn: int) -> None:
@@ -101,9 +107,10 @@ class Upkeep:
         if self._has_surplus() or self._is_checkpoint_due():
             self._notify()
 
-    async def close(self) -> None:
-        """Leave what is not done to the next start. Again is harmless."""
+    async def close(self, fold_within_s: float = 0.0) -> None:
+        """Fold as long as there is time, and leave what is not done to the next start. Again is harmless."""
         with self._wake:
+            self._fold_by_s = self._now_s() + fold_within_s
             self._closing = True
             self._wake.notify()
         if self._thread is not None:
@@ -128,22 +135,45 @@ class Upkeep:
     def work(self) -> None:
         """Do all that is due. Blocks; where there is no thread, what was put in line must be durable."""
         self._free()
+        if self._take is not None:
+            self._fold(self._left_lsn, lambda: not self._closing)
         while self._has_surplus():
             if self._closing or not self._recycle():
                 return
         if self._is_checkpoint_due() and not self._closing:
             self.checkpoint(self._state())
 
+    def finish(self) -> None:
+        """The last there is to do: fold, and make the checkpoint that spares the next start its reading. As `work`; a failure is no loss."""
+        try:
+            with self.gate() as is_open:
+                if is_open and self._take is not None and self._state().durable.result():
+                    self._fold(self._ground.journal.durable_lsn, lambda: self._now_s() < self._fold_by_s)
+                    if self._next_lsn - 1 - self.checkpoint_lsn >= self._ground.limits.checkpoint_at_close_frames:
+                        self.checkpoint(self._state())
+        except StorageFull:  # the next start goes on where this ends
+            pass
+        except Exception as problem:  # the thread's edge
+            if self._failed is not None:
+                self._failed(problem)
+
     # -- in the thread --------------------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        if self._tend():
+            self.finish()
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ended.set)
+
+    def _tend(self) -> bool:
+        """Do what is due whenever something is; True when the store closes, False after a failure."""
         while True:
             with self._wake:
                 while not (self._looking or self._closing):
                     self._wake.wait()
                 self._looking = False
                 if self._closing:
-                    break
+                    return True
             try:
                 with self.gate() as is_open:
                     if is_open:  # else somebody copies the directory: what is due is done with the next commit behind that
@@ -155,9 +185,7 @@ class Upkeep:
             except Exception as problem:  # the thread's edge
                 if self._failed is not None:
                     self._failed(problem)
-                break
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._ended.set)
+                return False
 
     def _state(self) -> State:
         """The state as it is on the event loop: of one instant, for nothing changes it elsewhere."""
@@ -223,23 +251,46 @@ class Upkeep:
         copied = copier.copy_rest(link, file.file, values, lambda: not self._closing)
         if copied is None:
             return
-        ground.catalog.begin_at(0)
-        for _, new in copied.files:
-            ground.holdings.copied(link, new)
+        self._take_note(copier, copied)
         ground.holdings.remove_file(link, file.file)
-
-        def finish() -> None:
-            self._publish(copier, copied)
-            ground.catalog.begin_at(ground.holdings.copied_file + 1)
-            ground.delete_segments(link, [file.file])
-
-        self._behind_checkpoint.append(finish)
+        self._behind_checkpoint.append(lambda: ground.delete_segments(link, [file.file]))
         self.checkpoint(self._state())
 
-    def _publish(self, copier: Copier, copied: Copied) -> None:
-        copier.publish(copied)
-        for link, incarnation, places in copied.places():
-            self._ground.catalog.move(link, incarnation, places)
+    def _take_note(self, copier: Copier, copied: Copied) -> None:
+        """The next checkpoint says what was copied; behind it the copies are published. A crash on the way has the index made again."""
+        ground = self._ground
+        ground.catalog.begin_at(0)
+        for link, file in copied.files:
+            ground.holdings.copied(link, file)
+        ground.holdings.copied_lsn = max(ground.holdings.copied_lsn, copied.lsn)
+
+        def publish() -> None:
+            copier.publish(copied)
+            for link, incarnation, places in copied.places():
+                ground.catalog.move(link, incarnation, places)
+            ground.catalog.begin_at(ground.holdings.copied_file + 1)
+
+        self._behind_checkpoint.append(publish)
+
+    def _fold(self, until_lsn: int, go_on: Callable[[], bool]) -> None:
+        """Copies what the journal has up to this frame and segments have not; what was copied counts, however far that came."""
+        ground = self._ground
+        holdings = ground.holdings
+        while holdings.copied_lsn < until_lsn and go_on():
+            if self._behind_checkpoint and not self.checkpoint(self._state()):
+                return
+            copier = ground.copier()
+            frames = ground.reader.frames(holdings.copied_lsn, until_lsn + 1)
+            uncopied = (one for one in frames if one[0].number > holdings.copied_file and one[1].lsn <= until_lsn)
+            copied = copier.copy(uncopied, go_on, ground.limits.fold_part_bytes)
+            if not copied.files:
+                holdings.copied_lsn = max(holdings.copied_lsn, copied.lsn)
+                if not copied.lsn:
+                    return
+                continue
+            self._take_note(copier, copied)
+            if not self.checkpoint(self._state()):
+                return
 
     def _recycle(self) -> bool:
         """Lets the oldest journal file go. False if that is not possible now."""
@@ -247,17 +298,13 @@ class Upkeep:
         number = ground.journal.oldest
         if number > ground.holdings.copied_file:
             copier = ground.copier()
-            copied = copier.copy(number, lambda: not self._closing)
-            if copied is None:
-                return False
-            for link, file in copied.files:
-                ground.holdings.copied(link, file)
-            ground.holdings.copied_file = number
-            self._behind_checkpoint.append(functools.partial(self._publish, copier, copied))
-        if not self.checkpoint(self._state()):
+            copied = copier.copy(ground.reader.frames_of_oldest(ground.holdings.copied_lsn), lambda: not self._closing)
+            self._take_note(copier, copied)
+            if not self._closing:
+                ground.holdings.copied_file = number
+        if not self.checkpoint(self._state()) or number > ground.holdings.copied_file:
             return False
         ground.commits.keep_oldest(number)
-        ground.catalog.begin_at(number + 1)
         ground.open_files.forget(ground.journal.delete_oldest())
         return True
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from linkd.core.layout import OPEN, Layout
 from linkd.device import SOLID, Device
 from linkd.faces.call import Presence
-from linkd.faces.grpc_server import GrpcFace
 from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
+from linkd.faces.server import Server
 from linkd.home.clock import Clock, SystemClock
 from linkd.home.home import Home
 from linkd.home.tokens import RUN_NAME
@@ -55,7 +55,7 @@ class InProcessHome:
     disk_budget_bytes: int | None = None
     home: Home = field(init=False)
     links: LinksService = field(init=False)
-    face: GrpcFace = field(init=False)
+    face: Server = field(init=False)
     events: EventRecorder = field(init=False)
 
     @property
@@ -86,7 +86,7 @@ class InProcessHome:
         if self.supervised:
             self.home.new_epoch()
         self.links = LinksService(self.home, QueryChildren(self.home, self.endpoint, self.directory / "spill"))
-        self.face = await GrpcFace.build(self.socket, self.links, RunsService(self.home), Presence())
+        self.face = await Server.build(self.socket, self.links, RunsService(self.home), Presence())
         self.home.start(boot=self.boot)
         await self.face.start()
 

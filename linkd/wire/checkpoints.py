@@ -117,7 +117,7 @@ _LAYOUT_OF_KIND: Mapping[str, Layout] = {
             recorded=MAP,
             failed=_many(LAYOUTS[records.SnapshotFailed]),
         ),
-        Layout("group", model.GroupKept, pb.GroupKept, ahead=RANGES, leases=_many(LAYOUTS[records.GroupLeased])),
+        Layout("group", model.GroupKept, pb.GroupKept, ahead=RANGES, leases=_many(LAYOUTS[records.GroupLeased]), acked=_TUPLE),
         Layout("producer", model.ProducerKept, pb.ProducerKept, answers=_many(_ANSWER)),
     )
 }

@@ -7,7 +7,20 @@ and a table in a field are a uint32 distance forward; strings and vectors begin 
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
+from typing import Any
+
 from linkd.errors import InvalidArgument
+
+_Unpack = Callable[[memoryview, int], tuple[Any, ...]]
+
+_UINT8: _Unpack = struct.Struct("<B").unpack_from
+_UINT16: _Unpack = struct.Struct("<H").unpack_from
+_INT16: _Unpack = struct.Struct("<h").unpack_from
+_INT32: _Unpack = struct.Struct("<i").unpack_from
+_UINT32: _Unpack = struct.Struct("<I").unpack_from
+_INT64: _Unpack = struct.Struct("<q").unpack_from
 
 
 class Flatbuffer:
@@ -20,14 +33,24 @@ class Flatbuffer:
 
     def slice(self, at: int, length: int) -> memoryview:
         if at < 0 or length < 0 or at + length > len(self._view):
-            raise InvalidArgument(f"the metadata of an Arrow IPC message is damaged: it points to {at}, but has {len(self._view)} bytes")
+            raise self._outside(at)
         return self._view[at : at + length]
 
-    def integer(self, at: int, length: int, signed: bool = False) -> int:
-        return int.from_bytes(self.slice(at, length), "little", signed=signed)
+    def number(self, unpack: _Unpack, at: int) -> int:
+        """The number at `at`, of one of the kinds above."""
+        if at < 0:  # which `struct` would count from the end
+            raise self._outside(at)
+        try:
+            number: int = unpack(self._view, at)[0]
+        except struct.error:
+            raise self._outside(at) from None
+        return number
 
     def uint32(self, at: int) -> int:
-        return self.integer(at, 4)
+        return self.number(_UINT32, at)
+
+    def _outside(self, at: int) -> InvalidArgument:
+        return InvalidArgument(f"the metadata of an Arrow IPC message is damaged: it points to {at}, but has {len(self._view)} bytes")
 
 
 class Table:
@@ -38,28 +61,28 @@ class Table:
     def __init__(self, data: Flatbuffer, at: int) -> None:
         self._data = data
         self.at = at
-        vtable_at = at - data.integer(at, 4, signed=True)
-        self._vtable = data.slice(vtable_at, data.integer(vtable_at, 2))
+        vtable_at = at - data.number(_INT32, at)
+        self._vtable = data.slice(vtable_at, data.number(_UINT16, vtable_at))
 
     def _field(self, index: int) -> int | None:
         slot = 4 + 2 * index
         if slot + 2 > len(self._vtable):
             return None
-        distance = int.from_bytes(self._vtable[slot : slot + 2], "little")
+        distance: int = _UINT16(self._vtable, slot)[0]
         return self.at + distance if distance else None
 
-    def _scalar(self, index: int, default: int, length: int, signed: bool) -> int:
+    def _scalar(self, unpack: _Unpack, index: int, default: int) -> int:
         at = self._field(index)
-        return default if at is None else self._data.integer(at, length, signed)
+        return default if at is None else self._data.number(unpack, at)
 
     def uint8(self, index: int, default: int) -> int:
-        return self._scalar(index, default, 1, signed=False)
+        return self._scalar(_UINT8, index, default)
 
     def int16(self, index: int, default: int) -> int:
-        return self._scalar(index, default, 2, signed=True)
+        return self._scalar(_INT16, index, default)
 
     def int64(self, index: int, default: int) -> int:
-        return self._scalar(index, default, 8, signed=True)
+        return self._scalar(_INT64, index, default)
 
     def table(self, index: int) -> Table | None:
         at = self._field(index)

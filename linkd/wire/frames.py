@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -105,7 +106,7 @@ def _envelope_message(envelope: Envelope) -> pb.Envelope:
         parents=[_parent_message(parent) for parent in envelope.parents],
         producer=_producer_message(producer),
         traceparent=envelope.traceparent,
-        attributes=dict(envelope.attributes),
+        attributes=dict(envelope.attributes) or None,
     )
 
 
@@ -211,7 +212,8 @@ _PLACE_KINDS = {
 }
 _ENDS = {model.GenerationEnd.SEALED: pb.GenerationEnded.END_SEALED, model.GenerationEnd.ABANDONED: pb.GenerationEnded.END_ABANDONED}
 
-MAP: Codec = (dict, dict)
+MAP: Codec = (lambda pairs: dict(pairs) or None, dict)
+"""An empty one is left unset, which is the same bytes: filling a map in costs more than all other fields of a message."""
 _TEXTS: Codec = (list, tuple)
 PARENTS: Codec = (
     lambda parents: [_parent_message(parent) for parent in parents],
@@ -242,22 +244,36 @@ class Layout:
         self._message = message
         names = [field.name for field in dataclasses.fields(record)]
         unset = {field.name for field in message.DESCRIPTOR.fields if field.has_presence}
-        self._fields = tuple((name, codecs.get(name), name in unset) for name in names)
+        self._names = tuple(names)
+        self._of_record, self._of_message = _getter(names), _getter(names)
+        self._codecs = tuple((at, name, codec) for at, name in enumerate(names) if (codec := codecs.get(name)) is not None)
+        self._may_be_unset = tuple((at, name) for at, name in enumerate(names) if name in unset)
 
     def encode(self, record: object) -> Message:
-        values = {}
-        for name, codec, _ in self._fields:
-            value = getattr(record, name)
-            values[name] = value if codec is None or value is None else codec[0](value)
+        values = dict(zip(self._names, self._of_record(record), strict=True))
+        for _, name, codec in self._codecs:
+            if values[name] is not None:
+                values[name] = codec[0](values[name])
         message: Message = self._message(**values)
         return message
 
     def decode(self, message: Message) -> Any:
-        values = []
-        for name, codec, may_be_unset in self._fields:
-            value = None if may_be_unset and not message.HasField(name) else getattr(message, name)
-            values.append(value if codec is None or value is None else codec[1](value))
+        values = list(self._of_message(message))
+        for at, name in self._may_be_unset:
+            if not message.HasField(name):
+                values[at] = None
+        for at, _, codec in self._codecs:
+            if values[at] is not None:
+                values[at] = codec[1](values[at])
         return self.record(*values)
+
+
+def _getter(names: Sequence[str]) -> Callable[[object], Sequence[Any]]:
+    """All these attributes at once: a table of them is asked for with every record that is written or read."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    one = attrgetter(*names)
+    return lambda of: (one(of),)
 
 
 _LAYOUT_OF_KIND: Mapping[str, Layout] = {

@@ -17,6 +17,13 @@ TRACE_KEY = "traceparent"
 _DETAILS_KEY = "grpc-status-details-bin"
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 
+STATUS_NAMES = dict(enumerate((
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+    "UNAUTHENTICATED",
+)))  # fmt: skip
+"""gRPC's statuses by their numbers."""
+
 _STATUS: tuple[tuple[type[errors.Error], str], ...] = (
     (errors.LinkNotFound, "NOT_FOUND"),
     (errors.NotAllowed, "PERMISSION_DENIED"),
@@ -47,6 +54,7 @@ _FALLBACK: dict[str, type[errors.Error]] = {
     "OUT_OF_RANGE": errors.InvalidArgument,
     "UNIMPLEMENTED": errors.InvalidArgument,
     "RESOURCE_EXHAUSTED": errors.Overloaded,
+    "ABORTED": errors.LeaseLost,
     "UNAVAILABLE": errors.ConnectionFailed,
     # Ours comes with a code: without one it is the transport's, when a server goes away in the middle of a stream.
     "INTERNAL": errors.ConnectionFailed,

@@ -96,6 +96,15 @@ def test_ancestors_that_were_cut_off_are_named_all_the_same() -> None:
     assert some[1] == f"  given@1..9  10 rows in 1 value (8 more not told), by somebody outside the pipeline, {MADE}"
 
 
+def test_a_dead_letter_is_by_linkd_and_of_what_could_not_be_worked_on() -> None:
+    letter = envelope("given.dead", 1, "", [span("given", 3, 3)])
+    assert pedigree(lineage(Ancestor(letter, 0), Ancestor(envelope("given", 3), 1))) == [
+        f"given.dead@1  10 rows, by linkd, as a dead letter, {MADE}",
+        f"  given@3  10 rows, by somebody outside the pipeline, {MADE}",
+    ]
+    assert "  made by     linkd: a consumer group had failed 1 time" in passport_lines(letter)
+
+
 def test_an_empty_input_is_named_too() -> None:
     assert pedigree(lineage(Ancestor(envelope("out", 1, "pick", [span("given", 1, 0)]), 0)))[1] == "  given (no values)"
 

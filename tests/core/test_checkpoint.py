@@ -10,7 +10,8 @@ from pure_home import TASKS, PureHome, draft, step
 
 from linkd.core import publishing
 from linkd.core.checkpoint import keep, restored
-from linkd.core.groups import Group, GroupLease
+from linkd.core.group_leases import GroupLease
+from linkd.core.groups import Group
 from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, Link
 from linkd.core.producers import KnownProducer, Producers
@@ -40,7 +41,7 @@ def busy_home() -> PureHome:
     for sequence in (1, 2, 3):
         home.admit([GroupLeased("g", "numbers", Position(1, sequence), 50 + sequence, 1)])
     home.admit([GroupMoved("g", "numbers", 1, 1, 0, 1, settled=((2, 2),))])
-    home.admit([GroupFailed("g", "numbers", Position(1, 3), 2, "because")])
+    home.admit([GroupFailed("g", "numbers", Position(1, 3), 2, "because", 5_000)])
     home.admit([GroupOpened("h", "numbers", 1, 1, 1), GroupMoved("h", "numbers", 1, 1, 2, 3, run_generation=4)])
     home.admit(publishing.open_link("free", 5))
     home.admit([ProducerOpened("sensor", 3)])
@@ -127,7 +128,7 @@ def test_the_names_of_tasks_that_are_long_gone_are_forgotten() -> None:
         ),
         (Lease, "snapshot_id token attempt portions session since_ns settles partial failures reason"),
         (Group, "name link incarnation generation cursor terms run_generation leases handed_sequence"),
-        (GroupLease, "sequence token attempt failures reason session"),
+        (GroupLease, "sequence token attempt failures reason delay_ms session"),
     ],
     ids=lambda given: getattr(given, "__name__", ""),
 )

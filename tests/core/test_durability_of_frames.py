@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from linkd.core.durability import started, sync_within_s
+from linkd.core.durability import EVERY_LINK, started, sync_within_s
 from linkd.core.ledger import Ledger
 from linkd.core.links import lost_behind
 from linkd.core.publishing import open_link
@@ -119,6 +119,15 @@ def test_weak_links_begin_an_incarnation_where_their_tail_may_be_lost(boot: str,
     opened = [record for record in start(ledger, boot=boot, clean=clean, voided=voided, weak=()) if isinstance(record, LinkOpened)]
     assert opened == ([LinkOpened("loose", 2, 4, 3_000)] if again else [])
     assert (ledger.links["loose"].incarnation, ledger.links["safe"].incarnation) == (2 if again else 1, 1)
+
+
+def test_where_syncs_have_no_effect_every_link_begins_an_incarnation_those_that_came_later_too() -> None:
+    ledger = ledger_with("safe")
+    assert start(ledger, boot="one", clean=True, weak=(EVERY_LINK,)) == [HomeStarted("one", (EVERY_LINK,))]
+    ledger.restore([*open_link("later", 1), sample_value("later", 1).stored])
+    assert start(ledger, boot="one", weak=(EVERY_LINK,)) == []
+    began = start(ledger, boot="two", weak=(EVERY_LINK,))
+    assert began == [LinkOpened("later", 2, 2, 1_000), LinkOpened("safe", 2, 4, 3_000), HomeStarted("two", (EVERY_LINK,))]
 
 
 def test_who_was_ahead_is_told_how_many_values_are_lost() -> None:

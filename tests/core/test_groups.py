@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from linkd.core.cursor import Cursor
+from linkd.core.group_leases import GiveUp, GroupOffer, Look
 from linkd.core.group_terms import GroupTerms
-from linkd.core.groups import GiveUp, Group, GroupOffer, Look
+from linkd.core.groups import Group
 from linkd.core.links import Generation, GenerationState, Link
 from linkd.model.terms import Order
 

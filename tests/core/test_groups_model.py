@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linkd.core.group_leases import GiveUp, GroupOffer, Look
 from linkd.core.group_terms import AskedTerms, GroupTerms
-from linkd.core.groups import GiveUp, Group, GroupOffer, Look
+from linkd.core.groups import Group
 from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, Link
 from linkd.model.records import GroupFailed, GroupLeased, GroupMoved, GroupOpened, Record

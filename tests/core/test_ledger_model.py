@@ -20,7 +20,7 @@ from linkd.core import commits, publishing, retention, runs
 from linkd.core.checkpoint import keep, restored
 from linkd.core.commits import CommitRequest
 from linkd.core.cursor import Cursor
-from linkd.core.groups import GroupOffer
+from linkd.core.group_leases import GroupOffer
 from linkd.core.ids import request_fingerprint
 from linkd.core.ledger import Ledger
 from linkd.core.links import LinkShape

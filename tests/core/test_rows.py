@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import tracemalloc
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -13,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkd.core import iso8601
-from linkd.core.rows import batch_to_rows, rows_to_batch
-from linkd.errors import InvalidArgument, SchemaMismatch
+from linkd.core.rows import batch_to_rows, parts_to_batch, rows_to_batch
+from linkd.errors import InvalidArgument, SchemaMismatch, ValueTooLarge
 
 _MOMENTS = st.integers(-(60 * 10**9) * 1_000_000, 200 * 10**9 * 1_000_000)
 _STRINGS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -196,3 +197,31 @@ def test_what_has_no_json_form_is_refused_by_name() -> None:
     far = pa.array([(date.max - date(1970, 1, 1)).days + 1], pa.int32()).cast(pa.date32())
     with pytest.raises(InvalidArgument, match="column `d` cannot be written as JSON rows: a value is outside the years"):
         batch_to_rows(pa.record_batch({"d": far}))
+
+
+def test_rows_are_the_same_wherever_their_text_is_cut_and_however_many_there_are() -> None:
+    rows = [{"n": n, "f": 0.5 if n == 9_999 else n, "s": "ä" * (n % 3), "none": None} for n in range(10_000)]
+    text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
+    whole = rows_to_batch(text, None, link="l")
+    assert whole.schema.field("f").type == pa.float64(), "what the last row says counts for the first"
+    assert whole.to_pylist() == rows
+    assert parts_to_batch([text[start : start + 997] for start in range(0, len(text), 997)], None, link="l").equals(whole)
+    with pytest.raises(SchemaMismatch, match="row 10001, column `n`"):
+        rows_to_batch(text + b'\n{"n":"x"}', whole.schema, link="l")
+
+
+def test_rows_are_never_python_objects_all_at_once() -> None:
+    text = b"".join(b'{"n":%d,"text":"some text"}\n' % n for n in range(60_000))
+    tracemalloc.start()
+    try:
+        rows_to_batch(text, None, link="l")
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 3 * len(text)
+
+
+def test_rows_that_lack_most_of_many_columns_are_refused_before_they_fill_the_memory() -> None:
+    schema = pa.schema([(f"c{number}", pa.int64()) for number in range(1_000)])
+    with pytest.raises(ValueTooLarge, match=r"l: 49,152 bytes of JSON rows .*: publish them in pieces of \d"):
+        rows_to_batch(b"{}\n" * 16_384, schema, link="l")

@@ -61,8 +61,7 @@ def test_a_day_of_edits(tmp_path: Path) -> None:
         )
         assert (tmp_path / "out/reports.csv").read_text() == "name,n\nall,2\n"
         _an_imported_module(pipeline)
-        _a_source(pipeline)
-        _a_parameter(pipeline)
+        _a_source_and_a_parameter(pipeline)
         _reset(pipeline)
 
 
@@ -86,16 +85,12 @@ def _an_imported_module(pipeline: PipelineDirectory) -> None:
     assert pipeline.run().stdout.startswith("Nothing to do (")
 
 
-def _a_source(pipeline: PipelineDirectory) -> None:
+def _a_source_and_a_parameter(pipeline: PipelineDirectory) -> None:
     pipeline.write("names.csv", "name\nevery\n")
-    assert _first_line(pipeline) == (
-        "names: names.csv changed -> read again; report: its input names changes; numbers: unchanged; double: unchanged; count: unchanged"
+    assert _first_line(pipeline, "-s", "least=3") == (
+        "names: names.csv changed -> read again; double: its command changed, its parameters changed -> run again; "
+        "count: its input doubled changes; report: its inputs counts, names change; numbers: unchanged"
     )
-    assert (pipeline.path / "out/reports.csv").read_text() == "name,n\nevery,2\n"
-
-
-def _a_parameter(pipeline: PipelineDirectory) -> None:
-    assert _first_line(pipeline, "-s", "least=3").startswith("double: its command changed, its parameters changed -> run again; ")
     assert (pipeline.path / "out/reports.csv").read_text() == "name,n\nevery,1\n"
     for word, message in (("lest=3", "did you mean `least`?"), ("least=x", "least"), ("least", "write -s NAME=VALUE")):
         refused = pipeline.run("-s", word)

@@ -183,6 +183,24 @@ async def test_a_callback_that_raises_stops_nothing_and_is_told_once(open_home: 
     assert len(complaints) == 1
 
 
+async def test_a_home_that_ends_every_connection_is_come_back_to_ever_more_rarely(open_home: InProcessHome) -> None:
+    proxy = CuttingProxy(open_home.socket.with_name("proxy"), open_home.socket)
+
+    def on_state(change: StateChange) -> None:
+        if change.state is ConnectionState.CONNECTED and proxy.cuts < 4:
+            proxy.cut_at(Way.TO_HOME, 1)
+
+    async with proxy.serving(), linkd.aio.connect(proxy.endpoint, on_state=on_state) as client:
+        bounds = {client._attending._bound_s}
+        while proxy.cuts < 4:
+            bounds.add(client._attending._bound_s)
+            await asyncio.sleep(0)
+        assert max(bounds) >= RECONNECT_BACKOFF_FIRST_S * 2**3
+        await client.describe()
+        while client._attending._bound_s != RECONNECT_BACKOFF_FIRST_S:
+            await asyncio.sleep(0)
+
+
 async def test_waits_between_tries_are_spread_over_all_of_a_bound_that_doubles() -> None:
     patience = Patience(1000.0)
     bounds = []

@@ -13,7 +13,7 @@ from small_pipeline import PIPELINE, Connect
 
 from linkd.core.layout import Layout
 from linkd.core.links import LinkShape, lost_behind
-from linkd.device import Mounted, device_of
+from linkd.device import Device, Mounted, device_of, tried
 from linkd.errors import StateForeign
 from linkd.model.terms import LinkTerms
 from linkd.model.values import Durability, Position
@@ -21,6 +21,7 @@ from linkd.store.store_limits import StoreLimits
 from linkd.telemetry.events import IncarnationBegan, StorageVolatile, ValuePublished, ValuesLost
 from linkd.testing.home import InProcessHome, running_home
 from linkd.wire import methods
+from linkd.wire.messages import position_message
 from linkd.wire.v1 import links_pb2 as pb
 from linkd.wire.v1 import value_pb2
 
@@ -117,18 +118,46 @@ async def test_after_the_power_was_gone_weak_links_go_on_in_a_new_incarnation(tm
             assert (await reading.read()).value.envelope.position.sequence == 4
             reading.cancel()
         assert [(event.link, event.values, event.reason) for event in told(home, ValuesLost)] == [("loose", 7, "lost")] * 2
+        seen = position_message(Position(1, 10))
+        for group, start in (("who had ten values", ""), ("who asks for the eleventh", "11")):  # in the group there is, and in a new one
+            subscription = client.stream(methods.SUBSCRIBE)
+            asked = pb.SubscribeOpen(link="loose", group=group.replace(" ", "_"), start=start, seen=seen)
+            await subscription.write(pb.SubscribeRequest(open=asked))
+            assert (await subscription.read()).opened.lost == 7
+            assert (await subscription.read()).value.envelope.position.sequence == (4 if start else 1)
+            subscription.cancel()
+        assert [event.reader for event in told(home, ValuesLost)][2:] == ["group who_had_ten_values", "group who_asks_for_the_eleventh"]
         await home.restart()
         assert told(home, IncarnationBegan) == []
         assert lost_behind(home.home.ledger.link("loose"), Position(1, 10)) == 7
         assert (await (await connect(home)).publish("loose", {"n": 5})).first.incarnation == 2
 
 
-async def test_no_ack_of_a_volatile_directory_says_more_than_memory(tmp_path: Path, connect: Connect) -> None:
-    device = device_of(tmp_path, lambda _: Mounted("tmpfs"))
+VOLATILE = {
+    "in memory": device_of(Path("/dev/shm"), lambda _: Mounted("tmpfs")),
+    "a disk that lies": tried(Path("/work"), lambda _: Mounted("ext4"), lambda _: [2e-6]),
+}
+
+
+@pytest.mark.parametrize("device", VOLATILE.values(), ids=VOLATILE)
+async def test_no_ack_of_a_volatile_directory_says_more_than_memory(tmp_path: Path, connect: Connect, device: Device) -> None:
     async with running_home(tmp_path / "state", layout=OPEN_LINKS, supervised=False, device=device) as home:
         client = await connect(home)
         assert {(await client.publish(name, {"n": 1})).durability for name in DURABILITIES} == {value_pb2.MEMORY}
         assert [event.reason for event in told(home, StorageVolatile)] == [device.why]
+
+
+async def test_a_link_of_fsync_on_a_disk_that_lies_goes_on_in_a_new_incarnation_after_the_power_was_gone(
+    tmp_path: Path, connect: Connect
+) -> None:
+    left, device = tmp_path / "left", VOLATILE["a disk that lies"]
+    async with running_home(tmp_path / "here", layout=OPEN_LINKS, supervised=False, store_limits=LAZY, device=device) as home:
+        await published(home, await connect(home), "safe", 1, 2, 3)
+        shutil.copytree(tmp_path / "here", left)
+    async with running_home(left, layout=OPEN_LINKS, supervised=False, boot="next boot", device=device) as home:
+        assert {event.link: event.first_sequence for event in told(home, IncarnationBegan)} == {"safe": 4}
+        ack = await (await connect(home)).publish("safe", {"n": 4})
+        assert (ack.first.incarnation, ack.first.sequence) == (2, 4)
 
 
 async def test_a_home_does_not_open_on_a_network_file_system(tmp_path: Path) -> None:

@@ -41,8 +41,10 @@ async def message_of(stream: Stream, kind: str) -> Any:
     return getattr(message, kind)
 
 
-async def start(stream: Stream, value: Got) -> None:
-    await stream.write(pb.SubscribeRequest(started=pb.Started(token=value.header.token, credit_bytes=value.header.payload_bytes)))
+async def start(stream: Stream, value: Got, *, room: bool = True) -> None:
+    """The program has the value; with `room` as much may come again."""
+    credit_bytes = value.header.payload_bytes if room else 0
+    await stream.write(pb.SubscribeRequest(started=pb.Started(token=value.header.token, credit_bytes=credit_bytes)))
 
 
 async def nack(stream: Stream, value: Got, reason: str, delay_ms: int = 0) -> None:
@@ -87,15 +89,15 @@ async def test_what_failed_too_often_is_a_dead_letter_also_over_restarts_and_the
     await fill(client, 3)
     stream = await client.subscribe("events", says_started=True, max_attempts=2, credit_bytes=1)
     value = await value_of(stream)
-    await start(stream, value)
-    await nack(stream, value, "first", 60_000)
+    await start(stream, value, room=False)
+    await nack(stream, value, "first", 100)
     await message_of(stream, "ack_done")
     await open_home.restart(crash=True)
     client = await connect(open_home)
     stream = await client.subscribe("events", says_started=True, credit_bytes=1)
     again = await value_of(stream)
     assert again.sequence == 1
-    await start(stream, again)
+    await start(stream, again, room=False)
     await nack(stream, again, "second")
     following = await value_of(stream)
     assert following.sequence == 2
@@ -110,6 +112,61 @@ async def test_what_failed_too_often_is_a_dead_letter_also_over_restarts_and_the
     assert len(await client.read("events.dead")) == 1
     with pytest.raises(NotAllowed, match="dead letters"):
         await client.publish("events.dead", {"n": 1})
+
+
+@pytest.mark.parametrize("order", ["link", "none", "key"])
+async def test_behind_a_restart_what_was_given_back_for_some_time_waits_for_all_of_it_again(
+    order: str, tmp_path: Path, connect: Connect
+) -> None:
+    clock = FakeClock()
+    async with running_home(tmp_path / "state", clock=clock, supervised=False) as home:
+        client = await connect(home)
+        await fill(client, 1)
+        stream = await client.subscribe("events", says_started=True, order=order, key="k" if order == "key" else "")
+        value = await value_of(stream)
+        await start(stream, value)
+        await nack(stream, value, "later", 60_000)
+        await message_of(stream, "ack_done")
+        clock.advance(50.0)
+        for _ in range(2):  # out of the journal, and out of a checkpoint
+            await home.restart()
+            stream = await (await connect(home)).subscribe("events", says_started=True)
+            group = home.home.ledger.groups["g", "events"]
+            await until(lambda group=group: len(group.members) == 1)  # type: ignore[misc]
+            clock.advance(59.0)
+            home.home.changes.announce([group_topic("g", "events")])
+            await asyncio.sleep(0)
+            assert group.waiting == {1}
+        clock.advance(1.0)
+        home.home.changes.announce([group_topic("g", "events")])
+        again = await value_of(stream)
+        assert (again.sequence, again.header.attempt) == (1, 2)
+
+
+async def test_credit_is_charged_with_what_is_sent_in_the_form_that_was_asked_for(open_home: InProcessHome, connect: Connect) -> None:
+    client = await connect(open_home)
+    text = "x" * 1_000
+    for _ in range(4):
+        await client.publish("events", *({"text": text, "n": n} for n in range(20)))
+    size_bytes = [len(got.payload) for got in await client.read("events")]
+    stream = await client.subscribe("events", says_started=True, credit_bytes=sum(size_bytes[:2]))
+    values = [await value_of(stream) for _ in range(2)]
+    await open_home.home.barrier()
+    assert len(open_home.home.ledger.groups["g", "events"].leases) == 2, "as many bytes as JSON were sent as there was credit for"
+    await start(stream, values[0])
+    assert (await value_of(stream)).sequence == 3
+
+
+async def test_the_keys_of_a_large_value_are_found_within_the_memory_there_is(open_home: InProcessHome, connect: Connect) -> None:
+    client, memory = await connect(open_home), open_home.home.memory
+    await client.publish("events", *({"k": n % 50, "text": "x" * 200} for n in range(10_000)))
+    await memory.take(memory.size_bytes)
+    stream = await client.subscribe("events", says_started=True, order="key", key="k")
+    await until(lambda: bool(memory._waiting))
+    assert not open_home.home.ledger.groups["g", "events"].leases, "it is not looked into before there is room for it"
+    memory.give(memory.size_bytes)
+    assert (await value_of(stream)).sequence == 1
+    await until(lambda: memory.used_bytes == 0)
 
 
 async def test_the_payload_of_a_dead_letter_is_the_value_as_an_arrow_stream(open_home: InProcessHome, connect: Connect) -> None:

@@ -43,10 +43,11 @@ links:
 tasks:
   nobody: {run: "true"}
 """
+LOAD_MAX_S = 0.15
 LIVES = int(os.environ.get("LINKD_KILLS", "10"))  # `make soak` has more
 SHARED = "shared"
 BULK_EVERY = 40
-BULK_ROWS = 5_000
+BULK_ROWS, BULK_FILL = 80, "x" * 1_000
 """Of every so many values one is large enough for a segment."""
 
 
@@ -72,8 +73,8 @@ class Publisher:
                 self.sent += 1
                 link = SHARED if self.sent % 2 else self.name
                 unacked.append((link, self.sent))
-                rows = BULK_ROWS if self.sent % BULK_EVERY == 0 else 1
-                await stream.write(rows_value(link, *({"by": self.name, "n": self.sent} for _ in range(rows))))
+                rows, fill = (BULK_ROWS, BULK_FILL) if self.sent % BULK_EVERY == 0 else (1, "")
+                await stream.write(rows_value(link, *({"by": self.name, "n": self.sent, "fill": fill} for _ in range(rows))))
 
         sending = asyncio.create_task(send())
         try:
@@ -129,7 +130,7 @@ async def test_every_acked_value_survives_kill_9_once_and_in_order(tmp_path: Pat
                 publishing = [asyncio.create_task(p.publish(client)) for p, client in zip(publishers, connected, strict=True)]
                 for publisher in publishers:
                     await publisher.going.wait()
-                await asyncio.sleep(chance.uniform(0.0, 0.3))
+                await asyncio.sleep(chance.uniform(0.0, LOAD_MAX_S))
                 process.kill()
                 await asyncio.gather(*publishing)
         async with home_process(directory, socket, pipeline, log), client_of(f"unix:{socket}") as client:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from doubling import begun, double, names, taken
-from raw_client import RawClient
+from raw_client import RawClient, nack, next_value, until
 from small_pipeline import Connect
 
 from linkd.core.iso8601 import timestamp_text
@@ -63,6 +63,22 @@ async def test_a_source_value_names_its_source_and_its_descendants(home: InProce
 async def test_the_last_link_has_a_sink_only(home: InProcessHome, connect: Connect) -> None:
     answer = await forward(await run(home, connect), "total@1")
     assert (told(answer.descendants), len(answer.sinks)) == ([], 1)
+
+
+async def test_a_value_that_could_not_be_worked_on_has_its_dead_letters_as_descendants(open_home: InProcessHome, connect: Connect) -> None:
+    client = await connect(open_home)
+    await client.publish("events", {"n": 1})
+    await client.publish("events", {"n": 2})
+    stream = await client.subscribe("events", max_attempts=1)
+    values = [await next_value(stream) for _ in range(2)]
+    assert values[1] is not None
+    await nack(stream, values[1])
+    await until(lambda: "events.dead" in open_home.home.ledger.links)
+    await until(lambda: open_home.home.ledger.links["events.dead"].durable_sequence == 1)
+    assert told((await forward(client, "events@2")).descendants) == [("events.dead", 1, 1)]
+    assert not (await forward(client, "events@1")).descendants
+    back = await client.call(methods.TRACE, pb.TraceRequest(value="events.dead@last"))
+    assert told(back.ancestors) == [("events.dead", 1, 0), ("events", 2, 1)]
 
 
 async def test_depth_and_limit_bound_what_is_told(home: InProcessHome, connect: Connect) -> None:

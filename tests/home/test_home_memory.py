@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
-from raw_client import FRAME_BYTES, RawClient, arrow_message, until
+from raw_client import FRAME_BYTES, RawClient, arrow_message, next_value, send_ack, until
 from small_pipeline import Connect
 
 from linkd.home.budget import Budget
-from linkd.testing.home import InProcessHome
+from linkd.testing.home import InProcessHome, running_home
 from linkd.wire import methods
 from linkd.wire.v1 import links_pb2 as pb
 from linkd.wire.v1 import value_pb2
@@ -85,6 +86,32 @@ async def test_rows_for_a_slow_reader_wait_on_disk_and_not_in_memory(open_home: 
     while have < header.payload_bytes:
         have += len((await reading.read()).chunk)
     await until(lambda: staging.in_files_bytes == 0)
+
+
+async def test_a_backlog_beyond_the_memory_is_drained_in_order_while_more_comes(tmp_path: Path, connect: Connect) -> None:
+    async with running_home(tmp_path / "state", memory_bytes=256 << 10, supervised=False) as home:
+        client = await connect(home)
+        text = "x" * 40_000
+        for number in range(30):
+            await client.publish("events", {"n": number, "text": text})
+        stream = await client.subscribe("events", credit_bytes=100_000)
+        seen = []
+        for number in range(30, 60):
+            value = await next_value(stream)
+            assert value is not None
+            seen.append(value.rows()[0]["n"])
+            while (await client.describe()).groups[0].lag_values != 30:
+                pass  # the last ack is on its way
+            await client.publish("events", {"n": number, "text": text})
+            await send_ack(stream, value)
+        assert seen == list(range(30))
+        while len(seen) < 60:
+            value = await next_value(stream)
+            assert value is not None
+            seen.append(value.rows()[0]["n"])
+            await send_ack(stream, value)
+        assert seen == list(range(60))
+        await until(lambda: home.home.memory.used_bytes == 0)
 
 
 @pytest.mark.parametrize("form", [value_pb2.ROWS, value_pb2.ARROW])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from raw_client import RawClient, arrow_message
 from small_pipeline import Connect
@@ -66,6 +68,14 @@ async def test_a_repeat_is_recognised_behind_a_seal_and_a_restart(open_home: InP
     [ack] = await acks_of(again, numbered(1, more=True), numbered(1, TWO))
     assert (ack.repeated, ack.acked, ack.first.sequence, ack.last.sequence, ack.rows) == (True, 2, 1, 2, 3)
     assert len([event for event in open_home.events.heard if isinstance(event, PublishRepeated)]) == 1
+
+
+async def test_the_same_publish_over_several_connections_at_once_happens_once(open_home: InProcessHome, connect: Connect) -> None:
+    clients = [await connect(open_home) for _ in range(6)]
+    answers = await asyncio.gather(*(acks_of(client, numbered(1), numbered(2, TWO)) for client in clients))
+    assert {tuple(ack.first.sequence for ack in acks) for acks in answers} == {(1, 2)}
+    assert [sum(not acks[index].repeated for acks in answers) for index in (0, 1)] == [1, 1]
+    assert await clients[0].numbers("events") == [1, 2, 3]
 
 
 async def test_other_content_under_a_number_is_a_conflict_and_told(open_home: InProcessHome, connect: Connect) -> None:

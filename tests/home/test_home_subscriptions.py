@@ -126,11 +126,11 @@ async def test_credit_bounds_what_is_sent_ahead(open_home: InProcessHome, connec
     client = await connect(open_home)
     await fill(client, 10)
     [first, *_] = await client.read("events")
-    stream = await client.subscribe("events", credit_bytes=3 * first.envelope.size_bytes)
+    stream = await client.subscribe("events", credit_bytes=3 * len(first.payload))
     values = [await next_value(stream) for _ in range(3)]
     group = open_home.home.ledger.groups["g", "events"]
     assert len(group.leases) == 3
-    await stream.write(pb.SubscribeRequest(credit_bytes=2 * first.envelope.size_bytes))
+    await stream.write(pb.SubscribeRequest(credit_bytes=2 * len(first.payload)))
     values += [await next_value(stream) for _ in range(2)]
     assert len(group.leases) == 5
 
@@ -267,6 +267,25 @@ async def test_a_drain_ends_subscriptions_at_once(open_home: InProcessHome, conn
     open_home.home.stop_sessions()
     with pytest.raises(Draining):
         await stream.until_error()
+
+
+async def test_a_drain_confirms_the_acks_it_took_before_it_ends_a_subscription(open_home: InProcessHome, connect: Connect) -> None:
+    client = await connect(open_home)
+    await fill(client, 30)
+    stream = await client.subscribe("events")
+    for value in [await next_value(stream) for _ in range(30)]:
+        assert value is not None
+        await send_ack(stream, value)
+    group = open_home.home.ledger.groups["g", "events"]
+    await until(lambda: group.cursor.done_sequence == 30)
+    stopping = asyncio.create_task(open_home.stop(), name="stopping")
+    confirmed = []
+    with pytest.raises(Draining):
+        while True:
+            confirmed.append((await stream.read()).ack_done.position.sequence)
+    assert confirmed == list(range(1, 31))
+    await stopping
+    await open_home.start()
 
 
 async def test_a_group_of_a_superseded_generation_is_told_and_goes_on_with_the_next(home: InProcessHome, connect: Connect) -> None:

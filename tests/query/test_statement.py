@@ -21,6 +21,7 @@ from linkd.query.statement import check_select
         ("FROM flown", {"flown"}),
         ("SELECT * FROM Flown; -- done", {"flown"}),
         ('SELECT * FROM "flights.rejects"', {"flights.rejects"}),
+        ('SELECT * FROM "flights.dead" JOIN "flights.rejects.dead" USING (reason)', {"flights.dead", "flights.rejects.dead"}),
         ("SELECT * FROM a WHERE x IN (SELECT y FROM b) ORDER BY (SELECT max(z) FROM c) LIMIT (SELECT 1 FROM d)", {"a", "b", "c", "d"}),
         ("SELECT EXISTS(FROM a), ARRAY(FROM b)", {"a", "b"}),
         ("SELECT sum(x) OVER w AS s FROM a WINDOW w AS (PARTITION BY (SELECT max(y) FROM b))", {"a", "b"}),

@@ -1,6 +1,6 @@
 """Seven days of a link that keeps an hour: what lies on disk and in memory stays bounded, and every value is read until its hour is over.
 
-One value every `LINKD_SEVEN_DAYS_EVERY_S` seconds (30 by default; 1 is what `make soak` asks for), with limits so small that files roll over and
+One value every `LINKD_SEVEN_DAYS_EVERY_S` seconds (60 by default; 1 is what `make soak` asks for), with limits so small that files roll over and
 the journal is recycled all the time.
 """
 
@@ -15,16 +15,22 @@ from linkd.core import expiry
 from linkd.core.checkpoint import keep, restored
 from linkd.core.expiry import Moment
 from linkd.core.ledger import Ledger
-from linkd.core.publishing import Draft, Frame, Maker, open_link
+from linkd.core.publishing import Frame, Maker, open_link
 from linkd.limits import RETENTION_STRETCHES_MAX
 from linkd.model.records import Record
 from linkd.model.terms import Retain
 from linkd.store.store import Store
 from linkd.store.store_limits import StoreLimits
-from linkd.testing.sample_values import sample_value
+from linkd.testing.simulation.numbered_payloads import numbered, schema_of_all
+from linkd.wire import arrow_ipc
 
-EVERY_S = float(os.environ.get("LINKD_SEVEN_DAYS_EVERY_S", "30"))
+EVERY_S = float(os.environ.get("LINKD_SEVEN_DAYS_EVERY_S", "60"))
 DAY_S, HOUR_S = 86_400.0, 3_600.0
+ROUND_S = 600.0
+"""So often what is over an hour old goes, and the store is tidied."""
+DAY_ROUNDS = int(DAY_S / ROUND_S)
+ROUNDS = 7 * DAY_ROUNDS
+CHECK_EACH, RESTART_EACH = 18, 250
 LIMITS = StoreLimits(
     inline_payload_max_bytes=1_000,
     journal_file_max_bytes=256 * 1024,
@@ -66,13 +72,11 @@ class Week:
         """A value: every tenth lies in a segment at once."""
         link = self.ledger.links["flown"]
         sequence = link.next_sequence
-        value = sample_value("flown", sequence, 400 if sequence % 10 == 0 else 10)
-        envelope = value.envelope
-        draft = Draft("flown", envelope.rows, envelope.size_bytes, envelope.schema_id, value.schema, envelope.payload_xxh3)
+        draft, payload = numbered("flown", sequence, 400 if sequence % 10 == 0 else 10)
         frame = Frame(self.ledger, self.now_ns)
         assert link.current is not None
         frame.value(draft, link.current, Maker(), sequence.to_bytes(16, "big"))
-        self.admit(frame.records, [value.payload])
+        self.admit(frame.records, [payload])
 
     async def settle(self) -> None:
         """What was admitted is durable, what is over an hour old goes, and the store is tidied."""
@@ -99,8 +103,8 @@ class Week:
         assert self.now_ns - oldest <= HOUR_S * 1.2 * 1e9
         for envelope, place in values[:: max(len(values) // 8, 1)]:
             metadata, body = await self.store.read_payload(envelope, place)
-            expected = sample_value("flown", envelope.position.sequence, envelope.rows).payload[8:]
-            assert metadata + bytes(body) == expected
+            _, payload = numbered("flown", envelope.position.sequence, envelope.rows)
+            assert metadata + bytes(body) == payload[arrow_ipc.PREFIX_BYTES :]
         self._measure(len(values))
 
     def _measure(self, rows: int) -> None:
@@ -119,24 +123,23 @@ class Week:
 async def test_a_week_leaves_no_more_behind_than_a_day(tmp_path: Path) -> None:
     week = Week(tmp_path / "state")
     week.open()
-    sample = sample_value("flown", 1)
-    week.admit([*open_link("flown", week.now_ns, (sample.envelope.schema_id, sample.schema))], [])
+    week.admit([*open_link("flown", week.now_ns, schema_of_all())], [])
     after_a_day: dict[str, int] = {}
-    rounds = int(7 * DAY_S / 300)
-    for number in range(1, rounds + 1):
-        for _ in range(int(300 / EVERY_S)):
+    values = int(ROUND_S / EVERY_S)
+    for number in range(1, ROUNDS + 1):
+        for _ in range(values):
             week.now_ns += int(EVERY_S * 1e9)
             week.publish()
         await week.settle()
-        if number % 36 == 0:
+        if number % CHECK_EACH == 0:
             await week.check()
-        if number % 500 == 0:
+        if number % RESTART_EACH == 0:
             await week.restart()
-        if number == rounds // 7:
+        if number == DAY_ROUNDS:
             after_a_day, week.most = week.most, {}
     await week.store.close()
     assert week.most["files"] <= after_a_day["files"] + 5
     assert week.most["bytes"] <= 1.3 * after_a_day["bytes"]
     assert week.most["rows"] <= 1.2 * HOUR_S / EVERY_S + 1
     assert week.most["stretches"] <= 3 * RETENTION_STRETCHES_MAX
-    assert week.ledger.links["flown"].next_sequence - 1 == rounds * int(300 / EVERY_S)
+    assert week.ledger.links["flown"].next_sequence - 1 == ROUNDS * values

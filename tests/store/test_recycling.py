@@ -43,14 +43,17 @@ def keep() -> Sequence[Kept]:
 
 
 @asynccontextmanager
-async def opened(directory: Path, limits: StoreLimits = LIMITS, *, thread: bool = False) -> AsyncIterator[Store]:
+async def opened(
+    directory: Path, limits: StoreLimits = LIMITS, *, thread: bool = False, fold_within_s: float = 0.0
+) -> AsyncIterator[Store]:
+    """Closes without folding, unless there is time: here it is about what the journal keeps while a store works."""
     store = Store.open(directory, limits=limits)
     list(store.replay())
     store.start(asyncio.get_running_loop(), thread=thread, keep=keep)
     try:
         yield store
     finally:
-        await store.close()
+        await store.close(fold_within_s)
 
 
 async def append(store: Store, *values: SampleValue) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from linkd.app.cli.cells import printable
 from linkd.app.wording import counted, moment_text, sequence_text
 from linkd.client.lineage import Ancestor, Lineage, SinkCommit
+from linkd.core.dead_letters import is_dead_link
 from linkd.core.tasks import SOURCE_PREFIX
 from linkd.model.values import Envelope, Parent, value_id_text
 
@@ -85,6 +86,8 @@ def _sink(sink: SinkCommit) -> dict[str, Any]:
 
 
 def _maker(envelope: Envelope) -> str:
+    if is_dead_link(envelope.link):
+        return f"linkd: {envelope.task or 'a consumer group'} had failed {counted(envelope.attempt, 'time')}"
     if not envelope.task:
         return "somebody outside the pipeline"
     if envelope.task.startswith(SOURCE_PREFIX):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from linkd.app.cli.cells import printable
 from linkd.app.wording import counted, moment_text, sequence_text
 from linkd.client.lineage import Ancestor, Lineage
+from linkd.core.dead_letters import is_dead_link
 from linkd.core.tasks import SOURCE_PREFIX
 from linkd.model.values import Envelope, Parent
 
@@ -123,6 +124,8 @@ def _maker(members: Sequence[Ancestor], *, full_digests: bool) -> list[str]:
     if not members:
         return []
     envelope = members[0].envelope
+    if is_dead_link(envelope.link):
+        return ["by linkd, as a dead letter"]
     if envelope.task and not envelope.task.startswith(SOURCE_PREFIX):
         return [by_task(envelope, full_digests=full_digests)]
     source = members[0].source

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 
+import numpy as np  # pyarrow loads pandas when it is given anything else
 import pyarrow as pa
 import xxhash
 
@@ -18,7 +19,7 @@ ROWS = (1, 4, 60)
 @functools.cache
 def _template(rows: int) -> tuple[bytes, bytes, bytes]:
     """The schema message, and a value's message up to its column."""
-    batch = pa.RecordBatch.from_pydict({"n": pa.array([0] * rows, pa.int64())})
+    batch = pa.RecordBatch.from_pydict({"n": pa.array(np.zeros(rows, np.int64))})
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import xxhash
 
 from linkd.core import publishing
-from linkd.core.groups import GiveUp, Group, GroupOffer
+from linkd.core.group_leases import GiveUp, GroupOffer
+from linkd.core.groups import Group
 from linkd.core.producers import check_same
 from linkd.core.publishing import Draft, Maker
 from linkd.errors import ProducerFenced, ProducerForgotten

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """A value as somebody was told of it. `number` is what its rows say, and no two values are to have the same."""
 
     link: str
@@ -19,8 +17,7 @@ class Told:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Sequences of an input of a task, both included; none if the last is before the first."""
 
     link: str

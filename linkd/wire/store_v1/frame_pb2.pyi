@@ -482,7 +482,7 @@ class SequenceRange(_message.Message):
     def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
 
 class GroupMoved(_message.Message):
-    __slots__ = ("group", "link", "incarnation", "generation", "done_sequence", "needed_sequence", "ahead", "run_generation", "settled")
+    __slots__ = ("group", "link", "incarnation", "generation", "done_sequence", "needed_sequence", "ahead", "run_generation", "settled", "token")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -492,6 +492,7 @@ class GroupMoved(_message.Message):
     AHEAD_FIELD_NUMBER: _ClassVar[int]
     RUN_GENERATION_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     group: str
     link: str
     incarnation: int
@@ -501,10 +502,11 @@ class GroupMoved(_message.Message):
     ahead: _containers.RepeatedCompositeFieldContainer[SequenceRange]
     run_generation: int
     settled: _containers.RepeatedCompositeFieldContainer[SequenceRange]
-    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., done_sequence: _Optional[int] = ..., needed_sequence: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., run_generation: _Optional[int] = ..., settled: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ...) -> None: ...
+    token: int
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., done_sequence: _Optional[int] = ..., needed_sequence: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., run_generation: _Optional[int] = ..., settled: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., token: _Optional[int] = ...) -> None: ...
 
 class GroupLeased(_message.Message):
-    __slots__ = ("group", "link", "position", "token", "attempt", "failures", "reason")
+    __slots__ = ("group", "link", "position", "token", "attempt", "failures", "reason", "delay_ms", "failed")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
@@ -512,6 +514,8 @@ class GroupLeased(_message.Message):
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    DELAY_MS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
     group: str
     link: str
     position: Position
@@ -519,21 +523,25 @@ class GroupLeased(_message.Message):
     attempt: int
     failures: int
     reason: str
-    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., failures: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    delay_ms: int
+    failed: bool
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., failures: _Optional[int] = ..., reason: _Optional[str] = ..., delay_ms: _Optional[int] = ..., failed: bool = ...) -> None: ...
 
 class GroupFailed(_message.Message):
-    __slots__ = ("group", "link", "position", "failures", "reason")
+    __slots__ = ("group", "link", "position", "failures", "reason", "delay_ms")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    DELAY_MS_FIELD_NUMBER: _ClassVar[int]
     group: str
     link: str
     position: Position
     failures: int
     reason: str
-    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., failures: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    delay_ms: int
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., failures: _Optional[int] = ..., reason: _Optional[str] = ..., delay_ms: _Optional[int] = ...) -> None: ...
 
 class SourceMoved(_message.Message):
     __slots__ = ("link", "generation", "position", "digest", "rows_read", "rows_rejected", "final", "attributes")
@@ -915,7 +923,7 @@ class TaskKept(_message.Message):
     def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., version: _Optional[str] = ..., inputs: _Optional[_Mapping[str, int]] = ..., outputs: _Optional[_Mapping[str, int]] = ..., extents: _Optional[_Mapping[str, int]] = ..., ended: bool = ..., cursors: _Optional[_Iterable[_Union[CursorKept, _Mapping]]] = ..., open: _Optional[_Iterable[_Union[SnapshotLeased, _Mapping]]] = ..., committed: _Optional[_Iterable[_Union[SnapshotCommitted, _Mapping]]] = ..., commits: _Optional[int] = ..., refused_late: _Optional[int] = ..., done_rows: _Optional[_Mapping[str, int]] = ..., policy_state: _Optional[bytes] = ..., recorded: _Optional[_Mapping[str, str]] = ..., failed: _Optional[_Iterable[_Union[SnapshotFailed, _Mapping]]] = ..., given_up: _Optional[int] = ...) -> None: ...
 
 class GroupKept(_message.Message):
-    __slots__ = ("group", "link", "incarnation", "generation", "done_sequence", "ahead", "handed_sequence", "leases", "order", "key", "lease_ms", "timeout_ms", "max_attempts", "run_generation")
+    __slots__ = ("group", "link", "incarnation", "generation", "done_sequence", "ahead", "handed_sequence", "leases", "order", "key", "lease_ms", "timeout_ms", "max_attempts", "run_generation", "acked")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -930,6 +938,7 @@ class GroupKept(_message.Message):
     TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     RUN_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    ACKED_FIELD_NUMBER: _ClassVar[int]
     group: str
     link: str
     incarnation: int
@@ -944,7 +953,8 @@ class GroupKept(_message.Message):
     timeout_ms: int
     max_attempts: int
     run_generation: int
-    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., done_sequence: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., handed_sequence: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[GroupLeased, _Mapping]]] = ..., order: _Optional[str] = ..., key: _Optional[str] = ..., lease_ms: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., max_attempts: _Optional[int] = ..., run_generation: _Optional[int] = ...) -> None: ...
+    acked: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., done_sequence: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., handed_sequence: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[GroupLeased, _Mapping]]] = ..., order: _Optional[str] = ..., key: _Optional[str] = ..., lease_ms: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., max_attempts: _Optional[int] = ..., run_generation: _Optional[int] = ..., acked: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class AnswerKept(_message.Message):
     __slots__ = ("sequence", "link", "incarnation", "generation", "first_sequence", "last_sequence", "rows", "value_id", "request_xxh3")
@@ -981,12 +991,14 @@ class ProducerKept(_message.Message):
     def __init__(self, producer: _Optional[str] = ..., epoch: _Optional[int] = ..., last_sequence: _Optional[int] = ..., answers: _Optional[_Iterable[_Union[AnswerKept, _Mapping]]] = ...) -> None: ...
 
 class Held(_message.Message):
-    __slots__ = ("copied_file", "links")
+    __slots__ = ("copied_file", "links", "copied_lsn")
     COPIED_FILE_FIELD_NUMBER: _ClassVar[int]
     LINKS_FIELD_NUMBER: _ClassVar[int]
+    COPIED_LSN_FIELD_NUMBER: _ClassVar[int]
     copied_file: int
     links: _containers.RepeatedCompositeFieldContainer[LinkHeld]
-    def __init__(self, copied_file: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkHeld, _Mapping]]] = ...) -> None: ...
+    copied_lsn: int
+    def __init__(self, copied_file: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkHeld, _Mapping]]] = ..., copied_lsn: _Optional[int] = ...) -> None: ...
 
 class LinkHeld(_message.Message):
     __slots__ = ("link", "last_file", "files", "generations", "dropped", "gone", "parts")

@@ -147,7 +147,7 @@ class SubscribeRequest(_message.Message):
     def __init__(self, open: _Optional[_Union[SubscribeOpen, _Mapping]] = ..., credit_bytes: _Optional[int] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., released: _Optional[_Union[Released, _Mapping]] = ...) -> None: ...
 
 class SubscribeOpen(_message.Message):
-    __slots__ = ("link", "group", "follow", "credit_bytes", "format", "says_started", "start", "order", "key", "lease_ms", "timeout_ms", "max_attempts")
+    __slots__ = ("link", "group", "follow", "credit_bytes", "format", "says_started", "start", "order", "key", "lease_ms", "timeout_ms", "max_attempts", "seen", "unanswered")
     LINK_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +160,8 @@ class SubscribeOpen(_message.Message):
     LEASE_MS_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    UNANSWERED_FIELD_NUMBER: _ClassVar[int]
     link: str
     group: str
     follow: bool
@@ -172,7 +174,9 @@ class SubscribeOpen(_message.Message):
     lease_ms: int
     timeout_ms: int
     max_attempts: int
-    def __init__(self, link: _Optional[str] = ..., group: _Optional[str] = ..., follow: bool = ..., credit_bytes: _Optional[int] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., says_started: bool = ..., start: _Optional[str] = ..., order: _Optional[str] = ..., key: _Optional[str] = ..., lease_ms: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., max_attempts: _Optional[int] = ...) -> None: ...
+    seen: _value_pb2.Position
+    unanswered: int
+    def __init__(self, link: _Optional[str] = ..., group: _Optional[str] = ..., follow: bool = ..., credit_bytes: _Optional[int] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., says_started: bool = ..., start: _Optional[str] = ..., order: _Optional[str] = ..., key: _Optional[str] = ..., lease_ms: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., max_attempts: _Optional[int] = ..., seen: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., unanswered: _Optional[int] = ...) -> None: ...
 
 class Started(_message.Message):
     __slots__ = ("token", "credit_bytes")
@@ -233,14 +237,16 @@ class SubscribeResponse(_message.Message):
     def __init__(self, opened: _Optional[_Union[SubscribeOpened, _Mapping]] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., chunk: _Optional[bytes] = ..., ack_done: _Optional[_Union[AckDone, _Mapping]] = ..., end: _Optional[_Union[EndOfLink, _Mapping]] = ..., recall: _Optional[_Union[Recall, _Mapping]] = ..., refused: _Optional[_Union[SettleRefused, _Mapping]] = ..., dropped: _Optional[_Union[ValuesDropped, _Mapping]] = ...) -> None: ...
 
 class SubscribeOpened(_message.Message):
-    __slots__ = ("generation", "schema", "lease_ms")
+    __slots__ = ("generation", "schema", "lease_ms", "lost")
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     LEASE_MS_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
     generation: int
     schema: bytes
     lease_ms: int
-    def __init__(self, generation: _Optional[int] = ..., schema: _Optional[bytes] = ..., lease_ms: _Optional[int] = ...) -> None: ...
+    lost: int
+    def __init__(self, generation: _Optional[int] = ..., schema: _Optional[bytes] = ..., lease_ms: _Optional[int] = ..., lost: _Optional[int] = ...) -> None: ...
 
 class Recall(_message.Message):
     __slots__ = ("tokens",)

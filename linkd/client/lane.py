@@ -1,0 +1,305 @@
+"""The lane, on the client's side: calls over a unix socket, without gRPC (proto/linkd/v1/lane.proto).
+
+Each call has a connection to itself while it lasts; those whose call has ended are used again. Belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from typing import Any, cast
+
+from linkd.client.process import FORK_GUARD
+from linkd.errors import ConnectionFailed, Error, InvalidArgument
+from linkd.limits import LANE_IDLE_CONNECTIONS_MAX, LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
+from linkd.wire.lane import FrameKind, FrameReader, frame, head
+from linkd.wire.methods import Method
+from linkd.wire.status import ERROR_KEY, STATUS_NAMES, to_error
+from linkd.wire.v1 import lane_pb2 as pb
+
+_SESSION_BYTES = 16
+_JOIN_MAX_BYTES = 16 * 1024
+"""Up to here a frame is joined and sent by one write: cheaper than two."""
+
+
+class LaneChannel:
+    """Calls to the home that listens at `path`. `reach` it before the first one."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._idle: deque[_Connection] = deque()
+        self._open: set[_Connection] = set()
+        self._closed = False
+        self.session = os.urandom(_SESSION_BYTES)
+        """What all connections of this channel name."""
+
+    async def reach(self, timeout_s: float) -> None:
+        """Returns when the home listens. Raises ConnectionFailed."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                self._put(await self._connect())
+        except TimeoutError:
+            raise ConnectionFailed(f"no linkd answers at {self._path}") from None
+
+    async def call(self, method: Method, request: Any, *, timeout_s: float, token: str, traceparent: str) -> Any:
+        """One request, one response. Raises what the home refuses it with; ConnectionFailed after `timeout_s`."""
+        stream = self.open(method, token=token, traceparent=traceparent, request=request)
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await stream.read()
+                await stream.read()
+        except TimeoutError:
+            raise ConnectionFailed(f"linkd did not answer within {timeout_s:g} s") from None
+        finally:
+            stream.cancel()
+        return response
+
+    def open(self, method: Method, *, token: str, traceparent: str, request: Any = None) -> LaneStream:
+        """A call with a stream in both directions, or with one `request`. It begins with the first message that is written, or read."""
+        if self._closed:
+            raise ConnectionFailed("the connection to linkd is closed: connect again")
+        asked = pb.LaneCall(method=method.path, token=token, traceparent=traceparent, session=self.session)
+        opening = frame(FrameKind.CALL, asked.SerializeToString())
+        if request is not None:
+            opening += frame(FrameKind.MESSAGE, request.SerializeToString())
+        return LaneStream(self, method, opening)
+
+    async def close(self) -> None:
+        """Ends every call; those who wait are told ConnectionFailed."""
+        self._closed = True
+        for connection in list(self._open):
+            connection.close()
+        self._idle.clear()
+
+    async def take(self) -> _Connection:
+        """A connection on which no call is in hand. Raises ConnectionFailed."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+        return await self._connect()
+
+    def give(self, connection: _Connection) -> None:
+        """The call on it has ended in order."""
+        self._put(connection)
+
+    def _put(self, connection: _Connection) -> None:
+        if self._closed or not connection.is_open or len(self._idle) >= LANE_IDLE_CONNECTIONS_MAX:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    async def _connect(self) -> _Connection:
+        if self._closed:
+            raise ConnectionFailed("the connection to linkd is closed: connect again")
+        try:
+            _, connection = await asyncio.get_running_loop().create_unix_connection(lambda: _Connection(self._open.discard), self._path)
+        except OSError as error:
+            raise ConnectionFailed(f"no linkd answers at {self._path} ({error.strerror or error})") from None
+        self._open.add(connection)
+        return connection
+
+
+class LaneStream:
+    """One call. One task writes, one reads; cancelling either in the middle of it ends the call."""
+
+    def __init__(self, channel: LaneChannel, method: Method, opening: bytes) -> None:
+        self._channel = channel
+        self._method = method
+        self._opening = opening
+        self._connection: _Connection | None = None
+        self._connecting: asyncio.Lock = asyncio.Lock()
+        self._ended: Error | None = None
+        self._over = False
+
+    async def write(self, message: Any) -> None:
+        """Sends one message, waiting for flow control. Raises what ended the call, if it has ended."""
+        FORK_GUARD.check()
+        connection = await self._connected()
+        if self._over:
+            raise self._ended or ConnectionFailed("linkd ended the stream")
+        await connection.send(message.SerializeToString())
+
+    async def read(self) -> Any | None:
+        """The next message; None at the orderly end."""
+        connection = await self._connected()
+        if self._over:
+            if self._ended is not None:
+                raise self._ended
+            return None
+        try:
+            kind, content = await connection.receive()
+        except Error as error:
+            self._end(error)
+            raise
+        if kind is FrameKind.MESSAGE:
+            return self._method.decode_response(content)
+        self._end(_status_of(content))
+        if self._ended is not None:
+            raise self._ended
+        return None
+
+    async def done_writing(self) -> None:
+        connection = await self._connected()
+        if not self._over:
+            connection.done()
+
+    def cancel(self) -> None:
+        """Ends the call, unless it has ended; whoever reads is told ConnectionFailed."""
+        connection, self._connection = self._connection, None
+        if connection is not None and not self._over:
+            connection.close()
+        self._over = True
+        self._ended = self._ended or ConnectionFailed("the connection to linkd was closed while a call was waiting")
+
+    async def _connected(self) -> _Connection:
+        if self._connection is not None:
+            return self._connection
+        async with self._connecting:
+            if self._connection is None:
+                if self._over:
+                    raise self._ended or ConnectionFailed("linkd ended the stream")
+                connection = await self._channel.take()
+                connection.begin(self._opening)
+                self._connection = connection
+        return self._connection
+
+    def _end(self, error: Error | None) -> None:
+        """The call is over, in order or not."""
+        connection = self._connection
+        self._over, self._ended = True, error
+        if connection is not None and connection.is_idle:
+            self._channel.give(connection)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: frames out, frames in. While many bytes wait to be read the socket is not read."""
+
+    def __init__(self, gone: Any) -> None:
+        self._gone = gone
+        self._transport: asyncio.Transport | None = None
+        self._frames = FrameReader()
+        self._waiting: deque[tuple[FrameKind, bytes]] = deque()
+        self._waiting_bytes = 0
+        self._paused = False
+        self._opening = b""
+        self._in_call = False
+        self._failure: Error | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._can_write = asyncio.Event()
+        self._can_write.set()
+
+    # -- the transport's calls ------------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._transport.set_write_buffer_limits(high=LANE_WRITE_BUFFER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for kind, content in self._frames.feed(data):
+                self._waiting.append((kind, content))
+                self._waiting_bytes += len(content)
+        except InvalidArgument as problem:
+            self._fail(ConnectionFailed(str(problem)))
+        if self._waiting_bytes > LANE_QUEUED_MAX_BYTES and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        self._failure = self._failure or ConnectionFailed("linkd closed the connection")
+        self._can_write.set()
+        self._wake()
+        self._gone(self)
+
+    def pause_writing(self) -> None:
+        self._can_write.clear()
+
+    def resume_writing(self) -> None:
+        self._can_write.set()
+
+    # -- a call ---------------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is open and its call has ended in order."""
+        return self.is_open and not self._in_call and not self._waiting
+
+    def begin(self, opening: bytes) -> None:
+        """A call begins: `opening` goes out with its first message, or before anything is read."""
+        self._opening, self._in_call = opening, True
+
+    async def send(self, content: bytes) -> None:
+        """Sends a message, and returns when there is room for another one. Raises ConnectionFailed."""
+        transport = self._writable()
+        if len(content) <= _JOIN_MAX_BYTES:
+            transport.write(self._opening + frame(FrameKind.MESSAGE, content))
+        else:
+            transport.writelines((self._opening, head(FrameKind.MESSAGE, len(content)), content))
+        self._opening = b""
+        if not self._can_write.is_set():
+            await self._can_write.wait()
+
+    def done(self) -> None:
+        """No more messages."""
+        self._writable().write(self._opening + frame(FrameKind.DONE))
+        self._opening = b""
+
+    async def receive(self) -> tuple[FrameKind, bytes]:
+        """The next frame. Raises ConnectionFailed."""
+        if self._opening:
+            self._writable().write(self._opening)
+            self._opening = b""
+        while not self._waiting:
+            if self._failure is not None:
+                raise self._failure
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        kind, content = self._waiting.popleft()
+        self._waiting_bytes -= len(content)
+        if self._paused and self._waiting_bytes <= LANE_QUEUED_MAX_BYTES // 2 and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        if kind is FrameKind.STATUS:
+            self._in_call = False
+        return kind, content
+
+    def close(self) -> None:
+        """At once; the home cancels what it does for it."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _writable(self) -> asyncio.Transport:
+        if self._transport is None:
+            raise self._failure or ConnectionFailed("linkd closed the connection")
+        return self._transport
+
+    def _fail(self, error: Error) -> None:
+        self._failure = self._failure or error
+        self.close()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+
+def _status_of(content: bytes) -> Error | None:
+    """What a call ended with; None if it did what was asked."""
+    said = pb.LaneStatus.FromString(content)
+    if not said.status:
+        return None
+    name = STATUS_NAMES.get(said.status, "UNKNOWN")
+    return to_error(name, said.details, ((ERROR_KEY, said.code),) if said.code else ())

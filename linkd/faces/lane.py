@@ -1,0 +1,242 @@
+"""One connection of the lane, on the home's side: frames in, calls made of them, frames out (proto/linkd/v1/lane.proto).
+
+The calls are the very handlers that gRPC has; `LaneContext` is to them what gRPC's context is. A connection that is lost cancels its call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Never, Self, cast
+
+from google.protobuf.message import DecodeError
+
+from linkd.errors import InvalidArgument
+from linkd.faces.call import translated
+from linkd.faces.routes import Route
+from linkd.limits import LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
+from linkd.wire.lane import FrameKind, FrameReader, frame, head
+from linkd.wire.methods import Kind, Method
+from linkd.wire.status import ERROR_KEY, TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY
+from linkd.wire.v1 import lane_pb2 as pb
+
+log = logging.getLogger("linkd.faces")
+_JOIN_MAX_BYTES = 16 * 1024
+"""Up to here a frame is joined and sent by one write: cheaper than two."""
+
+
+class CallEndedError(Exception):
+    """The call was given its status; what is left of its handler is to end."""
+
+
+class LaneContext:
+    """What a handler knows of its call: as much of `grpc.aio.ServicerContext` as linkd's handlers use."""
+
+    def __init__(self, connection: LaneConnection, asked: pb.LaneCall) -> None:
+        self._connection = connection
+        self._asked = asked
+
+    @property
+    def session(self) -> bytes:
+        """That of the client, which all its connections name; empty if it takes nothing by place."""
+        return self._asked.session
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        asked = self._asked
+        return ((TOKEN_KEY, TOKEN_PREFIX + asked.token if asked.token else ""), (TRACE_KEY, asked.traceparent))
+
+    async def write(self, message: Any, /) -> None:
+        """Sends a response; returns when there is room for another one."""
+        await self._connection.send(message.SerializeToString())
+
+    async def abort(self, code: Any, /, details: str = "", trailing_metadata: Any = ()) -> Never:
+        said = dict(trailing_metadata).get(ERROR_KEY, "")
+        self._connection.end(code.value[0], details, said if isinstance(said, str) else "")
+        raise CallEndedError
+
+
+class Requests:
+    """The requests of one call, as they come. While many bytes wait the connection is not read."""
+
+    def __init__(self, transport: asyncio.Transport, method: Method) -> None:
+        self._transport = transport
+        self._method = method
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._paused = False
+        self._done = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, content: bytes) -> None:
+        self._waiting.append(content)
+        self._waiting_bytes += len(content)
+        if self._waiting_bytes > LANE_QUEUED_MAX_BYTES and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def finish(self) -> None:
+        self._done = True
+        self._wake()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        while not self._waiting:
+            if self._done:
+                raise StopAsyncIteration
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        content = self._waiting.popleft()
+        self._waiting_bytes -= len(content)
+        if self._paused and self._waiting_bytes <= LANE_QUEUED_MAX_BYTES // 2:
+            self._paused = False
+            self._transport.resume_reading()
+        try:
+            return self._method.decode_request(content)
+        except DecodeError as problem:
+            raise InvalidArgument(f"a request of {self._method.path} cannot be read: {problem}") from None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class LaneConnection(asyncio.Protocol):
+    """A client's connection. `spawn` starts a call's task and names it; `gone` is called once, when the connection is."""
+
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        spawn: Callable[[Any, str], asyncio.Task[None]],
+        gone: Callable[[LaneConnection], None],
+    ) -> None:
+        self._routes = routes
+        self._spawn = spawn
+        self._gone = gone
+        self._frames = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._requests: Requests | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._draining = False
+        self._can_write = asyncio.Event()
+        self._can_write.set()
+
+    # -- the transport's calls ------------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._transport.set_write_buffer_limits(high=LANE_WRITE_BUFFER_BYTES)
+        if self._draining:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for kind, content in self._frames.feed(data):
+                self._take(kind, content)
+        except (InvalidArgument, DecodeError) as problem:
+            log.warning("a connection of the lane was ended: %s", problem)
+            self.close()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        self._can_write.set()
+        if self._task is not None:
+            self._task.cancel()
+        self._gone(self)
+
+    def pause_writing(self) -> None:
+        self._can_write.clear()
+
+    def resume_writing(self) -> None:
+        self._can_write.set()
+
+    # -- calls ----------------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is in hand."""
+        return self._task is not None
+
+    async def send(self, content: bytes) -> None:
+        """Sends a message. Cancelled when the connection is lost."""
+        transport = self._transport
+        if transport is None:
+            raise asyncio.CancelledError
+        if len(content) <= _JOIN_MAX_BYTES:
+            transport.write(frame(FrameKind.MESSAGE, content))
+        else:
+            transport.writelines((head(FrameKind.MESSAGE, len(content)), content))
+        if not self._can_write.is_set():
+            await self._can_write.wait()
+
+    def end(self, status: int, details: str = "", code: str = "") -> None:
+        """Ends the call in hand; the client may make another one."""
+        self._requests = self._task = None
+        if self._transport is not None:
+            said = pb.LaneStatus(status=status, details=details, code=code)
+            self._transport.write(frame(FrameKind.STATUS, said.SerializeToString()))
+            if self._draining:
+                self._transport.close()
+
+    def drain(self) -> None:
+        """No more calls over this connection; it closes behind the one in hand."""
+        self._draining = True
+        if self._task is None:
+            self.close()
+
+    def close(self) -> None:
+        """At once; the call in hand is cancelled."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _take(self, kind: FrameKind, content: bytes) -> None:
+        if kind is FrameKind.CALL:
+            if self._requests is not None:
+                raise InvalidArgument("a call began before the one before it had ended")
+            self._begin(pb.LaneCall.FromString(content))
+        elif kind is FrameKind.STATUS:
+            raise InvalidArgument("a client sent a status")
+        elif self._requests is not None:  # else the call is over, and its client does not know it yet
+            if kind is FrameKind.MESSAGE:
+                self._requests.put(content)
+            else:
+                self._requests.finish()
+
+    def _begin(self, asked: pb.LaneCall) -> None:
+        assert self._transport is not None
+        route = self._routes.get(asked.method)
+        if route is None:
+            raise InvalidArgument(f"{asked.method!r} is no method of this version of linkd")
+        self._requests = Requests(self._transport, route.method)
+        self._task = self._spawn(self._call(route, self._requests, LaneContext(self, asked)), f"linkd lane {route.method.name}")
+
+    async def _call(self, route: Route, requests: Requests, context: LaneContext) -> None:
+        """Answers one call."""
+        try:
+            if route.method.kind is Kind.STREAM_STREAM:
+                await route.handler(requests, context)
+            else:
+                async with translated(context):
+                    request = await anext(requests, None)
+                    if request is None:
+                        raise InvalidArgument(f"a call of {route.method.path} came without its request")
+                response = await route.handler(request, context)
+                if route.method.kind is Kind.UNARY_UNARY:
+                    await context.write(response)
+        except CallEndedError:
+            return
+        except Exception:  # the task's edge
+            log.exception("a call over the lane failed for a reason of linkd's own")
+            self.close()
+            return
+        self.end(0)

@@ -1,0 +1,49 @@
+"""What answers each method of `linkd.v1`, whatever road a call comes by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from linkd.faces.call import Handler, Presence
+from linkd.faces.links import LinksService
+from linkd.faces.runs import RunsService
+from linkd.wire.methods import LINKS, METHODS, RUNS, Method
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and its handler: of (request, context) for methods with one request, of (requests, context) for the others."""
+
+    method: Method
+    handler: Handler
+
+
+def routes(links: LinksService, runs: RunsService, presence: Presence) -> dict[str, Route]:
+    """By the methods' paths; every call is counted as present."""
+    behaviours: Mapping[str, Mapping[str, Any]] = {
+        LINKS: {
+            "Publish": links.publish,
+            "OpenProducer": links.open_producer,
+            "Subscribe": links.subscribe,
+            "Seek": links.seek,
+            "Snapshots": links.snapshots,
+            "Commit": links.commit,
+            "Read": links.read,
+            "Query": links.query,
+            "Describe": links.describe,
+            "Observe": links.observe,
+            "Seal": links.seal,
+            "Trace": links.trace,
+            "Attend": links.attend,
+        },
+        RUNS: {
+            "Begin": runs.begin,
+            "TaskExited": runs.task_exited,
+            "Pause": runs.pause,
+            "End": runs.end,
+            "Watch": runs.watch,
+        },
+    }
+    return {method.path: Route(method, presence.counted(behaviours[method.service][method.name])) for method in METHODS}

@@ -1,0 +1,44 @@
+"""What a home listens with: gRPC for everybody, the lane for programs on the same host, one implementation of each operation behind both."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from linkd.faces.call import Presence
+from linkd.faces.grpc_server import GrpcFace
+from linkd.faces.lane_server import LaneFace
+from linkd.faces.links import LinksService
+from linkd.faces.routes import routes
+from linkd.faces.runs import RunsService
+
+
+@dataclass(slots=True)
+class Server:
+    """Both roads. `build`, `start`, `drain`."""
+
+    grpc: GrpcFace
+    lane: LaneFace
+
+    @staticmethod
+    async def build(socket_path: Path, links: LinksService, runs: RunsService, presence: Presence) -> Server:
+        """Binds; nothing is answered yet. Sockets that nobody serves are replaced. Raises InvalidArgument if the path cannot be a socket."""
+        answers = routes(links, runs, presence)
+        grpc = await GrpcFace.build(socket_path, answers, presence)
+        return Server(grpc, await LaneFace.build(socket_path, answers))
+
+    @property
+    def endpoint(self) -> str:
+        """As clients are told it: the socket of gRPC, beside which that of the lane lies."""
+        return self.grpc.endpoint
+
+    async def start(self) -> None:
+        await self.lane.start()
+        await self.grpc.start()
+
+    async def drain(self, grace_s: float) -> None:
+        """Takes no new calls, lets those in hand finish for `grace_s`, then ends them."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.lane.drain(grace_s), name="linkd lane: drain")
+            group.create_task(self.grpc.drain(grace_s), name="linkd gRPC: drain")
