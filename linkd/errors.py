@@ -8,7 +8,7 @@
     |   +-- InvalidArgument         an argument that cannot mean anything
     |   +-- QueryInvalid            SQL that cannot be run
     |   +-- SnapshotNotSettled      going on without `with snap:`
-    |   +-- ForkedClient            a gRPC client met a fork
+    |   +-- ForkedClient            a client met a fork
     |   +-- MissingExtra            an optional dependency is not installed
     +-- DataFault                   what was given does not fit
     |   +-- SchemaMismatch          rows that the link's schema cannot take without loss

@@ -21,6 +21,13 @@ LANE_QUEUED_MAX_BYTES = 4 * MIB
 """Requests of one call over the lane that wait for its handler: about one frame of the largest; then the socket is not read."""
 LANE_WRITE_BUFFER_BYTES = 256 * KIB
 """Responses of one call that the socket did not take yet: then the handler waits. A stream to a slow client costs so much at most, and a frame."""
+SHARED_FILE_BYTES = 64 * MIB
+"""A segment file that a publisher writes itself."""
+LANE_DESCRIPTORS_AT_ONCE = 64
+"""Descriptors taken with one read of a socket: the kernel passes at most 253 in one message, and linkd sends one with each."""
+LANE_HEAD_BYTES = 2 * KIB
+"""Room that a client leaves before a value it places itself, beside that for its own metadata: an envelope with a dozen parents and attributes.
+A value whose envelope needs more is copied."""
 LANE_IDLE_CONNECTIONS_MAX = 4
 """Connections of the lane that a client keeps for its next calls: more are never in use at once but by streams."""
 LANE_CONNECTIONS_MAX = 4_096
@@ -346,6 +353,8 @@ SPILL_GATHERED_VALUES = 1_024
 """Values that wait one by one to be gathered: each costs some 700 bytes a column beside its rows, which are often a few bytes."""
 QUERY_THREADS_MAX = 4
 """Cores that one query may use: a scan of mapped batches gains little beyond, and the data path needs the others."""
+SINK_STEP_TIMEOUT_S = 600.0
+"""For a sink to take one value, or to put what it has in its place: a file server that hangs is told from a slow disk by then."""
 SQL_TASK_TIMEOUT_S = 7 * 24 * 3600.0
 """A SQL task may take as long as its data does; after a week nobody waits for it any more."""
 
@@ -422,6 +431,8 @@ RATE_WINDOW_S = 5
 """Rates that are told are averages over so many seconds: long enough to be read, short enough to show that something stopped."""
 RATES_TOLD_INTERVAL_S = 1.0
 """Between two descriptions for one who looks on while nothing changes but the rates, until they are nothing."""
+HOLDS_TOLD_MAX = 64
+"""Holds and readings that a description tells of: a thousand readers at once are a number."""
 LEASES_TOLD_MAX = 100
 """Snapshots on lease that a description tells of one task, the oldest first: more than a screen of them is a number."""
 SOCKET_PATH_MAX_BYTES = 100

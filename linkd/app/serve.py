@@ -270,11 +270,15 @@ async def _http(home: Home, telemetry: Telemetry, pipeline: str, port: int) -> A
 
 
 async def _drain(options: ServeOptions, home: Home, face: Server, telemetry: Telemetry, reason: str) -> None:
-    """Not ready from now on: nothing new is taken or handed out, the calls in hand have their time to end, and the store is closed behind them."""
+    """Not ready from now on: nothing new is taken or handed out, the calls in hand have their time to end, and the store is closed behind them.
+
+    What is left of the time is for folding.
+    """
     began_s = time.monotonic()
     telemetry.emit(HomeDraining(detail=reason))
     home.stop_sessions()
-    await face.drain(max(options.drain_timeout_s - limits.DRAIN_CLOSE_S, options.drain_timeout_s / 2))
-    await home.close()
+    before_s = began_s + max(options.drain_timeout_s - limits.DRAIN_CLOSE_S, options.drain_timeout_s / 2)
+    await face.drain(before_s - time.monotonic())
+    await home.close(before_s - time.monotonic())
     (options.directory / "home.json").unlink(missing_ok=True)
     telemetry.emit(HomeStopped(seconds=time.monotonic() - began_s))

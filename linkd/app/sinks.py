@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -14,10 +15,13 @@ from linkd.client.payloads import Arrived
 from linkd.client.worker import Complete, WholeSnapshot, commit, whole_snapshot
 from linkd.core import schema as schemas
 from linkd.core.rights import sink_task
-from linkd.errors import SchemaMismatch
-from linkd.limits import INLINE_PAYLOAD_MAX_BYTES
+from linkd.errors import SchemaMismatch, TaskFailed
+from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, SINK_STEP_TIMEOUT_S
 from linkd.plugin.contract import LinkOptions, Sink
 from linkd.wire.v1 import links_pb2 as pb
+
+
+T = TypeVar("T")
 
 
 class _Widened(Exception):
@@ -42,6 +46,7 @@ class SinkWork:
     events: AdapterEvents
     follows: bool = False
     holds: bool = False
+    step_timeout_s: float = SINK_STEP_TIMEOUT_S
 
     @property
     def name(self) -> str:
@@ -66,14 +71,14 @@ class SinkWork:
 
     async def _write(self, coming: WholeSnapshot, schema: pa.Schema | None) -> bool:
         """From the first value to the commit; whether there was something to do."""
-        writing = _Writing(self.sink, self.options.link, schema)
+        writing = _Writing(self.sink, self.options.link, schema, self.step_timeout_s)
         try:
             complete = await coming.receive(writing)
             if complete is None:
                 return False
             self.holds = True
             await writing.begin_empty(complete)
-            made = await self.sink.finish(self.last)
+            made = await in_time(self.sink.finish(self.last), self.options.link, self.step_timeout_s)
         finally:
             await self.sink.abort()
         await commit(self.connection, settled(self.name, complete, made.record, final=True), complete.traceparent)
@@ -89,20 +94,36 @@ def settled(task: str, complete: Complete, record: Mapping[str, str], *, final: 
     return pb.CommitRequest(snapshot_id=complete.snapshot_id, token=complete.token, attributes=dict(record), final=final, task=task)
 
 
+async def in_time(step: Awaitable[T], link: str, timeout_s: float) -> T:
+    """What a step of the link's sink returns. Raises TaskFailed if it does not come back: nothing of it is committed."""
+    timeout = asyncio.timeout(timeout_s)
+    try:
+        async with timeout:
+            return await step
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        raise TaskFailed(
+            f"{link}: its sink did not come back from writing for {timeout_s:g} s and was given up; nothing of it was committed: "
+            f"see whether the place in `links.{link}.to` can be written, then run again"
+        ) from error
+
+
 async def decoded(value: Arrived) -> pa.RecordBatch:
     """The rows of a value, checked."""
     if value.size_bytes > INLINE_PAYLOAD_MAX_BYTES:
-        return await asyncio.to_thread(schemas.from_payload, value.schema, value.payload, validate=True)
-    return schemas.from_payload(value.schema, value.payload, validate=True)
+        return await asyncio.to_thread(value.batch, validate=True)
+    return value.batch(validate=True)
 
 
 class _Writing:
     """Gives a sink the values of its link, in one schema: that of the first value, or the wider one that is known already."""
 
-    def __init__(self, sink: Sink, link: str, known: pa.Schema | None) -> None:
+    def __init__(self, sink: Sink, link: str, known: pa.Schema | None, step_timeout_s: float) -> None:
         self._sink = sink
         self._link = link
         self._known = known
+        self._step_timeout_s = step_timeout_s
         self._schema: pa.Schema | None = None
 
     async def start_over(self) -> None:
@@ -117,7 +138,7 @@ class _Writing:
             if wider is not None:
                 raise _Widened(wider)
             batch = schemas.conform(batch, schema, link=self._link)
-        await self._sink.write(batch)
+        await in_time(self._sink.write(batch), self._link, self._step_timeout_s)
 
     async def begin_empty(self, complete: Complete) -> None:
         """The snapshot is complete; if no value came, the columns are those that the home knows."""
@@ -129,6 +150,6 @@ class _Writing:
         await self._begin(pa.ipc.read_schema(pa.py_buffer(message)))
 
     async def _begin(self, schema: pa.Schema) -> pa.Schema:
-        await self._sink.begin(schema)
+        await in_time(self._sink.begin(schema), self._link, self._step_timeout_s)
         self._schema = schema
         return schema

@@ -8,11 +8,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from linkd.app.adapter_events import AdapterEvents
-from linkd.app.sinks import decoded, settled
+from linkd.app.sinks import decoded, in_time, settled
 from linkd.client.calls import Connection
 from linkd.client.each_value import OneValue, all_done, each_value
 from linkd.client.worker import commit, described
 from linkd.core.rights import sink_task
+from linkd.limits import SINK_STEP_TIMEOUT_S
 from linkd.plugin.contract import LinkOptions, SinkResult, SinkValue, ValueSink
 
 
@@ -31,6 +32,7 @@ class ValueSinkWork:
     stopping: asyncio.Event
     follows: bool = False
     holds: bool = False
+    step_timeout_s: float = SINK_STEP_TIMEOUT_S
     _rows: int = 0
     _shown: int = 0
 
@@ -59,7 +61,7 @@ class ValueSinkWork:
         self.holds = True
         envelope = one.value.header.envelope
         value = SinkValue(envelope.generation, envelope.position.sequence, await decoded(one.value))
-        made = await self.sink.write(value, self.last)
+        made = await in_time(self.sink.write(value, self.last), self.options.link, self.step_timeout_s)
         await commit(self.connection, settled(self.name, one.snapshot, made.record, final=False), one.snapshot.traceparent)
         self.last = made.record
         self._rows += made.rows

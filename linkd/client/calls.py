@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from linkd.client.lane import LaneChannel
+from linkd.client.lane_files import LaneFiles
 from linkd.client.process import FORK_GUARD
 from linkd.client.states import ConnectionState, OnState, StateTeller
 from linkd.errors import ConnectionFailed, ConnectionFault, Draining, Error, InvalidArgument, NoRoom, StorageFull
@@ -101,6 +102,11 @@ class Connection:
     @property
     def address(self) -> str:
         return self._endpoint.address if self._endpoint else ""
+
+    @property
+    def files(self) -> LaneFiles | None:
+        """Where payloads go by place: over a lane, in a process that can map them."""
+        return self._channel.files if isinstance(self._channel, LaneChannel) else None
 
     @property
     def starts_homes(self) -> bool:
@@ -315,7 +321,7 @@ async def _reached(endpoint: Endpoint, timeout_s: float) -> Channel:
     if wanted == "lane" and not has_lane:
         raise ConnectionFailed(f"{endpoint.address} has no lane, and {TRANSPORT_VARIABLE}=lane asks for it")
     if has_lane and wanted != "grpc":
-        lane = LaneChannel(path + SOCKET_SUFFIX)
+        lane = LaneChannel(path + SOCKET_SUFFIX, endpoint.token)
         try:
             await lane.reach(timeout_s)
         except BaseException:

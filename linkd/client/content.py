@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from linkd.client.extras import missing, need
+from linkd.client.lane_files import Region
 from linkd.client.payloads import Arrived
 from linkd.errors import InvalidArgument
 from linkd.wire.messages import ARROW, BYTES
@@ -30,7 +31,7 @@ class Part:
     """The payload of one value, in one of the formats of the wire."""
 
     format: int
-    payload: bytes
+    payload: bytes | Region
     schema: bytes = b""
 
     @staticmethod
@@ -39,6 +40,8 @@ class Part:
 
     def table(self, operation: str) -> pa.Table:
         arrow = need("pyarrow", operation)
+        if isinstance(self.payload, Region):
+            return arrow.Table.from_batches([self.payload.batch(self.schema)])
         if self.format == ARROW:
             from linkd.core.schema import from_payload
 
@@ -49,7 +52,7 @@ class Part:
 
     def rows(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Its rows as dicts, or the first `limit` of them."""
-        if self.format == ARROW:
+        if self.format == ARROW or isinstance(self.payload, Region):
             rows: list[dict[str, Any]] = self.table(".rows()").slice(0, limit).to_pylist()
             return rows
         if self.format == BYTES:
@@ -59,7 +62,7 @@ class Part:
 
     def opaque(self) -> bytes | None:
         """The bytes of an opaque value; None if this is none."""
-        if self.format == BYTES:
+        if self.format == BYTES and not isinstance(self.payload, Region):
             return self.payload
         rows = self.rows()
         if len(rows) != 1 or set(rows[0]) != {_OPAQUE_COLUMN}:

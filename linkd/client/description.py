@@ -48,11 +48,38 @@ class RateDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class DroppedDescription:
+    """Values of a link that were ever dropped for this reason, though their generation stayed; the last of them at `last_at_ns`."""
+
+    reason: str
+    values: int
+    last_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDescription:
+    """Values that stay, whatever retention says: a named hold, or without a name what `holder` ("": an outsider) reads now.
+
+    `last_sequence` 0: and all behind; `until_ns` 0: as long as it is read.
+    """
+
+    name: str
+    holder: str
+    link: str
+    generation: int
+    first_sequence: int
+    last_sequence: int
+    until_ns: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkDescription:
     """A link: who writes and reads it, and what it holds. `schema` is an encapsulated Arrow IPC schema message, empty while there is none.
 
     `read` is the generation that readers see, `current` the newest one. `last_created_at_ns` dates the newest value (0: there is none), `rate`
-    is None while nothing moves.
+    is None while nothing moves. With a `bound_bytes` other than 0, `waiting_bytes` wait for the slowest reader, and `on_full` says what becomes of
+    what is more. `retain` says in words what stays.
     """
 
     name: str
@@ -72,6 +99,11 @@ class LinkDescription:
     on_bad_row: str
     last_created_at_ns: int = 0
     rate: RateDescription | None = None
+    bound_bytes: int = 0
+    on_full: str = ""
+    waiting_bytes: int = 0
+    retain: str = ""
+    dropped: tuple[DroppedDescription, ...] = ()
 
     def _repr_html_(self) -> str:
         """For notebooks: what the link holds and who is at its ends."""
@@ -126,7 +158,8 @@ class TaskDescription:
 
 @dataclass(frozen=True, slots=True)
 class GroupDescription:
-    """A consumer group of outsiders. `order` is one of its terms, `run_generation` counts how often it was moved."""
+    """A consumer group of outsiders. `order` is one of its terms, `run_generation` counts how often it was moved, `lost_values` what was dropped
+    before it was done with it."""
 
     group: str
     link: str
@@ -137,6 +170,7 @@ class GroupDescription:
     generation: int = 0
     order: str = ""
     run_generation: int = 0
+    lost_values: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +206,7 @@ class Description:
     pid: int
     told_at_ns: int = 0
     notes: tuple[str, ...] = ()
+    holds: tuple[HoldDescription, ...] = ()
 
     @property
     def lags(self) -> Mapping[str, int]:
@@ -223,6 +258,7 @@ def describe(answer: Any) -> Description:
                 item.generation,
                 item.order,
                 item.run_generation,
+                item.lost_values,
             )
             for item in answer.groups
         ),
@@ -231,6 +267,19 @@ def describe(answer: Any) -> Description:
         pid=answer.pid,
         told_at_ns=answer.told_at_ns,
         notes=tuple(answer.notes),
+        holds=tuple(
+            HoldDescription(
+                item.name,
+                item.holder,
+                item.link,
+                item.generation,
+                item.first_sequence,
+                item.last_sequence,
+                item.until_ns,
+                item.reason,
+            )
+            for item in answer.holds
+        ),
     )
 
 
@@ -253,6 +302,11 @@ def _link(info: Any) -> LinkDescription:
         on_bad_row=info.on_bad_row,
         last_created_at_ns=info.last_created_at_ns,
         rate=RateDescription(info.rate.values_per_s, info.rate.rows_per_s, info.rate.bytes_per_s) if info.HasField("rate") else None,
+        bound_bytes=info.bound_bytes,
+        on_full=info.on_full,
+        waiting_bytes=info.waiting_bytes,
+        retain=info.retain,
+        dropped=tuple(DroppedDescription(one.reason, one.values, one.last_at_ns) for one in info.dropped),
     )
 
 

@@ -37,7 +37,7 @@ async def each_value(connection: Connection, task: str) -> AsyncGenerator[OneVal
         while (message := await stream.read()) is not None:
             kind = message.WhichOneof("message")
             if kind in ("value", "chunk"):
-                arrived = assembler.value(message.value) if kind == "value" else assembler.chunk(message.chunk)
+                arrived = assembler.take(message)
             elif kind == "ready":
                 if arrived is None:
                     raise InternalFault(f"linkd offered {task} a snapshot without a value")

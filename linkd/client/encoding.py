@@ -63,7 +63,7 @@ def _arrow(link: str, data: object, schema: bytes, declared: bool, inputs: Seque
 def _batch_payload(batch: Any, message: bytes) -> Payload:
     import pyarrow as pa
 
-    return Payload(ARROW, batch.num_rows, pa.ipc.get_record_batch_size(batch), partial(_batch_content, batch), message)
+    return Payload(ARROW, batch.num_rows, pa.ipc.get_record_batch_size(batch), partial(_batch_content, batch), message, batch)
 
 
 def _batch_content(batch: Any) -> memoryview:

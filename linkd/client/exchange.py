@@ -14,6 +14,7 @@ from typing import Any
 from linkd.client.background import Background
 from linkd.client.calls import Connection
 from linkd.client.payloads import Publish, publish_messages
+from linkd.client.placing import Placer
 from linkd.errors import ConnectionFailed, Error, InternalFault
 from linkd.limits import PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_VALUES
 from linkd.wire.methods import PUBLISH
@@ -83,7 +84,8 @@ class Exchange:
         on_answer: Callable[[Flight, Any], None],
         on_end: Callable[[Error], None],
     ) -> None:
-        self._stream = connection.stream(PUBLISH)
+        stream = self._stream = connection.stream(PUBLISH)
+        self._placer = Placer(connection.files, stream.write) if connection.files is not None else None
         self._on_answer = on_answer
         self._on_end = on_end
         self._out: asyncio.Queue[Flight] = asyncio.Queue()
@@ -107,7 +109,8 @@ class Exchange:
         try:
             while True:
                 flight = await self._out.get()
-                for message in publish_messages(flight.publish, schemas_sent):
+                placed = [await self._placer.place(flight.publish, one) for one in flight.publish.payloads] if self._placer else []
+                for message in publish_messages(flight.publish, schemas_sent, placed):
                     await self._stream.write(message)
                 flight.sent = True
         except Error:
@@ -119,7 +122,10 @@ class Exchange:
         failure: Error = ConnectionFailed("linkd ended the stream")
         try:
             while (response := await self._stream.read()) is not None:
-                self._answered(response)
+                if self._placer is not None and response.HasField("granted"):
+                    self._placer.granted(response.granted)
+                else:
+                    self._answered(response)
         except Error as error:
             failure = error
         finally:

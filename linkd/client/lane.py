@@ -10,15 +10,20 @@ import os
 from collections import deque
 from typing import Any, cast
 
+from linkd.client.extras import is_installed
+from linkd.client.lane_files import LaneFiles
+from linkd.client.payloads import ByPlace
 from linkd.client.process import FORK_GUARD
 from linkd.errors import ConnectionFailed, Error, InvalidArgument
 from linkd.limits import LANE_IDLE_CONNECTIONS_MAX, LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
 from linkd.wire.lane import FrameKind, FrameReader, frame, head
-from linkd.wire.methods import Method
+from linkd.wire.methods import READ, SNAPSHOTS, SUBSCRIBE, Method
 from linkd.wire.status import ERROR_KEY, STATUS_NAMES, to_error
 from linkd.wire.v1 import lane_pb2 as pb
 
 _SESSION_BYTES = 16
+_BY_PLACE = bool(os.environ.get("LINKD_BY_PLACE"))
+_WITH_VALUES = (READ, SUBSCRIBE, SNAPSHOTS)
 _JOIN_MAX_BYTES = 16 * 1024
 """Up to here a frame is joined and sent by one write: cheaper than two."""
 
@@ -26,19 +31,26 @@ _JOIN_MAX_BYTES = 16 * 1024
 class LaneChannel:
     """Calls to the home that listens at `path`. `reach` it before the first one."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, token: str = "") -> None:
         self._path = path
+        self._token = token
         self._idle: deque[_Connection] = deque()
         self._open: set[_Connection] = set()
         self._closed = False
-        self.session = os.urandom(_SESSION_BYTES)
-        """What all connections of this channel name."""
+        self._session = b""
+        self.files: LaneFiles | None = None
+        """What this process maps; None if it cannot (that takes pyarrow and xxhash)."""
 
     async def reach(self, timeout_s: float) -> None:
         """Returns when the home listens. Raises ConnectionFailed."""
         try:
             async with asyncio.timeout(timeout_s):
                 self._put(await self._connect())
+                if _BY_PLACE and is_installed("pyarrow") and is_installed("xxhash"):
+                    session = os.urandom(_SESSION_BYTES)
+                    files = LaneFiles(self._path, session, self._token)
+                    await files.open()
+                    self._session, self.files = session, files
         except TimeoutError:
             raise ConnectionFailed(f"no linkd answers at {self._path}") from None
 
@@ -59,7 +71,7 @@ class LaneChannel:
         """A call with a stream in both directions, or with one `request`. It begins with the first message that is written, or read."""
         if self._closed:
             raise ConnectionFailed("the connection to linkd is closed: connect again")
-        asked = pb.LaneCall(method=method.path, token=token, traceparent=traceparent, session=self.session)
+        asked = pb.LaneCall(method=method.path, token=token, traceparent=traceparent, session=self._session)
         opening = frame(FrameKind.CALL, asked.SerializeToString())
         if request is not None:
             opening += frame(FrameKind.MESSAGE, request.SerializeToString())
@@ -71,6 +83,8 @@ class LaneChannel:
         for connection in list(self._open):
             connection.close()
         self._idle.clear()
+        if self.files is not None:
+            self.files.close()
 
     async def take(self) -> _Connection:
         """A connection on which no call is in hand. Raises ConnectionFailed."""
@@ -107,6 +121,7 @@ class LaneStream:
     def __init__(self, channel: LaneChannel, method: Method, opening: bytes) -> None:
         self._channel = channel
         self._method = method
+        self._has_values = method in _WITH_VALUES
         self._opening = opening
         self._connection: _Connection | None = None
         self._connecting: asyncio.Lock = asyncio.Lock()
@@ -134,7 +149,11 @@ class LaneStream:
             self._end(error)
             raise
         if kind is FrameKind.MESSAGE:
-            return self._method.decode_response(content)
+            message = self._method.decode_response(content)
+            files = self._channel.files
+            if self._has_values and files is not None and message.WhichOneof("message") == "value" and message.value.HasField("placed"):
+                return ByPlace(message, await files.region(message.value))
+            return message
         self._end(_status_of(content))
         if self._ended is not None:
             raise self._ended

@@ -5,16 +5,20 @@ A payload of up to `STREAM_FRAME_MAX_BYTES` travels in its header message; a lon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from linkd.client.lane_files import Region
 from linkd.errors import InternalFault
 from linkd.limits import STREAM_FRAME_MAX_BYTES
 from linkd.model.values import Producer
 from linkd.wire.chunks import ChunkMessage
 from linkd.wire.v1 import links_pb2 as pb
 from linkd.wire.v1 import value_pb2 as value_pb
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Payload:
     size_bytes: int
     content: Callable[[], bytes | memoryview]
     schema: bytes = b""
+    batch: Any = None
+    """Of Arrow: the record batch whose message `content` makes, for who writes it in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +57,18 @@ class Publish:
         return sum(payload.size_bytes for payload in self.payloads)
 
 
-def publish_messages(publish: Publish, schemas_sent: dict[str, bytes]) -> Iterator[Any]:
-    """The messages of one publish. `schemas_sent` is what the stream has been told of each link's schema; it is kept up to date."""
+def publish_messages(publish: Publish, schemas_sent: dict[str, bytes], placed: Sequence[Any] = ()) -> Iterator[Any]:
+    """The messages of one publish. `schemas_sent` is what the stream has been told of each link's schema; it is kept up to date.
+
+    `placed` says of each payload where it lies (a `Placed`), or None for one that is sent.
+    """
     stage = pb.Stage(snapshot_id=publish.snapshot_id, token=publish.token) if publish.snapshot_id else None
     who = publish.producer
     producer = value_pb.Producer(id=who.id, epoch=who.epoch, sequence=who.sequence) if who.id else None
     last = len(publish.payloads) - 1
     for index, payload in enumerate(publish.payloads):
-        content = memoryview(payload.content())
+        place = placed[index] if placed else None
+        content = memoryview(payload.content() if place is None else b"")
         is_cut = len(content) > STREAM_FRAME_MAX_BYTES
         known = schemas_sent.get(publish.link) == payload.schema
         schemas_sent[publish.link] = payload.schema
@@ -72,6 +82,7 @@ def publish_messages(publish: Publish, schemas_sent: dict[str, bytes]) -> Iterat
             attributes=dict(publish.attributes),
             producer=producer,
             stage=stage,
+            placed=place,
         )
         yield pb.PublishRequest(value=value)
         for start in range(0, len(content) if is_cut else 0, STREAM_FRAME_MAX_BYTES):
@@ -83,12 +94,35 @@ class Arrived:
     """A value as it came from linkd: its header message, all of its payload, and the schema message that goes with it."""
 
     header: Any
-    payload: bytes
+    payload: bytes | Region
     schema: bytes
 
     @property
     def size_bytes(self) -> int:
         return len(self.payload)
+
+    def batch(self, *, validate: bool = False) -> pa.RecordBatch:
+        """The rows of a value that came as Arrow; `validate` looks at every offset and character. Raises InvalidArgument, StateDamaged."""
+        if isinstance(self.payload, Region):
+            return self.payload.batch(self.schema, validate=validate)
+        from linkd.core.schema import from_payload
+
+        return from_payload(self.schema, self.payload, validate=validate)
+
+
+@dataclass(frozen=True, slots=True)
+class ByPlace:
+    """A message of a stream with a value that lies in a file, and where that is mapped."""
+
+    message: Any
+    region: Region
+
+    def WhichOneof(self, group: str) -> str:  # noqa: N802 - protobuf's name
+        return "value"
+
+    @property
+    def value(self) -> Any:
+        return self.message.value
 
 
 class Assembler:
@@ -100,14 +134,25 @@ class Assembler:
         self._pieces: list[bytes | memoryview] = []
         self._missing_bytes = 0
 
+    def take(self, message: Any) -> Arrived | None:
+        """A message with a value or a chunk came; the value is returned if it is complete now."""
+        if isinstance(message, ByPlace):
+            header = message.value
+            self._begin(header)
+            return self._complete(message.region)
+        return self.value(message.value) if message.WhichOneof("message") == "value" else self.chunk(message.chunk)
+
     def value(self, header: Any) -> Arrived | None:
         """A value begins; it is returned if it is complete already."""
+        self._begin(header)
+        return self._take(header.data)
+
+    def _begin(self, header: Any) -> None:
         if self._header is not None:
             raise InternalFault("linkd began a value before the one before it was complete")
         if header.schema:
             self._schemas[header.envelope.link] = header.schema
         self._header, self._pieces, self._missing_bytes = header, [], header.payload_bytes
-        return self._take(header.data)
 
     def chunk(self, data: bytes | memoryview) -> Arrived | None:
         """The next bytes of the value that was begun; it is returned if they are its last."""
@@ -122,8 +167,11 @@ class Assembler:
             return None
         if self._missing_bytes < 0:
             raise InternalFault("linkd sent more payload bytes than it had announced")
-        header, self._header = self._header, None
         first = self._pieces[0]
         payload = first if len(self._pieces) == 1 and isinstance(first, bytes) else b"".join(self._pieces)
         self._pieces = []
+        return self._complete(payload)
+
+    def _complete(self, payload: bytes | Region) -> Arrived:
+        header, self._header = self._header, None
         return Arrived(header, payload, self._schemas.get(header.envelope.link, b""))

@@ -1,4 +1,4 @@
-"""Which process may use the client: gRPC does not survive a fork, so a child must not go on with what its parent began.
+"""Which process may use the client: a connection does not survive a fork, so a child must not go on with what its parent began.
 
 That gRPC's threads have been started is a fact about the process, so it is remembered once for the process and nowhere else.
 """
@@ -25,7 +25,7 @@ class ForkGuard:
         """Called by every call. Raises ForkedClient in a child whose parent had connected before the fork."""
         if self._pid is not None and self._pid != os.getpid():
             raise ForkedClient(
-                f"this process ({os.getpid()}) was forked from one ({self._pid}) that had connected to linkd, and gRPC does not survive "
+                f"this process ({os.getpid()}) was forked from one ({self._pid}) that had connected to linkd, and a connection does not survive "
                 "a fork: connect first in the child, or start children with the method `spawn` (multiprocessing.set_start_method('spawn'))"
             )
 

@@ -129,7 +129,7 @@ class Reading:
                                 extent = _from(extent, message.opened.generation, message.opened.first_sequence, before)
                             yield bytes(message.opened.schema)
                             continue
-                        arrived = assembler.value(message.value) if kind == "value" else assembler.chunk(message.chunk)
+                        arrived = assembler.take(message)
                         if arrived is not None:
                             value = Value.of(arrived)
                             position = value.envelope.position

@@ -10,10 +10,14 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from linkd.errors import Error, LeaseLost
+from linkd.client.feeds import Feed, Flow
+from linkd.client.values import LeasedValue
+from linkd.errors import ConnectionFailed, ConnectionFault, Draining, Error, LeaseLost, OutcomeUnknown
 from linkd.model.values import Position
+from linkd.wire.messages import position_message
+from linkd.wire.v1 import links_pb2 as pb
 
 
 @dataclass(slots=True, eq=False)
@@ -72,11 +76,66 @@ class Settlements:
                 del self._unanswered[settlement.position]
 
 
-async def answered_over(settlement: Settlement, over: asyncio.Future[Error | None], name: str) -> None:
-    """Returns when the settlement is answered, raising what it was refused with; or raises what its stream ended with, when that is `over`."""
-    await asyncio.wait((settlement.answer, over), return_when=asyncio.FIRST_COMPLETED)
-    if settlement.answer.done():
-        settlement.answer.result()
-        return
-    failure = over.result()
-    raise failure if failure is not None else LeaseLost(f"{name}: the subscription ended before the value was settled; it will come again")
+class SettlingFeed(Feed[Any], Protocol):
+    """A stream over which values come and are settled. `over` has what it ended with, None for its end, or is not done."""
+
+    over: asyncio.Future[Error | None]
+
+    def settle(self, token: int, request: Any) -> None:
+        """Says it over this stream."""
+        ...
+
+
+F = TypeVar("F", bound=SettlingFeed)
+
+
+class FlowSettler(Generic[F]):
+    """Settles the values of a subscription, over as many of its streams as it takes."""
+
+    def __init__(self, flow: Flow[F], settlements: Settlements, group: str) -> None:
+        self._flow = flow
+        self._settlements = settlements
+        self._group = group
+
+    async def ack(self, value: LeasedValue) -> None:
+        """As `value.ack()`."""
+        ack = pb.Ack(position=position_message(value.envelope.position), token=value.token)
+        await self._settle(value, pb.SubscribeRequest(ack=ack))
+
+    async def nack(self, value: LeasedValue, delay_s: float, reason: str) -> None:
+        """As `value.nack(...)`."""
+        nack = pb.Nack(position=position_message(value.envelope.position), token=value.token, delay_ms=round(delay_s * 1000), reason=reason)
+        await self._settle(value, pb.SubscribeRequest(nack=nack))
+
+    async def _settle(self, value: LeasedValue, request: Any) -> None:
+        """Says it until it is answered. Raises LeaseLost where it was refused, OutcomeUnknown where linkd stays away."""
+        if self._flow.over:
+            raise LeaseLost(f"{value.name}: the subscription of {self._group} was closed before the value was settled; it will come again")
+        settlement = self._settlements.add(value.envelope.position, request)
+        feed = self._flow.feed
+        if feed is not None:  # else a new one says it first
+            feed.settle(value.token, request)
+        try:
+            await self._answered(settlement, value.name)
+        except ConnectionFault as error:
+            raise OutcomeUnknown(f"{value.name}: linkd went away before it confirmed; the value may come again ({error})") from error
+        finally:
+            self._settlements.forget(settlement)
+
+    async def _answered(self, settlement: Settlement, name: str) -> None:
+        """Returns when it is answered, over this stream or one behind it."""
+        patience = self._flow.patience
+        while True:
+            feed = None
+            try:
+                feed = self._flow.present()
+                await asyncio.wait((settlement.answer, feed.over), return_when=asyncio.FIRST_COMPLETED)
+                if settlement.answer.done():
+                    return settlement.answer.result()
+                raise feed.over.result() or LeaseLost(
+                    f"{name}: the subscription of {self._group} ended before the value was settled; it will come again"
+                )
+            except (ConnectionFailed, Draining) as error:
+                if self._flow.over:
+                    raise
+                await self._flow.reconnect(feed, patience, error)

@@ -160,10 +160,8 @@ class SnapshotFeed:
 
     def _take(self, message: Any) -> None:
         kind = message.WhichOneof("message")
-        if kind == "chunk":
-            self._arrived(self._assembler.chunk(message.chunk))
-        elif kind == "value":
-            self._arrived(self._assembler.value(message.value))
+        if kind == "chunk" or kind == "value":
+            self._arrived(self._assembler.take(message))
         elif kind == "ready":
             self._ready(message.ready)
         elif kind in ("begin", "void"):  # what came of one that is not ready is void

@@ -15,9 +15,9 @@ from linkd.client.feeds import Flow
 from linkd.client.inbox import Inbox
 from linkd.client.outbox import Outbox
 from linkd.client.payloads import Arrived, Assembler
-from linkd.client.settling import Settlements, answered_over
+from linkd.client.settling import FlowSettler, Settlements
 from linkd.client.values import LeasedValue
-from linkd.errors import ConnectionFailed, ConnectionFault, Draining, Error, InvalidArgument, LeaseLost, OutcomeUnknown
+from linkd.errors import ConnectionFailed, Error, InvalidArgument, LeaseLost
 from linkd.limits import ATTEMPTS_MAX, GROUP_NAME_MAX_CHARS, LEASE_MAX_S, LEASE_MIN_S, LEASE_RENEWED_EVERY, LEASE_S
 from linkd.model.values import Position
 from linkd.wire.messages import position_message, position_of
@@ -135,10 +135,8 @@ class SubscriptionFeed:
 
     def _take(self, message: Any) -> None:
         kind = message.WhichOneof("message")
-        if kind == "value":
-            self._arrived(self._assembler.value(message.value))
-        elif kind == "chunk":
-            self._arrived(self._assembler.chunk(message.chunk))
+        if kind == "value" or kind == "chunk":
+            self._arrived(self._assembler.take(message))
         elif kind == "ack_done":
             self._settlements.answered(position_of(message.ack_done.position), None)
         elif kind == "refused":
@@ -175,8 +173,9 @@ class Subscription:
     def __init__(self, connection: Connection, background: Background, opening: pb.SubscribeOpen) -> None:
         self._opening = opening
         self._progress = Progress(opening.link, opening.group, position_of(opening.seen) if opening.HasField("seen") else None)
-        self._settlements = Settlements()
-        self._flow = Flow(connection, lambda: SubscriptionFeed(connection, background, opening, self._progress, self._settlements))
+        settlements = Settlements()
+        self._flow = Flow(connection, lambda: SubscriptionFeed(connection, background, opening, self._progress, settlements))
+        self._settler = FlowSettler(self._flow, settlements, opening.group)
 
     @property
     def lost_values(self) -> int:
@@ -192,43 +191,7 @@ class Subscription:
         feed = await self._flow.ready()
         if feed is None:
             raise StopAsyncIteration
-        return LeasedValue(feed.take(), self)
-
-    async def ack(self, value: LeasedValue) -> None:
-        """As `value.ack()`."""
-        ack = pb.Ack(position=position_message(value.envelope.position), token=value.token)
-        await self._settle(value, pb.SubscribeRequest(ack=ack))
-
-    async def nack(self, value: LeasedValue, delay_s: float, reason: str) -> None:
-        """As `value.nack(...)`."""
-        nack = pb.Nack(position=position_message(value.envelope.position), token=value.token, delay_ms=round(delay_s * 1000), reason=reason)
-        await self._settle(value, pb.SubscribeRequest(nack=nack))
-
-    async def _settle(self, value: LeasedValue, request: Any) -> None:
-        """Says it until it is answered, over new connections while linkd is away."""
-        if self._flow.over:
-            raise LeaseLost(
-                f"{value.name}: the subscription of {self._opening.group} was closed before the value was settled; it will come again"
-            )
-        settlement = self._settlements.add(value.envelope.position, request)
-        patience, feed = self._flow.patience, self._flow.feed
-        if feed is not None:  # else a new one says it first
-            feed.settle(value.token, request)
-        try:
-            while True:
-                feed = None
-                try:
-                    feed = self._flow.present()
-                    await answered_over(settlement, feed.over, value.name)
-                    return
-                except (ConnectionFailed, Draining) as error:
-                    if self._flow.over:
-                        raise
-                    await self._flow.reconnect(feed, patience, error)
-        except ConnectionFault as error:
-            raise OutcomeUnknown(f"{value.name}: linkd went away before it confirmed; the value may come again ({error})") from error
-        finally:
-            self._settlements.forget(settlement)
+        return LeasedValue(feed.take(), self._settler)
 
     def close(self) -> None:
         """Ends the subscription; what is on lease is offered to other members."""

@@ -204,7 +204,7 @@ class WholeSnapshot:
         while (message := await self._stream.read()) is not None:
             kind = message.WhichOneof("message")
             if kind in ("value", "chunk"):
-                arrived = self._assembler.value(message.value) if kind == "value" else self._assembler.chunk(message.chunk)
+                arrived = self._assembler.take(message)
                 if arrived is not None:
                     await taker.take(arrived)
                     await self._stream.write(pb.SnapshotsRequest(credit_bytes=arrived.size_bytes))
@@ -263,7 +263,7 @@ async def read_link(connection: Connection, link: str, take: Callable[[Arrived],
             if kind == "opened":
                 schema = bytes(message.opened.schema)
                 continue
-            arrived = assembler.value(message.value) if kind == "value" else assembler.chunk(message.chunk)
+            arrived = assembler.take(message)
             if arrived is not None:
                 await take(arrived)
     return schema

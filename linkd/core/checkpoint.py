@@ -12,7 +12,7 @@ from typing import Any
 
 from linkd.core.accounts import Account, Stretch
 from linkd.core.cursor import Cursor
-from linkd.core.gone import Gone
+from linkd.core.gone import Dropped, Gone
 from linkd.core.group_terms import AskedTerms
 from linkd.core.groups import Group
 from linkd.core.ledger import Ledger
@@ -22,6 +22,7 @@ from linkd.core.tasks import Task, TaskShape
 from linkd.model.kept import (
     AccountKept,
     CursorKept,
+    DroppedKept,
     GenerationKept,
     GoneKept,
     GroupKept,
@@ -89,7 +90,10 @@ def _of_link(link: Link) -> Iterator[Kept]:
     durable = max(link.durable_sequence, last)
     gone = tuple(GoneKept(one.first_sequence, one.last_sequence, one.reason, one.dropped_at_ns) for one in link.gone)
     incarnations = tuple(IncarnationKept(number, first) for number, first in link.incarnations.items())
-    yield LinkKept(link.name, link.incarnation, link.next_sequence, durable, link.last_created_at_ns, link.newest, gone, incarnations)
+    dropped = tuple(DroppedKept(reason, one.values, one.last_at_ns) for reason, one in link.dropped.items())
+    yield LinkKept(
+        link.name, link.incarnation, link.next_sequence, durable, link.last_created_at_ns, link.newest, gone, incarnations, dropped
+    )
     for old in link.remembered.values():
         yield RememberedKept(link.name, old.number, old.incarnation, old.first_sequence, old.last_sequence, old.inputs)
     for one in link.generations.values():
@@ -219,6 +223,7 @@ def _of_group(group: Group) -> GroupKept:
         terms.max_attempts,
         group.run_generation,
         tuple(group.acked),
+        group.lost_values,
     )
 
 
@@ -235,6 +240,7 @@ def _take_link(ledger: Ledger, kept: LinkKept) -> None:
         kept.link, kept.incarnation, kept.next_sequence, kept.durable_sequence, kept.last_created_at_ns, newest=kept.newest
     )
     ledger.links[kept.link].incarnations = {one.incarnation: one.first_sequence for one in kept.incarnations}
+    ledger.links[kept.link].dropped = {one.reason: Dropped(one.values, one.last_at_ns) for one in kept.dropped}
     ledger.links[kept.link].gone = [Gone(one.first_sequence, one.last_sequence, one.reason, one.dropped_at_ns) for one in kept.gone]
 
 
@@ -272,6 +278,7 @@ def _take_group(ledger: Ledger, kept: GroupKept) -> None:
     for lease in kept.leases:
         group.leased(lease.position.sequence, lease.token, lease.attempt, lease.failures, lease.reason, lease.delay_ms, failed=lease.failed)
     group.acked.update(dict.fromkeys(kept.acked))
+    group.lost_values = kept.lost_values
 
 
 def _take_producer(ledger: Ledger, kept: ProducerKept) -> None:

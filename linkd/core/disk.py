@@ -1,7 +1,9 @@
 """When publishing pauses because the disk is nearly full. Pure: what is held and what is free go in.
 
 The budget is what was asked for, but never more than there is; without one it is what linkd holds and what is free, less a reserve for others
-on the volume. Above one share of it nothing is published, until it is clearly below; above a higher one only moves of cursors are journaled.
+on the volume. Above one share of it nothing is published, until it is clearly below. Above a higher one nothing is staged either: what is left is
+the reserve for what says that something ended or moved on (cursors, leases, seals, runs, drops), which is a few hundred bytes each, bounded by the
+programs and links there are, and what makes room in the end.
 """
 
 from __future__ import annotations

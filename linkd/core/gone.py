@@ -19,6 +19,14 @@ class Gone:
     dropped_at_ns: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """How many values a link has dropped for one reason, one by one, and when the last of them."""
+
+    values: int
+    last_at_ns: int
+
+
 def first_behind(gone: Sequence[Gone], sequence: int) -> int:
     """The first sequence from this one on that is in none of the ranges."""
     for one in gone[bisect_left(gone, sequence, key=_last) :]:
@@ -34,6 +42,12 @@ def within(gone: Sequence[Gone], first_sequence: int, last_sequence: int) -> Ite
         if one.first_sequence > last_sequence:
             break
         yield replace(one, first_sequence=max(one.first_sequence, first_sequence), last_sequence=min(one.last_sequence, last_sequence))
+
+
+def new_values(gone: Sequence[Gone], first_sequence: int, last_sequence: int) -> int:
+    """How many between these two sequences are in none of the ranges."""
+    known = sum(one.last_sequence - one.first_sequence + 1 for one in within(gone, first_sequence, last_sequence))
+    return last_sequence - first_sequence + 1 - known
 
 
 def with_range(gone: Sequence[Gone], new: Gone) -> list[Gone]:

@@ -32,7 +32,8 @@ class Group:
     """`generation` is the one being read; with `follow` a member moves the group on to the next when this one is over.
 
     Everything up to `handed_sequence` is done or in `leases`. So the next value is found without looking at what is on lease, which may be many
-    thousand small values. `run_generation` counts the seeks: whatever was handed out before one is void. `members` come in the order in which
+    thousand small values. `run_generation` counts the seeks: whatever was handed out before one is void. `lost_values` were dropped
+    before they were done: hard retention, or a full link. `members` come in the order in which
     they are served where only one can be: the first is the active one.
     """
 
@@ -47,6 +48,7 @@ class Group:
     acked: OrderedDict[int, None] = field(default_factory=OrderedDict)
     """The tokens of the last acks, the longest ago first: a repeat of one is known by it."""
     handed_sequence: int = -1
+    lost_values: int = 0
     members: dict[int, Member] = field(default_factory=dict, compare=False)
     deadlines: Leases[int] = field(default_factory=Leases, compare=False)
     _line: Line = field(init=False, compare=False)

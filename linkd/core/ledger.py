@@ -296,7 +296,9 @@ class Ledger:
             if bound is not None:
                 first = max(record.first_sequence, bound.first_sequence)
                 last = record.last_sequence if bound.number == link.newest else min(record.last_sequence, bound.last_sequence)
+                left = group.cursor.left(last)
                 group.settle([(first, last)] if first <= last else [])
+                group.lost_values += left - group.cursor.left(last)
 
     def _hold_placed(self, record: HoldPlaced) -> None:
         self.holds[record.name] = record

@@ -119,7 +119,8 @@ class Link:
     """One link. Sequences below `next_sequence` are given; those up to `durable_sequence` are on disk and may be delivered.
 
     `generations` are those that were not dropped, the `newest` always among them; `gone` are the values that they lack. `incarnations` maps
-    each that followed the first to its first sequence (the oldest are forgotten: what they cut off counts to the next one's loss).
+    each that followed the first to its first sequence (the oldest are forgotten: what they cut off counts to the next one's loss). `dropped`
+    counts, by reason, the values that were ever dropped while their generation stayed.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Link:
     remembered: dict[int, Remembered] = field(default_factory=dict)
     gone: list[Gone] = field(default_factory=list)
     incarnations: dict[int, int] = field(default_factory=dict)
+    dropped: dict[str, gone.Dropped] = field(default_factory=dict)
 
     def open_again(self, incarnation: int, first_sequence: int) -> None:
         """A new incarnation begins behind what is there: the tail of the one before may be lost."""
@@ -173,6 +175,10 @@ class Link:
     def drop_values(self, record: Dropped) -> None:
         """Some of its values are there no more; its generations stay."""
         first, last = record.first_sequence, record.last_sequence
+        values = gone.new_values(self.gone, first, last)
+        if values:
+            before = self.dropped.get(record.reason, gone.Dropped(0, 0))
+            self.dropped[record.reason] = gone.Dropped(before.values + values, record.dropped_at_ns)
         self.gone = gone.with_range(self.gone, Gone(first, last, record.reason, record.dropped_at_ns))
         for generation in self.generations.values():
             of_it = max(first, generation.first_sequence), min(last, generation.last_sequence)

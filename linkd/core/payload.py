@@ -61,6 +61,44 @@ def from_payload(schema_message: bytes | memoryview, batch_message: bytes | memo
     return batch
 
 
+def from_parts(schema_message: bytes, prefix: bytes, metadata: bytes, body: memoryview, *, validate: bool = False) -> pa.RecordBatch:
+    """As `from_payload`, of a message whose parts lie in different places: the batch shares the memory of `body`, and keeps it."""
+    if _is_compressed(memoryview(prefix + metadata)):
+        raise InvalidArgument("the record batch is compressed: write Arrow IPC without compression")
+    try:
+        schema = pa.ipc.read_schema(pa.py_buffer(schema_message))
+        message = pa.ipc.read_message(pa.PythonFile(_Parts([prefix, metadata, body]), mode="r"))
+        batch = pa.ipc.read_record_batch(message, schema)
+        batch.validate(full=validate)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InvalidArgument(f"the payload is not an Arrow record batch of the schema ({type(error).__name__})") from None
+    return batch
+
+
+class _Parts:
+    """A file of parts that are never copied: pyarrow asks for the prefix, the metadata and the body, each by one read."""
+
+    closed = False
+
+    def __init__(self, parts: list[bytes | memoryview]) -> None:
+        self._parts = parts
+
+    def read(self, size: int = -1) -> bytes | memoryview:
+        part = self._parts[0] if self._parts else b""
+        taken = part[:size]
+        self._parts[:1] = [part[size:]] if len(taken) < len(part) else []
+        return taken
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        return
+
+
 def _is_compressed(message: memoryview) -> bool:
     """Whether the body is compressed, read before Arrow would decompress it. Raises `InvalidArgument` if this is no batch."""
     try:

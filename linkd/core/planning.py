@@ -254,6 +254,12 @@ def left_unread(ledger: Ledger, layout: Layout, steps: Sequence[Step]) -> dict[s
     return found
 
 
+def given_up(ledger: Ledger, steps: Sequence[Step]) -> dict[str, int]:
+    """How many snapshots tasks that do not run again have given up: they lie in the dead-letter link of each."""
+    found = {step.task: ledger.tasks[step.task].given_up for step in steps if step.action is Action.NOTHING and step.task in ledger.tasks}
+    return {task: snapshots for task, snapshots in found.items() if snapshots}
+
+
 def abandoned_with(ledger: Ledger, generations: Mapping[str, int]) -> dict[str, Generation]:
     """The growing generations that are made, directly or not, from `generations` (link to number), which are abandoned: by link."""
     found: dict[str, Generation] = {}

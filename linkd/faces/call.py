@@ -8,13 +8,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Never, Protocol
+from typing import Any, Never, Protocol, runtime_checkable
 
 import grpc
 import grpc.aio
 
 from linkd.core.rights import Identity
 from linkd.errors import Error, InternalFault
+from linkd.faces.lane_session import LaneSession
 from linkd.home.home import Home
 from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, status_name, trailing_metadata
 
@@ -35,8 +36,22 @@ class Context(Protocol):
         ...
 
 
+@runtime_checkable
+class OwnContext(Context, Protocol):
+    """A context that says by which road its call came."""
+
+    @property
+    def transport(self) -> str: ...
+
+    def session_of(self, who: Identity) -> LaneSession | None: ...
+
+
 Handler = Callable[..., Awaitable[Any]]
 log = logging.getLogger("linkd.faces")
+
+
+def _no_session() -> LaneSession | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,10 @@ class Call:
 
     who: Identity
     traceparent: str
+    transport: str = "grpc"
+    """By which road it came: `grpc` or `lane`."""
+    session: Callable[[], LaneSession | None] = _no_session
+    """What the client may be handed by place, as it is now."""
 
 
 class Presence:
@@ -85,7 +104,10 @@ def call_of(home: Home, context: Context) -> Call:
     metadata = dict(context.invocation_metadata() or ())
     token = str(metadata.get(TOKEN_KEY, ""))
     who = home.identify(token.removeprefix(TOKEN_PREFIX))
-    return Call(who, str(metadata.get(TRACE_KEY, "")))
+    traceparent = str(metadata.get(TRACE_KEY, ""))
+    if isinstance(context, OwnContext):
+        return Call(who, traceparent, context.transport, functools.partial(context.session_of, who))
+    return Call(who, traceparent)
 
 
 @asynccontextmanager

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 from linkd.core.dead_letters import is_dead_link
 from linkd.core.links import Generation, Link
 from linkd.core.rights import Identity
 from linkd.core.runs import is_complete
 from linkd.core.tasks import Lease, Task, TaskShape
 from linkd.home.home import Home
-from linkd.limits import LEASES_TOLD_MAX
+from linkd.limits import HOLDS_TOLD_MAX, LEASES_TOLD_MAX
 from linkd.model.records import SourceMoved, TaskKind
 from linkd.store.directory import linkd_version
 from linkd.wire.messages import durability_number, portion_message
@@ -20,7 +23,7 @@ def version() -> str:
     return linkd_version()
 
 
-def description(home: Home, who: Identity, only: str = "") -> pb.DescribeResponse:
+def description(home: Home, who: Identity, only: str = "", *, transport: str = "grpc") -> pb.DescribeResponse:
     """All of it, or what concerns one link. Raises LinkNotFound, NotAllowed."""
     if only:
         home.check_link(only)
@@ -34,7 +37,7 @@ def description(home: Home, who: Identity, only: str = "") -> pb.DescribeRespons
         pipeline=home.layout.name,
         version=version(),
         directory=str(home.directory),
-        transport="grpc",
+        transport=transport,
         open=home.layout.anyone,
         epoch=home.ledger.epoch,
         links=[_link(home, name) for name in names],
@@ -54,6 +57,7 @@ def description(home: Home, who: Identity, only: str = "") -> pb.DescribeRespons
         pid=home.pid,
         told_at_ns=home.clock.now_ns(),
         notes=home.notes(),
+        holds=list(itertools.islice(_holds(home, only), HOLDS_TOLD_MAX)),
     )
 
 
@@ -66,6 +70,25 @@ def source_info(moved: SourceMoved) -> pb.SourceInfo:
         position=moved.position,
         attributes=dict(moved.attributes),
     )
+
+
+def _holds(home: Home, only: str) -> Iterator[pb.HoldInfo]:
+    """Named holds, and what is being read now."""
+    for hold in home.ledger.holds.values():
+        if only in ("", hold.link):
+            first, last = hold.first_sequence, hold.last_sequence
+            yield pb.HoldInfo(
+                name=hold.name,
+                link=hold.link,
+                generation=hold.generation,
+                first_sequence=first,
+                last_sequence=last,
+                until_ns=hold.until_ns,
+                reason=hold.reason,
+            )
+    for one in home.retention.readings:
+        if only in ("", one.link):
+            yield pb.HoldInfo(holder=one.reader, link=one.link, generation=one.generation, first_sequence=one.first_sequence)
 
 
 def _touches(shape: TaskShape, link: str) -> bool:
@@ -87,6 +110,7 @@ def _link(home: Home, name: str) -> pb.LinkInfo:
         durability=durability_number(home.terms(name).durability),
         on_bad_row=spec.on_bad_row if spec is not None else "",
     )
+    _add_terms(info, home)
     if link is None:
         if shape is not None and shape.declared is not None:
             info.schema = shape.declared[1]
@@ -98,7 +122,21 @@ def _link(home: Home, name: str) -> pb.LinkInfo:
     return info
 
 
+def _add_terms(info: pb.LinkInfo, home: Home) -> None:
+    terms = home.terms(info.name)
+    if terms.bound_bytes is not None:
+        info.bound_bytes, info.on_full = terms.bound_bytes, str(terms.on_full)
+        info.waiting_bytes = home.flow.flow.waiting_bytes(info.name)
+    retain = terms.retain
+    if retain is not None:
+        age = f"{retain.age_s:g} s" if retain.age_s is not None else ""
+        size = f"{retain.size_bytes:,} bytes" if retain.size_bytes is not None else ""
+        values = f"{retain.values:,} values" if retain.values is not None else ""
+        info.retain = ", ".join(filter(None, (age, size, values, "hard" if retain.hard else "")))
+
+
 def _add_state(info: pb.LinkInfo, link: Link) -> None:
+    info.dropped.extend(pb.DroppedInfo(reason=reason, values=one.values, last_at_ns=one.last_at_ns) for reason, one in link.dropped.items())
     info.size_bytes = sum(generation.size_bytes for generation in link.generations.values())
     info.values = sum(generation.values for generation in link.generations.values())
     info.last_created_at_ns = link.last_created_at_ns if info.values else 0
@@ -213,4 +251,5 @@ def _group(home: Home, name: str, link_name: str) -> pb.GroupInfo:
         generation=group.generation,
         order=str(group.terms.order),
         run_generation=group.run_generation,
+        lost_values=group.lost_values,
     )

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Never, Self, cast
 
 from google.protobuf.message import DecodeError
 
+from linkd.core.rights import Identity
 from linkd.errors import InvalidArgument
 from linkd.faces.call import translated
+from linkd.faces.lane_session import LaneSession, LaneSessions
 from linkd.faces.routes import Route
 from linkd.limits import LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
 from linkd.wire.lane import FrameKind, FrameReader, frame, head
@@ -34,14 +38,23 @@ class CallEndedError(Exception):
 class LaneContext:
     """What a handler knows of its call: as much of `grpc.aio.ServicerContext` as linkd's handlers use."""
 
-    def __init__(self, connection: LaneConnection, asked: pb.LaneCall) -> None:
+    def __init__(self, connection: LaneConnection, asked: pb.LaneCall, sessions: LaneSessions) -> None:
         self._connection = connection
         self._asked = asked
+        self._sessions = sessions
 
     @property
-    def session(self) -> bytes:
+    def session_id(self) -> bytes:
         """That of the client, which all its connections name; empty if it takes nothing by place."""
         return self._asked.session
+
+    def session_of(self, who: Identity) -> LaneSession | None:
+        """The session that the client names, if it is open. Raises NotAllowed if it is another identity's."""
+        return self._sessions.get(self._asked.session, who)
+
+    @property
+    def transport(self) -> str:
+        return "lane"
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         asked = self._asked
@@ -50,6 +63,10 @@ class LaneContext:
     async def write(self, message: Any, /) -> None:
         """Sends a response; returns when there is room for another one."""
         await self._connection.send(message.SerializeToString())
+
+    async def write_with_descriptor(self, message: Any, descriptor: int) -> None:
+        """Sends a response and with it a descriptor, which is closed in any case. On a connection where `write` is not waited for meanwhile."""
+        await self._connection.send_with_descriptor(message.SerializeToString(), descriptor)
 
     async def abort(self, code: Any, /, details: str = "", trailing_metadata: Any = ()) -> Never:
         said = dict(trailing_metadata).get(ERROR_KEY, "")
@@ -114,10 +131,12 @@ class LaneConnection(asyncio.Protocol):
     def __init__(
         self,
         routes: Mapping[str, Route],
+        sessions: LaneSessions,
         spawn: Callable[[Any, str], asyncio.Task[None]],
         gone: Callable[[LaneConnection], None],
     ) -> None:
         self._routes = routes
+        self._sessions = sessions
         self._spawn = spawn
         self._gone = gone
         self._frames = FrameReader()
@@ -179,6 +198,18 @@ class LaneConnection(asyncio.Protocol):
         if not self._can_write.is_set():
             await self._can_write.wait()
 
+    async def send_with_descriptor(self, content: bytes, descriptor: int) -> None:
+        """Sends a message that a descriptor comes with (SCM_RIGHTS), and closes ours. Nothing else may be on its way out."""
+        try:
+            transport = self._transport
+            if transport is None:
+                raise asyncio.CancelledError
+            with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as own:
+                own.setblocking(False)
+                await _send_descriptor(own, frame(FrameKind.MESSAGE, content), descriptor)
+        finally:
+            os.close(descriptor)
+
     def end(self, status: int, details: str = "", code: str = "") -> None:
         """Ends the call in hand; the client may make another one."""
         self._requests = self._task = None
@@ -218,7 +249,9 @@ class LaneConnection(asyncio.Protocol):
         if route is None:
             raise InvalidArgument(f"{asked.method!r} is no method of this version of linkd")
         self._requests = Requests(self._transport, route.method)
-        self._task = self._spawn(self._call(route, self._requests, LaneContext(self, asked)), f"linkd lane {route.method.name}")
+        self._task = self._spawn(
+            self._call(route, self._requests, LaneContext(self, asked, self._sessions)), f"linkd lane {route.method.name}"
+        )
 
     async def _call(self, route: Route, requests: Requests, context: LaneContext) -> None:
         """Answers one call."""
@@ -240,3 +273,28 @@ class LaneConnection(asyncio.Protocol):
             self.close()
             return
         self.end(0)
+
+
+async def _send_descriptor(own: socket.socket, data: bytes, descriptor: int) -> None:
+    """All of `data`, the descriptor with its first byte."""
+    loop = asyncio.get_running_loop()
+    descriptors = [descriptor]
+    while data:
+        try:
+            sent = socket.send_fds(own, [data], descriptors)
+        except BlockingIOError:
+            writable = loop.create_future()
+            loop.add_writer(own, _wake, writable)
+            try:
+                await writable
+            finally:
+                loop.remove_writer(own)
+        except OSError:
+            raise asyncio.CancelledError from None  # the client is gone, and the call with it
+        else:
+            data, descriptors = data[sent:], []
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -12,6 +12,7 @@ from typing import Any
 
 from linkd.errors import InvalidArgument
 from linkd.faces.lane import LaneConnection
+from linkd.faces.lane_session import LaneSessions
 from linkd.faces.routes import Route
 from linkd.limits import LANE_CONNECTIONS_MAX, SOCKET_PATH_MAX_BYTES
 from linkd.wire.lane import SOCKET_SUFFIX
@@ -25,15 +26,16 @@ class LaneFace:
 
     path: Path
     routes: Mapping[str, Route]
+    sessions: LaneSessions
     _server: asyncio.Server | None = None
     _connections: set[LaneConnection] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @staticmethod
-    async def build(grpc_path: Path, routes: Mapping[str, Route]) -> LaneFace:
+    async def build(grpc_path: Path, routes: Mapping[str, Route], sessions: LaneSessions) -> LaneFace:
         """Binds, if the path is not too long for a socket; nothing is answered yet. The socket of gRPC at `grpc_path` is ours already."""
         path = grpc_path.with_name(grpc_path.name + SOCKET_SUFFIX)
-        face = LaneFace(path, routes)
+        face = LaneFace(path, routes, sessions)
         if len(os.fsencode(path)) > SOCKET_PATH_MAX_BYTES:
             log.warning("%s is too long for a unix socket: programs reach linkd by gRPC only", path)
             return face
@@ -67,7 +69,7 @@ class LaneFace:
             await asyncio.wait(self._tasks)
 
     def _connection(self) -> LaneConnection:
-        connection = LaneConnection(self.routes, self._spawn, self._connections.discard)
+        connection = LaneConnection(self.routes, self.sessions, self._spawn, self._connections.discard)
         if len(self._connections) < LANE_CONNECTIONS_MAX:
             self._connections.add(connection)
         else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from linkd.core.publishing import seal as seal_records
 from linkd.errors import Draining, Error, InvalidArgument
-from linkd.faces.call import Context, call_of, translated
+from linkd.faces.call import Call, Context, call_of, translated
 from linkd.faces.describe import description
 from linkd.faces.snapshots import serve_snapshots
 from linkd.faces.streams import Gatherer, form_of, send_value
@@ -24,6 +24,7 @@ from linkd.home.outgoing import Out
 from linkd.home.publishing import PublishAck, PublishSession
 from linkd.home.staging import STAGED_ID_BYTES, StagedRef, StagedValues
 from linkd.limits import PUBLISH_WINDOW_VALUES, RATES_TOLD_INTERVAL_S, WATCH_INTERVAL_S
+from linkd.model.terms import NEVER_S
 from linkd.query.children import QueryChildren
 from linkd.wire.messages import durability_number, output_message, position_message
 from linkd.wire.v1 import links_pb2 as pb
@@ -53,7 +54,7 @@ class LinksService:
             acks: Acks = asyncio.Queue(PUBLISH_WINDOW_VALUES)
             try:
                 async with asyncio.TaskGroup() as group:
-                    taking = group.create_task(self._take(requests, session, acks), name="linkd publish: take")
+                    taking = group.create_task(self._take(requests, session, acks, call, context), name="linkd publish: take")
                     draining = group.create_task(self._end_by_drain(taking, acks), name="linkd publish: drain")
                     await _answer(acks, context)
                     draining.cancel()
@@ -61,11 +62,17 @@ class LinksService:
                 session.close()
                 _forget(acks)
 
-    async def _take(self, requests: AsyncIterator[pb.PublishRequest], session: PublishSession, acks: Acks) -> None:
+    async def _take(
+        self, requests: AsyncIterator[pb.PublishRequest], session: PublishSession, acks: Acks, call: Call, context: Context
+    ) -> None:
         """Takes values until the client has no more, or one is refused: the refusal comes behind the acks of those before it."""
+
+        async def reserve(asked: pb.Reserve) -> None:
+            await context.write(pb.PublishResponse(granted=await self._granted(asked, session, call)))
+
         end: Error | None = None
         try:
-            async with aclosing(Gatherer(self.home).values(requests)) as values:
+            async with aclosing(Gatherer(self.home, call.session, reserve).values(requests)) as values:
                 async for received in values:
                     session.taken = received.memory
                     try:
@@ -82,6 +89,16 @@ class LinksService:
         except Error as error:
             end = error
         await acks.put(end)
+
+    async def _granted(self, asked: pb.Reserve, session: PublishSession, call: Call) -> pb.Granted:
+        """Room for a publisher that places its values itself; none for one that has no session."""
+        lane = call.session()
+        if lane is None:
+            return pb.Granted()
+        snapshot = (call.who.task, asked.stage.snapshot_id, asked.stage.token) if asked.HasField("stage") else None
+        target, generation = await session.room_for(asked.link, snapshot)
+        volatile = self.home.terms(asked.link).sync_within_s >= NEVER_S
+        return await lane.grant(asked.link, target, generation, volatile=volatile, schema=asked.schema, size_bytes=asked.size_bytes)
 
     async def _end_by_drain(self, taking: asyncio.Task[None], acks: Acks) -> None:
         """A stream on which nothing comes must not hold up the home: when it drains, what was taken is acked and the stream ends."""
@@ -150,7 +167,7 @@ class LinksService:
             async with aclosing(reading.read(self.home, call.who, asked)) as parts:
                 async for part in parts:
                     if isinstance(part, Out):
-                        await send_value(part, context.write, pb.ReadResponse)
+                        await send_value(part, context.write, pb.ReadResponse, call.session())
                     else:
                         await context.write(pb.ReadResponse(opened=_read_opened(part)))
 
@@ -164,7 +181,7 @@ class LinksService:
     async def describe(self, request: pb.DescribeRequest, context: Context) -> pb.DescribeResponse:
         async with translated(context):
             call = call_of(self.home, context)
-            return description(self.home, call.who, request.link)
+            return description(self.home, call.who, request.link, transport=call.transport)
         raise AssertionError("unreachable: `translated` aborts the call")
 
     async def observe(self, request: pb.DescribeRequest, context: Context) -> None:
@@ -172,7 +189,7 @@ class LinksService:
             call = call_of(self.home, context)
             with self.home.changes.watch(ANY) as watch:
                 while True:
-                    await context.write(description(self.home, call.who, request.link))
+                    await context.write(description(self.home, call.who, request.link, transport=call.transport))
                     await watch.wait(RATES_TOLD_INTERVAL_S if self.home.rates.moving else None)
                     self.home.check_open()
                     # Changes come in bursts; what happened meanwhile is in the next description.

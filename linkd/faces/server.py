@@ -8,10 +8,13 @@ from pathlib import Path
 
 from linkd.faces.call import Presence
 from linkd.faces.grpc_server import GrpcFace
+from linkd.faces.lane_files import FilesService
 from linkd.faces.lane_server import LaneFace
+from linkd.faces.lane_session import LaneSessions
 from linkd.faces.links import LinksService
-from linkd.faces.routes import routes
+from linkd.faces.routes import Route, routes
 from linkd.faces.runs import RunsService
+from linkd.wire.methods import FILES
 
 
 @dataclass(slots=True)
@@ -26,7 +29,9 @@ class Server:
         """Binds; nothing is answered yet. Sockets that nobody serves are replaced. Raises InvalidArgument if the path cannot be a socket."""
         answers = routes(links, runs, presence)
         grpc = await GrpcFace.build(socket_path, answers, presence)
-        return Server(grpc, await LaneFace.build(socket_path, answers))
+        sessions = LaneSessions(lambda: links.home.store)
+        files = Route(FILES, presence.counted(FilesService(links.home, sessions).files))
+        return Server(grpc, await LaneFace.build(socket_path, {**answers, FILES.path: files}, sessions))
 
     @property
     def endpoint(self) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 
 from linkd.errors import InvalidArgument
 from linkd.faces.call import Context, call_of
+from linkd.faces.lane_session import LaneSession
 from linkd.faces.streams import form_of, send_value
 from linkd.home import snapshot_parts as parts_of
 from linkd.home.home import Home
@@ -40,7 +41,7 @@ async def serve_snapshots(home: Home, staged: StagedValues, requests: AsyncItera
     async with asyncio.TaskGroup() as group, aclosing(session.parts()) as parts:
         taking = group.create_task(_take(requests, session), name="linkd snapshots: take")
         async for part in parts:
-            await _send(part, context)
+            await _send(part, context, call.session)
         taking.cancel()
 
 
@@ -60,9 +61,9 @@ async def _take(requests: AsyncIterator[pb.SnapshotsRequest], session: SnapshotS
             raise InvalidArgument("a stream of snapshots is opened once")
 
 
-async def _send(part: parts_of.Part, context: Context) -> None:
+async def _send(part: parts_of.Part, context: Context, session: Callable[[], LaneSession | None]) -> None:
     if isinstance(part, Out):
-        await send_value(part, context.write, pb.SnapshotsResponse)
+        await send_value(part, context.write, pb.SnapshotsResponse, session())
     else:
         await context.write(_message(part))
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linkd.errors import InvalidArgument, ValueTooLarge
+from linkd.faces.lane_session import LaneSession
 from linkd.home.budget import Taken
 from linkd.home.home import Home
 from linkd.home.intake import ARROW, BYTES, ROWS, Incoming
 from linkd.home.outgoing import Out
 from linkd.home.publishing import SourceStep
-from linkd.limits import JSON_ROWS_BYTES_PER_BYTE, SCHEMA_MAX_BYTES, STREAM_FRAME_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, JSON_ROWS_BYTES_PER_BYTE, SCHEMA_MAX_BYTES, STREAM_FRAME_MAX_BYTES, VALUE_SIZE_MAX_BYTES
 from linkd.model.values import Producer
+from linkd.store.shared_files import PlacedPayload
 from linkd.store.staging import Piece
 from linkd.wire.chunks import ChunkMessage
 from linkd.wire.messages import envelope_message
@@ -48,9 +50,14 @@ class Received:
 
 @dataclass(slots=True)
 class Gatherer:
-    """Puts the values of one publish stream together. Schemas are sent once for each link and remembered."""
+    """Puts the values of one publish stream together. Schemas are sent once for each link and remembered.
+
+    `session` is that of a client of the lane, which may place values itself: `reserve` answers when it asks where.
+    """
 
     home: Home
+    session: Callable[[], LaneSession | None]
+    reserve: Callable[[links_pb2.Reserve], Awaitable[None]]
     _schemas: dict[str, bytes] = field(default_factory=dict)
 
     async def values(self, requests: AsyncIterator[links_pb2.PublishRequest]) -> AsyncGenerator[Received, None]:
@@ -59,7 +66,11 @@ class Gatherer:
         Raises InvalidArgument for a stream out of order, ValueTooLarge.
         """
         async for request in requests:
-            if request.WhichOneof("message") != "value":
+            kind = request.WhichOneof("message")
+            if kind == "reserve":
+                await self.reserve(request.reserve)
+                continue
+            if kind != "value":
                 raise InvalidArgument("a publish stream sent a chunk that belongs to no value")
             header = request.value
             size_bytes = header.payload_bytes
@@ -71,11 +82,18 @@ class Gatherer:
             await self.home.memory.take(memory_bytes)
             memory = Taken(self.home.memory, memory_bytes)
             try:
-                received = self._received(header, await self._payload(header, requests), memory)
+                placed = await self._placed(header) if header.HasField("placed") else None
+                received = self._received(header, await self._payload(header, requests), memory, placed)
             except BaseException:
                 memory.give()
                 raise
             yield received
+
+    async def _placed(self, header: links_pb2.PublishValue) -> PlacedPayload:
+        session = self.session()
+        if session is None or header.format != value_pb2.ARROW or header.payload_bytes:
+            raise InvalidArgument(f"{header.link}: a value by place is Arrow, has no bytes beside, and needs a session of the lane")
+        return await session.placed(header.link, header.placed)
 
     async def _payload(self, header: links_pb2.PublishValue, requests: AsyncIterator[Any]) -> tuple[Piece, ...]:
         parts: list[Piece] = [header.data]
@@ -90,24 +108,27 @@ class Gatherer:
             raise InvalidArgument(f"{header.link}: more bytes came than the {header.payload_bytes} that the value announced")
         return tuple(parts)
 
-    def _received(self, header: links_pb2.PublishValue, parts: tuple[Piece, ...], memory: Taken) -> Received:
+    def _received(self, header: links_pb2.PublishValue, parts: tuple[Piece, ...], memory: Taken, placed: PlacedPayload | None) -> Received:
         if header.schema:
             self._schemas[header.link] = header.schema
         producer = Producer(header.producer.id, header.producer.epoch, header.producer.sequence)
         form = form_of(header.format)
         schema = self._schemas.get(header.link, b"") if form == ARROW else b""
-        incoming = Incoming(header.link, form, parts, schema, dict(header.attributes), producer)
+        incoming = Incoming(header.link, form, parts, schema, dict(header.attributes), producer, placed)
         snapshot = (header.stage.snapshot_id, header.stage.token) if header.HasField("stage") else None
         source = None
         if header.HasField("source"):
             said = header.source
             source = SourceStep(said.position, said.digest, said.rows_read, said.rows_rejected, said.final)
-        is_position = source is not None and header.format == value_pb2.FORMAT_UNSPECIFIED and not header.payload_bytes
+        is_position = source is not None and header.format == value_pb2.FORMAT_UNSPECIFIED and not header.payload_bytes and placed is None
         return Received(incoming, header.more, snapshot, source, memory, is_position)
 
 
-async def send_value(out: Out, write: Callable[[Any], Awaitable[None]], wrap: type[Any]) -> None:
-    """Writes one value: its header with all of it, or before its pieces. `wrap` is the class of the stream's messages."""
+async def send_value(out: Out, write: Callable[[Any], Awaitable[None]], wrap: type[Any], session: LaneSession | None = None) -> None:
+    """Writes one value: its header with all of it, or before its pieces, or with where it lies for a client of the lane.
+
+    `wrap` is the class of the stream's messages.
+    """
     header = value_pb2.Value(
         envelope=envelope_message(out.envelope),
         format=FORMATS[out.form],
@@ -119,6 +140,12 @@ async def send_value(out: Out, write: Callable[[Any], Awaitable[None]], wrap: ty
         first_row=out.rows[0] if out.rows is not None else 0,
         end_row=out.rows[1] if out.rows is not None else 0,
     )
+    if session is not None and out.place is not None and out.size_bytes > INLINE_PAYLOAD_MAX_BYTES:
+        placed = session.by_place(out.envelope, out.place)
+        if placed is not None:
+            header.placed.CopyFrom(placed)
+            await write(wrap(value=header))
+            return
     if out.size_bytes > STREAM_FRAME_MAX_BYTES:
         await write(wrap(value=header))
         async for piece in out.chunks:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 
 from linkd.core.group_terms import AskedTerms
 from linkd.errors import Draining, InvalidArgument, LeaseLost
 from linkd.faces.call import Context, call_of
+from linkd.faces.lane_session import LaneSession
 from linkd.faces.streams import form_of, send_value
 from linkd.home import subscriptions
 from linkd.home.home import Home
@@ -43,7 +44,7 @@ async def serve_subscription(home: Home, requests: AsyncIterator[pb.SubscribeReq
                     if isinstance(part, subscriptions.EndOfLink):
                         await answers.join()  # nothing follows the end, so every ack is confirmed before it
                     async with writing:
-                        await _send(part, context)
+                        await _send(part, context, call.session)
                     await settled.wait()
             except Draining:
                 await answers.join()  # so that no program has to find out what became of what it settled
@@ -132,9 +133,9 @@ async def _answer(answers: Answers, context: Context, writing: asyncio.Lock) -> 
         answers.task_done()
 
 
-async def _send(part: subscriptions.Part, context: Context) -> None:
+async def _send(part: subscriptions.Part, context: Context, session: Callable[[], LaneSession | None]) -> None:
     if isinstance(part, Out):
-        await send_value(part, context.write, pb.SubscribeResponse)
+        await send_value(part, context.write, pb.SubscribeResponse, session())
         return
     if isinstance(part, subscriptions.Opened):
         opened = pb.SubscribeOpened(generation=part.generation, schema=part.schema, lease_ms=round(part.lease_s * 1000), lost=part.lost)

@@ -36,6 +36,7 @@ from linkd.home.retention import Retention, Surroundings
 from linkd.home.tokens import Tokens
 from linkd.limits import (
     DECODED_KEPT_MAX_BYTES,
+    DRAIN_TIMEOUT_S,
     LINKS_MAX,
     MEMORY_BUDGET_BYTES,
     SPAN_CAUSES_MAX,
@@ -207,12 +208,12 @@ class Home:
         self.draining = True
         self.changes.announce(["drain"])
 
-    async def close(self) -> None:
-        """Closes the store behind what was admitted."""
+    async def close(self, fold_within_s: float = DRAIN_TIMEOUT_S) -> None:
+        """Closes the store behind what was admitted, and folds what it kept so far as there is time for it."""
         if self._timer is not None:
             self._timer.cancel()
             await asyncio.wait([self._timer])
-        await self.store.close()
+        await self.store.close(fold_within_s)
 
     def _synced(self, group: GroupCommitted) -> None:
         if group.synced and self.telemetry.wants(GroupSynced):

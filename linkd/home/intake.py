@@ -27,6 +27,7 @@ from linkd.limits import (
     VALUE_SIZE_MAX_BYTES,
 )
 from linkd.model.values import Producer
+from linkd.store.shared_files import PlacedPayload
 from linkd.store.staging import Piece, StagedPayload
 from linkd.wire import arrow_ipc
 
@@ -50,14 +51,16 @@ class Incoming:
     schema: bytes = b""
     attributes: Mapping[str, str] = field(default_factory=dict)
     producer: Producer = Producer()
+    placed: PlacedPayload | None = None
+    """In place of `parts`: it lies where its publisher wrote it."""
 
     @property
     def size_bytes(self) -> int:
-        return sum(map(len, self.parts))
+        return self.placed.size_bytes if self.placed is not None else sum(map(len, self.parts))
 
     def payload(self) -> bytes:
         """All of it, joined."""
-        return b"".join(self.parts)
+        return self.placed.message() if self.placed is not None else b"".join(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Prepared:
     """A draft and its payload, as the store takes them."""
 
     draft: Draft
-    payload: StagedPayload
+    payload: StagedPayload | PlacedPayload
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,15 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
     Raises SchemaMismatch, ValueTooLarge, InvalidArgument. Cancelling leaves nothing behind.
     """
     check_attributes(incoming)
+    if incoming.placed is not None and _is_stored_as_sent(incoming, target):
+        return [_draft(incoming, target.schema_id, target.schema, incoming.placed)]
     if _is_stored_as_sent(incoming, target):
         return [_stage(home, incoming, target.schema_id, target.schema, incoming.parts)]
-    made = await _off_loop(incoming.size_bytes, lambda: _convert(incoming, target))
+    try:
+        made = await _off_loop(incoming.size_bytes, lambda: _convert(incoming, target))
+    finally:
+        if incoming.placed is not None:
+            incoming.placed.discard()
     prepared: list[Prepared] = []
     widens = target.schema_id
     try:
@@ -110,6 +119,9 @@ async def sent_xxh3(incoming: Incoming, prepared: Sequence[Prepared] = (), targe
     """The xxh3 of the payload as it came, which for one that was `prepared` as it came is known already."""
     if prepared and _is_stored_as_sent(incoming, target):
         return prepared[0].payload.xxh3
+
+    if incoming.placed is not None:
+        return incoming.placed.xxh3
 
     def digest() -> int:
         state = xxhash.xxh3_64()
@@ -164,17 +176,12 @@ def _stage(home: Home, incoming: Incoming, schema_id: bytes, schema: bytes, part
     except Error:
         arriving.discard()
         raise
-    draft = Draft(
-        incoming.link,
-        staged.rows,
-        staged.size_bytes,
-        schema_id,
-        schema,
-        staged.xxh3,
-        dict(incoming.attributes),
-        widens,
-    )
-    return Prepared(draft, staged)
+    return _draft(incoming, schema_id, schema, staged, widens)
+
+
+def _draft(incoming: Incoming, schema_id: bytes, schema: bytes, staged: StagedPayload | PlacedPayload, widens: bytes = b"") -> Prepared:
+    attributes = dict(incoming.attributes)
+    return Prepared(Draft(incoming.link, staged.rows, staged.size_bytes, schema_id, schema, staged.xxh3, attributes, widens), staged)
 
 
 def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, memoryview]]:

@@ -37,6 +37,8 @@ class Out:
     token: int = 0
     attempt: int = 1
     rows: tuple[int, int] | None = None
+    place: Place | None = None
+    """Where it lies, of a value that goes out as it is stored."""
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Outgoing:
         self._slicer.forget(envelope.link)
         if self.form == ARROW:
             chunks = self.home.store.read_chunks(envelope, place, STREAM_FRAME_MAX_BYTES)
-            return Out(envelope, ARROW, envelope.size_bytes, fresh, chunks, input_name, token, attempt)
+            return Out(envelope, ARROW, envelope.size_bytes, fresh, chunks, input_name, token, attempt, place=place)
         size_bytes, chunks = await self._made(envelope, lambda: self._converted(schema, envelope, place))
         return Out(envelope, self.form, size_bytes, b"", chunks, input_name, token, attempt)
 

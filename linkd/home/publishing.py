@@ -124,6 +124,21 @@ class PublishSession:
         self._held_values += 1
         return await self._publish_held(incoming.link, source, incoming.attributes, self.home.clock.monotonic_s())
 
+    async def room_for(self, link: str, snapshot: tuple[str, bytes, int] | None) -> tuple[Target, int]:
+        """The schema and generation that values of `link` would have now, for a publisher that places them itself. As `add` otherwise."""
+        self.home.check_open()
+        if snapshot is None:
+            await self._allow(link, source=self.who.role is Role.ADAPTERS)
+            await self._room_on_disk(patient=True)
+            current = self.home.ledger.link(link).current
+            return self._target(link, self._held), current.number if current is not None else 0
+        name = snapshot[0] or self.who.task
+        with self.home.audited(self.who, "publish", link):
+            self.home.rights.stage(self.who, name, link)
+        task = self.home.ledger.tasks[name]
+        check_token(task, *snapshot[1:])
+        return self._output_target(name, link), task.outputs[link]
+
     def close(self) -> None:
         """The stream is gone: what waited for the rest of its publish is dropped."""
         discard(self._held)

@@ -61,17 +61,17 @@ async def read(home: Home, who: Identity, call: ReadCall) -> AsyncGenerator[Read
     allow_reading(home, who, "read", call.link)
     outgoing = Outgoing(home, call.form)
     if not call.follow:
-        async for part in _present(home, call, outgoing):
+        async for part in _present(home, who, call, outgoing):
             yield part
         return
     if call.last_sequence:
         raise InvalidArgument(f"{call.link}: reading on has no end: leave out last_sequence, or follow")
     with home.changes.watch(link_topic(call.link), "drain", "storage") as watch:
-        async for part in _Following(home, call, outgoing, watch).parts():
+        async for part in _Following(home, who, call, outgoing, watch).parts():
             yield part
 
 
-async def _present(home: Home, call: ReadCall, outgoing: Outgoing) -> AsyncGenerator[ReadOpened | Out, None]:
+async def _present(home: Home, who: Identity, call: ReadCall, outgoing: Outgoing) -> AsyncGenerator[ReadOpened | Out, None]:
     link = home.ledger.links.get(call.link)
     generation = _generation(link, call) if link is not None else None
     if link is None or generation is None:
@@ -79,7 +79,7 @@ async def _present(home: Home, call: ReadCall, outgoing: Outgoing) -> AsyncGener
         return
     call, lost = _behind_loss(home, link, call)
     first, last = _range(link, generation, call)
-    with home.retention.reading(link.name, generation.number, first) as reading:
+    with home.retention.reading(link.name, generation.number, first, who.name) as reading:
         yield ReadOpened(link.name, generation.number, generation.is_sealed, generation.schema, first, last, lost)
         for envelope, place in home.store.values(link.name, first, last):
             reading.first_sequence = envelope.position.sequence
@@ -93,6 +93,7 @@ class _Following:
     """One reader that goes on; `_sent` is the last sequence it has."""
 
     home: Home
+    who: Identity
     call: ReadCall
     outgoing: Outgoing
     watch: Watch
@@ -131,7 +132,7 @@ class _Following:
             self.home.check_alive()
             last, kept = link.durable_last(generation), generation.number in link.generations
             if kept and self._sent < last:
-                with self.home.retention.reading(link.name, generation.number, self._sent + 1) as reading:
+                with self.home.retention.reading(link.name, generation.number, self._sent + 1, self.who.name) as reading:
                     for envelope, place in self.home.store.values(link.name, self._sent + 1, last):
                         reading.first_sequence = envelope.position.sequence
                         if place.kind is PlaceKind.DROPPED:

@@ -44,11 +44,15 @@ _LOOK = "retention"
 
 @dataclass(slots=True)
 class Reading:
-    """Somebody reads values of a generation, from `first_sequence` on: what is before it may go, as the reader goes on."""
+    """Somebody reads values of a generation, from `first_sequence` on: what is before it may go, as the reader goes on.
+
+    `reader` is the name under which it calls.
+    """
 
     link: str
     generation: int
     first_sequence: int
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +111,9 @@ class Retention:
         self._look_at_bounded(moved)
 
     @contextmanager
-    def reading(self, link: str, generation: int, first_sequence: int = 0) -> Iterator[Reading]:
+    def reading(self, link: str, generation: int, first_sequence: int = 0, reader: str = "") -> Iterator[Reading]:
         """The generation stays as long as the block runs, and its values from the first on that the reader has not passed: see `Reading`."""
-        reading = Reading(link, generation, first_sequence)
+        reading = Reading(link, generation, first_sequence, reader)
         self._readings[id(reading)] = reading
         try:
             yield reading
@@ -117,6 +121,11 @@ class Retention:
             del self._readings[id(reading)]
             self._look_at([link])
             self._look_at_bounded([link])
+
+    @property
+    def readings(self) -> Iterable[Reading]:
+        """What is being read now, the oldest first."""
+        return self._readings.values()
 
     def hold(self, hold: HoldPlaced) -> object:
         """Keeps the values that it names, over restarts, until its time or `release`. Returns what `admit` does.

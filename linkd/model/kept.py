@@ -58,6 +58,15 @@ class IncarnationKept:
 
 
 @dataclass(frozen=True, slots=True)
+class DroppedKept:
+    """How many values of a link were dropped for a reason, and when the last of them."""
+
+    reason: str
+    values: int
+    last_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class LinkKept:
     """A link. `durable_sequence` is that of its last value, `newest` the number of its last generation, `gone` what its generations lack.
 
@@ -72,6 +81,7 @@ class LinkKept:
     newest: int
     gone: tuple[GoneKept, ...] = ()
     incarnations: tuple[IncarnationKept, ...] = ()
+    dropped: tuple[DroppedKept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +199,7 @@ class GroupKept:
     max_attempts: int = 0
     run_generation: int = 0
     acked: tuple[int, ...] = ()
+    lost_values: int = 0
 
 
 @dataclass(frozen=True, slots=True)

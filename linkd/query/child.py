@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from linkd.core.schema import from_payload
 from linkd.errors import EXIT_DONE, EXIT_INTERRUPTED, Error
 from linkd.limits import QUERY_THREADS_MAX
 from linkd.query.engine import run_select
@@ -107,7 +106,7 @@ async def _read_links(request: Request, statement: Statement, spill: Spill) -> N
 
         async def read(link: str) -> None:
             async def take(value: Arrived) -> None:
-                spill.add(link, from_payload(value.schema, value.payload))
+                spill.add(link, value.batch())
 
             schema = await read_link(connection, link, take)
             spill.declare(link, pa.ipc.read_schema(pa.py_buffer(schema)) if schema else None)

@@ -36,7 +36,6 @@ from linkd.client.snapshot_feed import TaskContext
 from linkd.client.worker import Complete, WholeSnapshot, commit, connected, publishing, whole_snapshot
 from linkd.core.parameters import PARAMS_VARIABLE, parse_parameters_json
 from linkd.core.pipeline import ParamValue
-from linkd.core.schema import from_payload
 from linkd.errors import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
@@ -109,7 +108,7 @@ class _Inputs:
     async def take(self, value: Arrived) -> None:
         link = value.header.input
         if link in self._reads:
-            self._spill.add(link, from_payload(value.schema, value.payload))
+            self._spill.add(link, value.batch())
 
     def tables(self, complete: Complete) -> Mapping[str, pa.Table]:
         """All of it. Raises SchemaMismatch for an input without columns."""

@@ -22,7 +22,7 @@ import dataclasses
 import sqlite3
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,8 @@ def write_meta(connection: sqlite3.Connection, meta: CatalogMeta) -> None:
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that may be used from any thread, by one at a time."""
+    with suppress(OSError):  # it is there, or SQLite says why it cannot be
+        path.touch(mode=0o600, exist_ok=False)  # SQLite itself lets others read what it makes
     connection = sqlite3.connect(path, check_same_thread=False, timeout=5.0)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

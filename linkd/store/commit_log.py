@@ -17,16 +17,16 @@ A file is written aside (`.new`), synced and renamed before its journal file is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linkd.errors import StateDamaged
 from linkd.limits import CATALOG_BATCH_VALUES, LINEAGE_KEPT_BYTES, LINEAGE_KEPT_S, STORE_READ_BYTES
-from linkd.model.records import Record, SnapshotCommitted, SourceMoved, ValueStored
+from linkd.store.commit_rows import commit_row, commit_schema
 from linkd.store.files import Bytes, File, Files
 from linkd.store.journal_reader import JournalReader
-from linkd.wire.frames import decode_frame, encode_frame
+from linkd.wire.frames import decode_frame
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,13 +112,13 @@ class CommitLog:
     def _rows(self) -> Iterator[dict[str, Any]]:
         for header, frame in self._journal.frames_of_oldest():
             records = decode_frame(frame.records, header.number, frame.payload_offset)
-            yield from (row for record in records if (row := _row(frame.lsn, record, records)) is not None)
+            yield from (row for record in records if (row := commit_row(frame.lsn, record, records)) is not None)
 
     def _write(self, path: Path, start: bytes, first: dict[str, Any], rows: Iterator[dict[str, Any]]) -> None:
         import pyarrow as pa
 
         metadata = {_START_KEY: start.hex().encode(), _FIRST_AT_KEY: str(first["committed_at"] or 0).encode()}
-        schema = _schema().with_metadata(metadata)
+        schema = commit_schema().with_metadata(metadata)
         aside = path.with_name(path.name + _ASIDE_SUFFIX)
         if aside.name in self._files.list(self._directory):
             self._files.unlink(aside)
@@ -182,82 +182,6 @@ class _Sink:
 
     def close(self) -> None:
         """The file is its owner's to close."""
-
-
-def _row(lsn: int, record: Record, frame: Sequence[Record]) -> dict[str, Any] | None:
-    """What a record says of a commit, but for the chain; None if it is about something else."""
-    if isinstance(record, SnapshotCommitted):
-        return {
-            "lsn": lsn,
-            "kind": "commit",
-            "committed_at": record.committed_at_ns,
-            "task": record.task,
-            "execution": record.execution,
-            "snapshot_id": record.snapshot_id,
-            "attempt": record.attempt,
-            "portions": [_range(one) for one in record.portions],
-            "outputs": [_range(one) for one in record.outputs],
-            "attributes": list(record.attributes.items()),
-            "record": encode_frame([record]),
-        }
-    if isinstance(record, SourceMoved):
-        return {
-            "lsn": lsn,
-            "kind": "source",
-            "committed_at": None,
-            "task": record.link,
-            "execution": 0,
-            "snapshot_id": b"",
-            "attempt": 0,
-            "portions": [],
-            "outputs": _outputs(frame),
-            "attributes": list(record.attributes.items()),
-            "record": encode_frame([record]),
-        }
-    return None
-
-
-def _range(one: Any) -> Mapping[str, Any]:
-    return {name: getattr(one, name) for name in ("link", "incarnation", "generation", "first_sequence", "last_sequence")}
-
-
-def _outputs(frame: Sequence[Record]) -> list[Mapping[str, Any]]:
-    """The values of a frame, gathered by link."""
-    found: dict[str, dict[str, Any]] = {}
-    for record in frame:
-        if isinstance(record, ValueStored):
-            envelope, sequence = record.envelope, record.envelope.position.sequence
-            begun = {
-                "link": envelope.link,
-                "incarnation": envelope.position.incarnation,
-                "generation": envelope.generation,
-                "first_sequence": sequence,
-            }
-            found.setdefault(envelope.link, begun)["last_sequence"] = sequence
-    return list(found.values())
-
-
-def _schema() -> pa.Schema:
-    import pyarrow as pa
-
-    numbers = [(name, pa.uint64()) for name in ("incarnation", "generation", "first_sequence", "last_sequence")]
-    ranges = pa.list_(pa.struct([("link", pa.utf8()), *numbers]))
-    return pa.schema(
-        [
-            ("lsn", pa.uint64()),
-            ("kind", pa.utf8()),
-            ("committed_at", pa.timestamp("ns", "UTC")),
-            ("task", pa.utf8()),
-            ("execution", pa.uint64()),
-            ("snapshot_id", pa.binary()),
-            ("attempt", pa.uint64()),
-            ("portions", ranges),
-            ("outputs", ranges),
-            ("attributes", pa.map_(pa.utf8(), pa.utf8())),
-            ("record", pa.binary()),
-            ("chain", pa.binary()),
-        ]
-    )
 
 
 def _batches(reader: Any, path: Path) -> Iterator[pa.RecordBatch]:

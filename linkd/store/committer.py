@@ -1,24 +1,22 @@
 """Continuous group commit: one thread that writes and syncs, and never waits for a timer before it does.
 
-What gathers while a group is being synced is the next group. For each group the thread does, in this order:
+What gathers while a group is synced is the next group. For each group the thread does, in this order:
 
     1. bulk payloads behind the end marks of their segments, and one sync for each such file
     2. the group's frames: one write, one sync of the journal. From here on they are committed
     3. the prefixes that let Arrow readers see the bulk payloads
     4. one call into the event loop that resolves every waiting future of the group
 
-and, when nothing came for a while or too much waits, writes the catalog. Frames are laid out and encoded on the event
-loop, so that the thread does not run Python for each of them and holds the GIL for microseconds only.
+and, when nothing came for a while, writes the catalog. Frames are laid out on the event loop: the thread runs no Python for each of them.
 
-Of a group whose frames may all be acked before they are durable the syncs of 1 and 2, and with them 3, are left to the
-next sync: that of a group that needs one, the one that is due (a timed wait of the thread), or the one before the
-catalog is written, for the index never knows what the journal may lose. A sync makes all durable that was written.
+Of a group whose frames may all be acked before they are durable the syncs of 1 and 2, and with them 3, are left to the next sync: that of a
+group that needs one, the one that is due, or the one before the catalog is written, for the index never knows what the journal may lose. A
+sync makes all durable that was written.
 
-Where there is no room for 1 or 2 the group stays first in line, the store says that it is full, and the same group is
-written again from its start when a look every `full_look_s` finds room (no system tells). After any other failure of
-1 to 3 nothing more is committed, and nothing is tried again: every waiting and every later frame fails with
-`StorageFailed`. Before anyone is told, a new journal file says that what was not synced does not exist
-(`Journal.void`); if even that fails, the outcome is unknown, and the error says so.
+Where there is no room for 1 or 2 the group stays first in line, the store says that it is full, and the same group is written again from
+its start when a look every `full_look_s` finds room (no system tells). After any other failure of 1 to 3 nothing more is committed, and
+nothing is tried again: every waiting and every later frame fails with `StorageFailed`. Before anyone is told, a new journal file says that
+what was not synced does not exist (`Journal.void`); if even that fails, the outcome is unknown, and the error says so.
 """
 
 from __future__ import annotations
@@ -295,12 +293,12 @@ class Committer:
             try:
                 self._segments.take_back(pending.bulk)
             except Error as worse:
-                self._fail([pending], worse, void=True)
-                return True
-            with self._wake:
-                self._line.appendleft(pending)
-            self._say_full(str(problem))
-            return False
+                problem = worse
+            else:
+                with self._wake:
+                    self._line.appendleft(pending)
+                self._say_full(str(problem))
+                return False
         self._fail([pending], problem, void=True)
         return True
 

@@ -68,6 +68,17 @@ class Holdings:
             )
             return Held(self.copied_file, links, self.copied_lsn)
 
+    def held_since(self, before: Held) -> Held:
+        """What a checkpoint said, and where copies lie that were made since: what else happened is behind it in the journal."""
+        now, known = self.held(), {one.link: one for one in before.links}
+        links = []
+        for one in now.links:
+            was = known.get(one.link, LinkHeld(one.link, 0))
+            copies = {file.file: file for file in one.files if file.copies}
+            files = {file.file: file for file in was.files} | copies
+            links.append(replace(was, last_file=one.last_file, files=tuple(files.values())))
+        return Held(before.copied_file, tuple(links), now.copied_lsn)
+
     def head(self, link: str, *, copies: bool = False) -> SegmentHead | None:
         """The file that the link's next value, or its next copy, goes to if it fits."""
         with self._lock:

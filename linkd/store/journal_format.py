@@ -13,7 +13,8 @@ File header, 64 bytes, the rest of its page is zero:
    40   8   0, or: frames with this or a higher LSN in the files before this one are void, whatever they look like (a sync failed there)
    48   8   zero
    56   8   checksum of bytes 0 to 56
-The header and the file's name are durable before anything else is written to the file.
+The header and the file's name are durable before anything else is written to the file. It is the first 64 bytes of a sector, so an interrupted
+write leaves all of it or none: a header that is there and does not fit its checksum is damage, and the file may have been one that makes void.
 
 Group header, 64 bytes:
     0   8   magic "LKDGROUP"
@@ -167,6 +168,17 @@ def decode_file_header(page: Bytes, number: int) -> FileHeader | None:
             "Use the version of linkd that wrote it"
         )
     return FileHeader(number, generation, first_lsn, void_from_lsn)
+
+
+def mended_file_header(page: Bytes, number: int) -> FileHeader | None:
+    """The header of a file that begins with a damaged one, if a single flipped bit is all that is wrong: then there is no doubt what it was."""
+    head = bytearray(page[:FILE_HEADER_BYTES])
+    for bit in range(8 * len(head)):
+        head[bit // 8] ^= 1 << bit % 8
+        if (header := decode_file_header(head, number)) is not None:
+            return header
+        head[bit // 8] ^= 1 << bit % 8
+    return None
 
 
 def encode_group_header(header: GroupHeader) -> bytes:

@@ -17,6 +17,7 @@ from linkd.limits import MIB, PAGE_BYTES
 from linkd.store.files import File, Files
 from linkd.store.journal import create_file
 from linkd.store.journal_format import (
+    FILE_HEADER_BYTES,
     FileHeader,
     Frame,
     GroupHeader,
@@ -95,6 +96,11 @@ class JournalReader:
         self._files = files
         self._directory = directory
         self._headers = headers
+
+    @property
+    def oldest(self) -> int:
+        """Number of the first file; 0 while there is none."""
+        return self._headers[0].number if self._headers else 0
 
     def frames(self, covered_lsn: int = 0, next_lsn: int | None = None) -> Iterator[tuple[FileHeader, Frame]]:
         """Every durable frame behind `covered_lsn` and before `next_lsn` (where `recover` found the end), in order.
@@ -230,8 +236,10 @@ def _headers(files: Files, directory: Path) -> tuple[tuple[FileHeader, ...], tup
             )
         file = files.open(path)
         try:
-            header = decode_file_header(file.pread(PAGE_BYTES, 0), number)
-            if header is None and (index + 1 < len(numbers) or any(_later_groups(file, 0, None))):
+            page = file.pread(PAGE_BYTES, 0)
+            header = decode_file_header(page, number)
+            was_written = index + 1 < len(numbers) or any(page[:FILE_HEADER_BYTES]) or any(_later_groups(file, 0, None))
+            if header is None and was_written:
                 raise _damage(path, 0, "the file header is damaged")
         finally:
             file.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.errors import StateDamaged
@@ -22,6 +23,20 @@ from linkd.store.segment_format import directory_name, file_name
 from linkd.store.segments import SegmentRecovery
 from linkd.store.store_limits import StoreLimits
 from linkd.wire.frames import decode_frame, encode_envelope
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """What opening a store met. `notes` are for people: what was cut or deleted, and why that is no loss. Complete after `replay`.
+
+    `clean`: it was closed properly. `voided`: frames that were written and not synced are void, and nothing was committed since.
+    """
+
+    frames: int
+    cut_bytes: int
+    notes: tuple[str, ...]
+    clean: bool = True
+    voided: bool = False
 
 
 def check_reach(directory: Path, found: CheckpointRecovery, journal: JournalRecovery) -> None:
@@ -122,12 +137,12 @@ class Replay:
         self._catalog.start_over()
         for header, frame in self._journal.frames(0, next_lsn):
             values = _values(decode_frame(frame.records, header.number, frame.payload_offset))
-            covered = frame.lsn <= self._lsn
-            self._enter(frame, [value for value in values if self._is_needed(header, frame.lsn, value)] if covered else values)
+            self._enter(frame, [value for value in values if self._is_needed(header, frame.lsn, value)])
         while self._catalog.write_waiting(self._limits.catalog_batch_values):
             pass
         batch_values, needed = self._limits.catalog_batch_values, self._holdings.is_known
         rebuilding.find_again(self._catalog, self._files, self._segments_directory, self._envelopes, there, batch_values, needed)
+        self._catalog.make_durable(next_lsn - 1, batch_values)
         self._catalog.begin_at(self._holdings.copied_file + 1)
         self.notes += self._index_notes
 
@@ -147,11 +162,14 @@ class Replay:
             )
 
     def _is_needed(self, header: FileHeader, lsn: int, value: ValueStored) -> bool:
-        """Whether a value of a frame that the checkpoint covers is there or not freed yet, and is in the journal only."""
+        """Whether the index has to say of a value that the journal has it: it is there or not freed yet, and was not copied."""
         envelope, holdings = value.envelope, self._holdings
-        if value.place.kind is not PlaceKind.JOURNAL or header.number <= holdings.copied_file:
-            return False
         which = envelope.link, envelope.generation, envelope.position.sequence
+        in_journal = value.place.kind is PlaceKind.JOURNAL
+        if lsn > self._lsn:
+            return not in_journal or lsn > holdings.copied_lsn or not holdings.is_live(*which)
+        if not in_journal or header.number <= holdings.copied_file:
+            return False
         return holdings.is_known(*which) and (lsn > holdings.copied_lsn or not holdings.is_live(*which))
 
     def _take(self, frame: Frame, records: Sequence[Record]) -> None:

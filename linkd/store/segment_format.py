@@ -33,7 +33,11 @@ custom metadata has the key `linkd.filler` and says why; its body is zeros.
 **Small values are copied out of the journal** into files of their own, in the order of the journal, many at once: the
 end mark before the first of them stays, as a gate, and all the others are written with their prefixes. When a
 checkpoint that names the new end of the file is durable, the gate is opened by the one prefix that is missing
-(`SegmentFileHeld.gate_offset`). Until then recovery cuts them off again: the journal still has them.
+(`SegmentFileHeld.gate_offset`). Until then recovery cuts them off again: the journal still has them. This is done with the oldest journal file
+before it goes, and with all that is left when the store closes (folding): after a clean stop every value that is kept is here.
+
+A value stays a message of its own, however small, with its bytes and its xxh3 as they were published: a slice of a common batch would come out
+as other bytes, so that nobody could hold it against what was sent. (What many small ones need in an index is one row for a run of them.)
 """
 
 from __future__ import annotations

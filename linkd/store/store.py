@@ -15,14 +15,15 @@ One process, one `Store`, one event loop: a lock on the directory is the caller'
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
 from pathlib import Path
 
-from linkd.errors import InternalFault, StorageFailed, ValueTooLarge
+from linkd.errors import InternalFault, StorageFailed, StorageFull, ValueTooLarge
 from linkd.limits import DRAIN_TIMEOUT_S
 from linkd.model.kept import Kept, SchemaMessage
 from linkd.model.records import Dropped, Record, ValueStored
@@ -33,6 +34,7 @@ from linkd.store import directory as layout_of
 from linkd.store.catalog import Catalog, CatalogEntry
 from linkd.store.checkpoint_file import Checkpoint
 from linkd.store.commit_log import CommitLog
+from linkd.store.commit_records import CommitRecords
 from linkd.store.committer import Committed, Committer, GroupCommitted
 from linkd.store.copying import Copier
 from linkd.store.files import Files, LocalFiles
@@ -44,7 +46,7 @@ from linkd.store.journal_reader import JournalReader, JournalRecovery, recover
 from linkd.store.open_files import OpenFiles
 from linkd.store.payloads import PayloadReader
 from linkd.store.placement import Placement
-from linkd.store.recovering import Replay, check_reach, entry_of
+from linkd.store.recovering import RecoveryReport, Replay, check_reach, entry_of
 from linkd.store.segments import SegmentWriter
 from linkd.store.staging import IncomingPayload, Memory, Spool, StagedPayload, Staging
 from linkd.store.standstill import working
@@ -52,20 +54,6 @@ from linkd.store.store_limits import StoreLimits
 from linkd.store.tail import TailPayloads
 from linkd.store.upkeep import State, Upkeep
 from linkd.wire.frames import decode_frame
-
-
-@dataclass(frozen=True, slots=True)
-class RecoveryReport:
-    """What opening a store met. `notes` are for people: what was cut or deleted, and why that is no loss. Complete after `replay`.
-
-    `clean`: it was closed properly. `voided`: frames that were written and not synced are void, and nothing was committed since.
-    """
-
-    frames: int
-    cut_bytes: int
-    notes: tuple[str, ...]
-    clean: bool = True
-    voided: bool = False
 
 
 class Store:
@@ -85,6 +73,8 @@ class Store:
         *,
         volatile: bool = False,
     ) -> None:
+        self._files = files
+        self._directory = directory
         self._limits = limits
         self._volatile = volatile
         self._recovered = journal
@@ -104,6 +94,7 @@ class Store:
         self._layout = JournalLayout(journal.end, limits, random_generation)
         written = Journal(files, journal_directory, limits.preallocate_bytes, headers, journal.end.next_lsn - 1)
         segments = self._segments = SegmentWriter(files, segments_directory, limits.open_files_max)
+        self._written = written
         self._committer = Committer(self._layout, written, segments, self._catalog, limits, sealed=journal.end.sealed, now_s=now_s)
         envelopes = directory / layout_of.ENVELOPES
         self._replay = Replay(
@@ -212,7 +203,8 @@ class Store:
         if not self._replayed:
             raise InternalFault("a store was started before its replay was read to the end")
         self._keep, self._threaded = keep, thread
-        self._checkpoint = checkpoint_file.NONE  # whoever wanted it has it
+        if keep is not None:
+            self._checkpoint = checkpoint_file.NONE  # whoever wanted it has it
         self._committer.start(loop, thread=thread, on_group=on_group, on_failure=on_failure, on_full=on_full)
         self._upkeep.start(loop, self._state if keep is not None else None, self._committer.fail, thread=thread)
         left_lsn = self._recovered.end.next_lsn - 1 if self._recovered.end.sealed else 0
@@ -227,6 +219,16 @@ class Store:
         """Free, checkpoint and recycle what is due, in this thread, when all is committed: for a store that was started without one."""
         self._committer.commit_waiting(sync=True)
         self._upkeep.work()
+
+    def fold(self) -> None:
+        """Copy what is kept and in the journal only into segments, in this thread, as far as there is room: for a tool that started the store
+        without one, and cannot say the home's state. That stays the one of the newest checkpoint."""
+        self._committer.commit_waiting(sync=True)
+        durable: Future[bool] = Future()
+        durable.set_result(True)
+        was = self._checkpoint
+        with contextlib.suppress(StorageFull):  # the next start goes on where this ends
+            self._upkeep.fold(lambda: State(was.lsn, self._holdings.held_since(was.held), was.kept, durable))
 
     async def close(self, fold_within_s: float = DRAIN_TIMEOUT_S) -> None:
         """Commit what waits, seal the journal, close everything. Later appends raise `Draining`. Again is harmless.
@@ -342,6 +344,15 @@ class Store:
     def usage(self) -> dict[str, int]:
         """Bytes on disk of each link's payloads."""
         return self._holdings.used_bytes()
+
+    @property
+    def written_lsn(self) -> int:
+        """All up to this frame is in the journal."""
+        return self._written.written_lsn
+
+    def commit_records(self, until_lsn: int) -> CommitRecords:
+        """What is known of commits up to a frame that was `written_lsn` once. To be read in another thread."""
+        return CommitRecords(self._files, self._directory / commit_log.DIRECTORY, self._reader, until_lsn)
 
     # -- for the parts --------------------------------------------------------------------------------------------------------------------
 

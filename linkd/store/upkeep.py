@@ -24,6 +24,7 @@ be kept small, or not be read, must not look healthy.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections import Counter
@@ -142,6 +143,14 @@ class Upkeep:
                 return
         if self._is_checkpoint_due() and not self._closing:
             self.checkpoint(self._state())
+
+    def fold(self, take: Callable[[], State]) -> None:
+        """Fold all of it, with checkpoints of this state. Blocks; for a store without a thread, of which all is durable."""
+        self._take, before = take, self._take
+        try:
+            self._fold(self._ground.journal.durable_lsn, lambda: True)
+        finally:
+            self._take = before
 
     def finish(self) -> None:
         """The last there is to do: fold, and make the checkpoint that spares the next start its reading. As `work`; a failure is no loss."""
@@ -276,12 +285,15 @@ class Upkeep:
         """Copies what the journal has up to this frame and segments have not; what was copied counts, however far that came."""
         ground = self._ground
         holdings = ground.holdings
+        if holdings.copied_lsn < until_lsn:
+            ground.catalog.write_through(until_lsn, ground.limits.catalog_batch_values)
         while holdings.copied_lsn < until_lsn and go_on():
             if self._behind_checkpoint and not self.checkpoint(self._state()):
                 return
             copier = ground.copier()
             frames = ground.reader.frames(holdings.copied_lsn, until_lsn + 1)
-            uncopied = (one for one in frames if one[0].number > holdings.copied_file and one[1].lsn <= until_lsn)
+            there = itertools.takewhile(lambda one: one[1].lsn <= until_lsn, frames)
+            uncopied = (one for one in there if one[0].number > holdings.copied_file)
             copied = copier.copy(uncopied, go_on, ground.limits.fold_part_bytes)
             if not copied.files:
                 holdings.copied_lsn = max(holdings.copied_lsn, copied.lsn)

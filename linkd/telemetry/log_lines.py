@@ -70,7 +70,8 @@ def _storage_full(event: e.StorageFull) -> LogLine:
 def _recovered(event: e.Recovered) -> LogLine:
     text = f"read {event.frames} frames of the journal in {event.seconds:.3f} s"
     if event.cut_bytes:
-        return _warning(f"{text}; cut a torn tail of {event.cut_bytes} bytes (an unclean end; nothing acked was in it)")
+        sure = "nothing in it was acked as durable, unless the disk has lost what it had confirmed"
+        return _warning(f"{text}; cut a torn tail of {event.cut_bytes} bytes (an unclean end; {sure})")
     return _info(text)
 
 

@@ -77,6 +77,8 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("linkd_commits_refused_total", _COUNTER, "Commits that were refused.", ("reason",), _REASONS),
     MetricSpec("linkd_leases_ended_total", _COUNTER, "Snapshots whose program gave no sign of life.", _TASK, limits.TASKS_MAX),
     MetricSpec("linkd_snapshots_given_up_total", _COUNTER, "Snapshots that went to a dead-letter link.", _TASK, limits.TASKS_MAX),
+    MetricSpec("linkd_group_leases_ended_total", _COUNTER, "Members of a group that gave no sign of life.", _GROUP, _GROUPS),
+    MetricSpec("linkd_values_given_up_total", _COUNTER, "Values that went from a group to a dead-letter link.", _GROUP, _GROUPS),
     MetricSpec(
         "linkd_drops_total",
         _COUNTER,
@@ -95,6 +97,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("linkd_recovery_seconds", _GAUGE, "How long the last start read the journal."),
     MetricSpec("linkd_files_quarantined_total", _COUNTER, "Damaged files that were set aside."),
     MetricSpec("linkd_storage_failed", _GAUGE, "1 when the disk has refused and nothing more is acked."),
+    MetricSpec("linkd_publishing_paused", _GAUGE, "1 while nothing is published, because the disk budget is nearly used up."),
     # Callers and tasks
     MetricSpec("linkd_connections", _GAUGE, "Clients connected now.", ("face",), _REASONS),
     MetricSpec("linkd_calls_refused_total", _COUNTER, "Calls that were denied.", ("operation", "reason"), _REASONS),

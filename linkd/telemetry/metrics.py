@@ -90,6 +90,8 @@ class Metrics:
         self._commits_refused = self._counters("linkd_commits_refused_total")
         self._leases_ended = self._counters("linkd_leases_ended_total")
         self._given_up = self._counters("linkd_snapshots_given_up_total")
+        self._group_leases_ended = self._counters("linkd_group_leases_ended_total")
+        self._values_given_up = self._counters("linkd_values_given_up_total")
         self._drops = self._counters("linkd_drops_total")
         self._lost_values = self._counters("linkd_lost_values_total")
         self._rows_rejected = self._counters("linkd_rows_rejected_total")
@@ -105,6 +107,7 @@ class Metrics:
         self._recovery_seconds = self._gauge("linkd_recovery_seconds")
         self._files_quarantined = self._counter("linkd_files_quarantined_total")
         self._storage_failed_flag = self._gauge("linkd_storage_failed")
+        self._publishing_paused = self._gauge("linkd_publishing_paused")
 
     def _make_process_metrics(self, version: str) -> None:
         self._connections = self._gauges("linkd_connections")
@@ -159,6 +162,8 @@ class Metrics:
             e.SnapshotRefused: self._snapshot_refused,
             e.SnapshotLeaseEnded: self._snapshot_lease_ended,
             e.SnapshotGivenUp: self._snapshot_given_up,
+            e.GroupLeaseEnded: self._group_lease_ended,
+            e.ValueGivenUp: self._value_given_up,
             e.GenerationBegan: self._generation_began,
             e.LinkLag: self._link_lag,
             e.GroupClosed: self._group_closed,
@@ -166,6 +171,8 @@ class Metrics:
             e.Recovered: self._recovered,
             e.FileQuarantined: self._file_quarantined,
             e.StorageFailedEvent: self._storage_failed,
+            e.DiskPaused: self._disk_paused,
+            e.DiskResumed: self._disk_resumed,
             e.ConnectionOpened: self._connection_opened,
             e.ConnectionClosed: self._connection_closed,
             e.CallRefused: self._call_refused,
@@ -217,6 +224,12 @@ class Metrics:
     def _snapshot_given_up(self, event: e.SnapshotGivenUp) -> None:
         self._given_up.get_or_other(self._pipeline, event.task).inc()
 
+    def _group_lease_ended(self, event: e.GroupLeaseEnded) -> None:
+        self._group_leases_ended.get_or_other(self._pipeline, event.link, event.group).inc()
+
+    def _value_given_up(self, event: e.ValueGivenUp) -> None:
+        self._values_given_up.get_or_other(self._pipeline, event.link, event.group).inc()
+
     def _generation_began(self, event: e.GenerationBegan) -> None:
         series = self._link_generation.get(self._pipeline, event.link)
         if series is not None:
@@ -233,7 +246,7 @@ class Metrics:
         for family in (self._lag_values, self._lag_seconds):
             family.remove(self._pipeline, event.link, event.group)
         # Groups come and go with whoever names them: their counters go too, so that later groups have a place.
-        for counters in (self._delivered_values, self._delivered_bytes):
+        for counters in (self._delivered_values, self._delivered_bytes, self._lost_values, self._group_leases_ended, self._values_given_up):
             counters.remove(self._pipeline, event.link, event.group)
 
     # -- the store ---------------------------------------------------------------------------------------------------------------------
@@ -252,6 +265,12 @@ class Metrics:
 
     def _storage_failed(self, event: e.StorageFailedEvent) -> None:
         self._storage_failed_flag.set(1)
+
+    def _disk_paused(self, event: e.DiskPaused) -> None:
+        self._publishing_paused.set(1)
+
+    def _disk_resumed(self, event: e.DiskResumed) -> None:
+        self._publishing_paused.set(0)
 
     # -- callers, tasks, linkd itself --------------------------------------------------------------------------------------------------
     def _connection_opened(self, event: e.ConnectionOpened) -> None:

@@ -95,7 +95,7 @@ class InProcessHome:
         if not crash:
             self.home.stop_sessions()
         await self.face.drain(0.0 if crash else DRAIN_TIMEOUT_S)
-        await self.home.close()
+        await self.home.close(0.0 if crash else DRAIN_TIMEOUT_S)
 
     async def restart(self, *, layout: Layout | None = None, crash: bool = False) -> None:
         """Another life in the same directory, perhaps of a pipeline file that was edited meanwhile."""

@@ -1,4 +1,7 @@
-"""A home as a process of its own with a run begun, for tests of whatever talks to one: real files, real sockets, real ends of processes."""
+"""A home with a run begun, for tests of the processes that work for one: real files, real sockets, real ends of processes.
+
+It is a process of its own (`running_home`), or, where it is not the one that dies, in this process (`home_beside`), which starts at once.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from linkd.app.layout import layout_of
 from linkd.client.calls import Connection, Endpoint
 from linkd.client.description import Description
 from linkd.client.worker import connected, described, dial_to
 from linkd.errors import InternalFault
+from linkd.home.conductor import Conductor
+from linkd.testing.home import running_home as serving
 from linkd.wire.methods import RUN_BEGIN, RUN_TASK_EXITED
 from linkd.wire.v1 import runs_pb2
 
@@ -31,13 +37,18 @@ _ASK_INTERVAL_S = 0.01
 class HomeUnderTest:
     """A running home. `connection` is the supervisor's; `tokens` are by task, and `adapters` is the adapter worker's."""
 
-    process: Process
     endpoint: str
     directory: Path
     pipeline: Path
     connection: Connection
     tokens: Mapping[str, str]
     follows: bool = False
+    process: Process | None = None
+
+    def kill(self) -> None:
+        """SIGKILL, where it is a process of its own."""
+        assert self.process is not None
+        self.process.kill()
 
     async def described(self) -> Description:
         return await described(self.connection)
@@ -100,15 +111,44 @@ async def running_home(
         if not line:
             raise InternalFault(f"the home did not start:\n{directory.with_suffix('.log').read_text()}")
         ready = json.loads(line)
-        async with connected(dial_to(Endpoint(ready["endpoint"], ready["run_token"]))) as connection:
-            request = runs_pb2.BeginRequest(
-                run_id=secrets.token_hex(8), fresh=fresh, traceparent=TRACEPARENT, follow=every_ms is not None, every_ms=every_ms
-            )
-            tokens = (await connection.call(RUN_BEGIN, request)).tokens
-            yield HomeUnderTest(process, ready["endpoint"], directory, pipeline, connection, dict(tokens), every_ms is not None)
+        async with _run_begun(Endpoint(ready["endpoint"], ready["run_token"]), pipeline, directory, fresh, every_ms) as home:
+            home.process = process
+            yield home
     finally:
         process.stdin.close()
         await process.wait()
+
+
+@asynccontextmanager
+async def home_beside(
+    pipeline: Path, directory: Path, *, fresh: bool = True, every_ms: Mapping[str, int] | None = None
+) -> AsyncIterator[HomeUnderTest]:
+    """As `running_home`, with the home on this event loop."""
+    async with serving(directory, layout=layout_of(pipeline, {})) as home:
+        conducting = asyncio.create_task(Conductor(home.home).run(), name="linkd conductor")
+        try:
+            async with _run_begun(Endpoint(home.endpoint, home.token()), pipeline, directory, fresh, every_ms) as under_test:
+                (directory / "tokens").mkdir(exist_ok=True)
+                for name, token in under_test.tokens.items():
+                    (directory / "tokens" / name).write_text(token)
+                yield under_test
+        finally:
+            conducting.cancel()
+            await asyncio.gather(conducting, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _run_begun(
+    endpoint: Endpoint, pipeline: Path, directory: Path, fresh: bool, every_ms: Mapping[str, int] | None
+) -> AsyncIterator[HomeUnderTest]:
+    """Begins a run, as its supervisor."""
+    async with connected(dial_to(endpoint)) as connection:
+        follows = every_ms is not None
+        request = runs_pb2.BeginRequest(
+            run_id=secrets.token_hex(8), fresh=fresh, traceparent=TRACEPARENT, follow=follows, every_ms=every_ms
+        )
+        tokens = (await connection.call(RUN_BEGIN, request)).tokens
+        yield HomeUnderTest(endpoint.address, directory, pipeline, connection, dict(tokens), follows)
 
 
 def plain_environment() -> dict[str, str]:

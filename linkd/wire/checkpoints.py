@@ -76,6 +76,7 @@ _NAMED: Codec = (
 )
 _INCARNATION = Layout("incarnation", model.IncarnationKept, pb.IncarnationKept)
 _GONE = Layout("gone", model.GoneKept, pb.GoneKept)
+_DROPPED = Layout("dropped", model.DroppedKept, pb.DroppedKept)
 _STRETCH = Layout("stretch", model.StretchKept, pb.StretchKept, parents=MAP)
 _ACCOUNT = Layout("account", model.AccountKept, pb.AccountKept, stretches=_many(_STRETCH))
 _CURSOR = Layout("cursor", model.CursorKept, pb.CursorKept, ahead=RANGES)
@@ -90,7 +91,7 @@ _LAYOUT_OF_KIND: Mapping[str, Layout] = {
     for layout in (
         Layout("home", model.HomeKept, pb.HomeKept, run=_one(LAYOUTS[records.RunBegan]), executions=_NAMED, weak_links=_TUPLE),
         Layout("schema", model.SchemaMessage, pb.SchemaMessage),
-        Layout("link", model.LinkKept, pb.LinkKept, gone=_many(_GONE), incarnations=_many(_INCARNATION)),
+        Layout("link", model.LinkKept, pb.LinkKept, gone=_many(_GONE), incarnations=_many(_INCARNATION), dropped=_many(_DROPPED)),
         Layout(
             "generation",
             model.GenerationKept,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from linkd.wire.chunks import chunk_in
+from linkd.wire.v1 import lane_pb2 as lane
 from linkd.wire.v1 import links_pb2 as links
 from linkd.wire.v1 import runs_pb2 as runs
 
@@ -69,6 +70,9 @@ RUN_TASK_EXITED = Method(RUNS, "TaskExited", Kind.UNARY_UNARY, runs.TaskExitedRe
 RUN_PAUSE = Method(RUNS, "Pause", Kind.UNARY_UNARY, runs.PauseRequest, runs.PauseResponse)
 RUN_END = Method(RUNS, "End", Kind.UNARY_UNARY, runs.EndRequest, runs.EndResponse)
 RUN_WATCH = Method(RUNS, "Watch", Kind.UNARY_STREAM, runs.WatchRequest, links.DescribeResponse)
+
+FILES = Method("linkd.v1.Lane", "Files", Kind.STREAM_STREAM, lane.FilesRequest, lane.FilesResponse)
+"""Of the lane alone: gRPC carries no descriptors."""
 
 METHODS = (
     PUBLISH, OPEN_PRODUCER, SUBSCRIBE, SEEK, SNAPSHOTS, COMMIT, READ, QUERY, DESCRIBE, OBSERVE, SEAL, ATTEND, TRACE,

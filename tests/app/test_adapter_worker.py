@@ -24,7 +24,7 @@ from linkd.client.encoding import encode
 from linkd.client.session import Client
 from linkd.client.worker import SourceStep, publishing
 from linkd.errors import BadRow, ConnectionFailed, Error, InvalidArgument
-from linkd.testing.home_process import HomeUnderTest, plain_environment, running_home
+from linkd.testing.home_process import HomeUnderTest, home_beside, plain_environment, running_home
 
 COPY = """
 pipeline: copy
@@ -118,7 +118,7 @@ async def end_count(home: HomeUnderTest) -> None:
 
 async def test_everything_goes_from_the_source_through_the_links_to_the_sinks(pipeline: Path, tmp_path: Path) -> None:
     write_rows(tmp_path)
-    async with running_home(pipeline, tmp_path / "state") as home:
+    async with home_beside(pipeline, tmp_path / "state") as home:
         async with worker_for(home) as worker:
             await asyncio.gather(worker_done := asyncio.ensure_future(worker.exit_code()), end_count(home))
             assert worker_done.result() == 0
@@ -135,7 +135,7 @@ async def test_everything_goes_from_the_source_through_the_links_to_the_sinks(pi
 
 async def test_the_home_keeps_what_tells_the_next_run_that_the_file_is_unchanged(pipeline: Path, tmp_path: Path) -> None:
     write_rows(tmp_path, 3)
-    async with running_home(pipeline, tmp_path / "state") as home, worker_for(home) as worker:
+    async with home_beside(pipeline, tmp_path / "state") as home, worker_for(home) as worker:
         await home.until(lambda told: task(told, "from:rows").ended)
         state = link(await home.described(), "rows").source_state
     stat = (tmp_path / "rows.csv").stat()
@@ -153,7 +153,7 @@ async def test_the_home_keeps_what_tells_the_next_run_that_the_file_is_unchanged
 
 async def test_a_worker_that_is_killed_at_work_is_continued_and_no_row_comes_twice(pipeline: Path, tmp_path: Path) -> None:
     write_rows(tmp_path)
-    async with running_home(pipeline, tmp_path / "state") as home:
+    async with home_beside(pipeline, tmp_path / "state") as home:
         async with worker_for(home) as first:
             await home.until(lambda told: link(told, "rows").values > 0)
             first.process.kill()
@@ -168,7 +168,7 @@ async def test_a_worker_that_is_killed_at_work_is_continued_and_no_row_comes_twi
 
 async def test_a_worker_with_nothing_left_to_do_ends_at_once(pipeline: Path, tmp_path: Path) -> None:
     write_rows(tmp_path, 3)
-    async with running_home(pipeline, tmp_path / "state") as home:
+    async with home_beside(pipeline, tmp_path / "state") as home:
         async with worker_for(home) as first:
             await asyncio.gather(first.exit_code(), end_count(home))
         (tmp_path / "out/copy.csv").unlink()
@@ -184,7 +184,7 @@ async def test_rows_that_do_not_fit_go_to_the_rejects_in_the_same_step(tmp_path:
         COPY.replace("rows: {from: rows.csv,", "rows: {from: rows.csv, schema: {id: int64, name: string}, on_bad_row: reject,"),
     )
     write(tmp_path / "rows.csv", "id,name\n1,one\nzwei,two\n3,three\n")
-    async with running_home(pipeline, tmp_path / "state") as home:
+    async with home_beside(pipeline, tmp_path / "state") as home:
         async with worker_for(home) as worker:
             await home.until(lambda told: task(told, "to:rows").ended)
         told = await home.described()
@@ -202,13 +202,13 @@ async def test_rows_that_do_not_fit_go_to_the_rejects_in_the_same_step(tmp_path:
 
 async def test_a_file_with_a_header_and_no_rows_gives_a_sink_with_the_header(pipeline: Path, tmp_path: Path) -> None:
     write(tmp_path / "rows.csv", "id,name\n")
-    async with running_home(pipeline, tmp_path / "state") as home, worker_for(home):
+    async with home_beside(pipeline, tmp_path / "state") as home, worker_for(home):
         await home.until(lambda told: task(told, "to:rows").ended)
     assert (tmp_path / "out/copy.csv").read_text() == "id,name\n"
 
 
 async def test_a_source_that_is_not_there_stops_the_worker_by_name(pipeline: Path, tmp_path: Path) -> None:
-    async with running_home(pipeline, tmp_path / "state") as home, worker_for(home) as worker:
+    async with home_beside(pipeline, tmp_path / "state") as home, worker_for(home) as worker:
         assert await worker.exit_code() == 2
     [failed] = worker.told("failed")
     assert (failed["task"], failed["code"], failed["exit_code"]) == ("from:rows", "invalid_argument", 2)
@@ -218,7 +218,7 @@ async def test_a_source_that_is_not_there_stops_the_worker_by_name(pipeline: Pat
 
 async def test_a_file_that_is_not_the_one_that_was_begun_stops_the_run_by_name(pipeline: Path, tmp_path: Path) -> None:
     write_rows(tmp_path, 3)
-    async with running_home(pipeline, tmp_path / "state") as home:
+    async with home_beside(pipeline, tmp_path / "state") as home:
         batch = pa.record_batch({"id": pa.array([0]), "name": ["of another file"]})
         payloads = encode("rows", batch, schema=b"", declared=False, inputs=())
         async with home.connect("adapters") as connection, publishing(connection, 1) as stream:
@@ -246,7 +246,7 @@ tasks:
 
 
 async def test_a_sink_of_a_link_without_columns_says_so(tmp_path: Path) -> None:
-    async with running_home(write(tmp_path / "inbox.yaml", OPEN), tmp_path / "state") as home, worker_for(home) as worker:
+    async with home_beside(write(tmp_path / "inbox.yaml", OPEN), tmp_path / "state") as home, worker_for(home) as worker:
         assert await worker.exit_code() == 3
     [failed] = worker.told("failed")
     assert failed["task"] == "to:events"
@@ -256,13 +256,13 @@ async def test_a_sink_of_a_link_without_columns_says_so(tmp_path: Path) -> None:
 
 async def test_a_column_that_gets_its_type_half_way_has_it_in_the_whole_sink(tmp_path: Path) -> None:
     pipeline = write(tmp_path / "inbox.yaml", OPEN)
-    async with running_home(pipeline, tmp_path / "state") as home, home.connect() as connection:
+    async with home_beside(pipeline, tmp_path / "state") as home, home.connect() as connection:
         client = Client(connection)
         await client.publish("events", [{"id": 1, "size": None}])
         await client.publish("events", [{"id": 2, "size": 7}])
         await client.publish("events", [{"id": 3, "size": None}])
         await client.close()
-    async with running_home(pipeline, tmp_path / "state", fresh=False) as home, worker_for(home) as worker:
+    async with home_beside(pipeline, tmp_path / "state", fresh=False) as home, worker_for(home) as worker:
         assert await worker.exit_code() == 0
     assert (tmp_path / "events.csv").read_text() == "id,size\n1,\n2,7\n3,\n"
 
@@ -270,7 +270,7 @@ async def test_a_column_that_gets_its_type_half_way_has_it_in_the_whole_sink(tmp
 @pytest.mark.parametrize("how", ["its supervisor goes", "TERM"])
 async def test_a_worker_ends_and_leaves_nothing_half_written_when(how: str, pipeline: Path, tmp_path: Path) -> None:
     write_rows(tmp_path, 3)
-    async with running_home(pipeline, tmp_path / "state") as home, worker_for(home) as worker:
+    async with home_beside(pipeline, tmp_path / "state") as home, worker_for(home) as worker:
         await home.until(lambda told: task(told, "to:counted").connections == 1 and task(told, "to:rows").ended)
         assert worker.process.stdin is not None
         if how == "TERM":
@@ -285,7 +285,7 @@ async def test_a_worker_whose_home_is_killed_says_so_once_and_exits_with_5(pipel
     write_rows(tmp_path, 3)
     async with running_home(pipeline, tmp_path / "state") as home, worker_for(home) as worker:
         await home.until(lambda told: task(told, "to:counted").connections == 1)
-        home.process.kill()
+        home.kill()
         assert await worker.exit_code() == 5
     [failed] = worker.told("failed")
     assert failed["code"] == "connection_failed"

@@ -16,7 +16,7 @@ from typing import Any
 
 from linkd.app.adapter_worker import Settings
 from linkd.client.session import Client
-from linkd.testing.home_process import HomeUnderTest, plain_environment, running_home
+from linkd.testing.home_process import HomeUnderTest, home_beside, plain_environment
 
 DEADLINE_S = 30
 _LOOK_INTERVAL_S = 0.02
@@ -105,7 +105,7 @@ async def test_files_are_followed_and_sinks_go_on_through_kills_of_the_worker(tm
     log, copy = tmp_path / "out/log.csv", tmp_path / "out/names.csv"
     rows.write_text("id\n1\n2\n")
     every_ms = {"to:names": 50}
-    async with running_home(tmp_path / "follow.yaml", tmp_path / "state", every_ms=every_ms) as home:
+    async with home_beside(tmp_path / "follow.yaml", tmp_path / "state", every_ms=every_ms) as home:
         async with worker_for(home) as first:
             await until(lambda: bool(first.told("waiting")), first)
             names.write_text("name\nann\n")
@@ -137,7 +137,7 @@ async def test_files_are_followed_and_sinks_go_on_through_kills_of_the_worker(tm
 async def test_a_source_with_an_end_is_read_once_and_its_change_is_told(tmp_path: Path) -> None:
     (tmp_path / "packed.yaml").write_text(PACKED)
     (tmp_path / "rows-1.csv").write_text("id\n1\n")
-    async with running_home(tmp_path / "packed.yaml", tmp_path / "state", every_ms={}) as home:
+    async with home_beside(tmp_path / "packed.yaml", tmp_path / "state", every_ms={}) as home:
         async with worker_for(home) as worker:
             parts = tmp_path / "out/parts.parquet"
             await until(lambda: parts.is_dir() and any(parts.iterdir()), worker)
@@ -153,7 +153,7 @@ async def test_a_finite_run_appends_what_comes_and_shows_parts_when_all_is_there
     pipeline = tmp_path / "both.yaml"
     pipeline.write_text(PACKED.replace("rows-*.csv", "rows.csv").replace("counted:", "counted: "))
     (tmp_path / "rows.csv").write_text("id\n" + "".join(f"{number}\n" for number in range(100_000)))
-    async with running_home(pipeline, tmp_path / "state") as home:
+    async with home_beside(pipeline, tmp_path / "state") as home:
         async with worker_for(home) as worker:
             await home.until(lambda told: next(task for task in told.tasks if task.name == "to:rows").commits > 0)
             worker.process.kill()
@@ -171,7 +171,7 @@ async def test_a_sink_that_finds_its_file_changed_stops_the_run_by_name(tmp_path
     (tmp_path / "names.csv").write_text("name\nann\n")
     (tmp_path / "out").mkdir()
     (tmp_path / "out/log.csv").write_text("mine\n")
-    async with running_home(tmp_path / "follow.yaml", tmp_path / "state") as home, worker_for(home) as worker:
+    async with home_beside(tmp_path / "follow.yaml", tmp_path / "state") as home, worker_for(home) as worker:
         async with asyncio.timeout(DEADLINE_S):
             assert await worker.process.wait() == 3
     [failed] = worker.told("failed")

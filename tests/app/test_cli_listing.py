@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from linkd.app.cli.listing import document, headline, lease_columns, link_columns, task_columns, waits
+from linkd.app.cli.listing import document, group_columns, headline, hold_columns, lease_columns, link_columns, task_columns, waits
 from linkd.app.cli.tables import table_lines
 from linkd.app.wording import age_text, rate_text
 from linkd.client.description import (
     Description,
+    DroppedDescription,
     GenerationDescription,
     GroupDescription,
+    HoldDescription,
     InputDescription,
     LeaseDescription,
     LinkDescription,
@@ -142,3 +144,26 @@ def test_the_document_has_no_bytes() -> None:
     assert told["links"][0]["columns"] == []
     assert "schema" not in told["links"][0]
     assert told["tasks"][0]["inputs"][0]["waiting_values"] == 2
+
+
+def test_what_was_dropped_is_told_with_its_reasons_and_who_lost_it() -> None:
+    dropped = (DroppedDescription("full", 1_200, 1), DroppedDescription("age", 3, 2))
+    full = replace(FLOWN, dropped=dropped, bound_bytes=8_000_000, on_full="drop_oldest", waiting_bytes=1_000_000, retain="86400 s, hard")
+    found = replace(FOUND, links=(full,), groups=(GroupDescription("g", "flown", 4, 2, 0, 0, lost_values=1_203),))
+    assert only_row(found)["dropped"] == "1,200 full, 3 age"
+    told = {column.heading: column.cells[0] for column in link_columns(found, verbose=True)}
+    assert (told["when full"], told["keeps"]) == ("drop_oldest (1.0 MB of 8.0 MB)", "86400 s, hard")
+    assert {column.heading: column.cells for column in group_columns(found)}["lost"] == ["1,203"]
+    assert "lost" not in {column.heading for column in group_columns(replace(found, groups=(GroupDescription("g", "flown", 4, 2, 0, 0),)))}
+
+
+def test_holds_say_what_stays_for_whom_until_when() -> None:
+    named = HoldDescription("export", "", "flown", 1, 2, 5, 1_795_411_900_000_000_000, "copying")
+    read = HoldDescription("", "sum_up", "flown", 1, 3, 0, 0, "")
+    told = {column.heading: column.cells for column in hold_columns(replace(FOUND, holds=(named, read)))}
+    assert told == {
+        "held": ["flown@2..5", "flown@3.."],
+        "by": ["export", "sum_up"],
+        "until": ["2026-11-23T05:31:40Z", "it is read"],
+        "for": ["copying", ""],
+    }

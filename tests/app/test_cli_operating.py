@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flown_state import make_flown
 from typer.testing import CliRunner, Result
 
 from linkd.app.cgroup import memory_limit_bytes
 from linkd.app.examination import Verdict, access, clock, disk, libraries, memory, open_files, socket
 from linkd.app.main import command_line
 from linkd.app.state import Lock
-from linkd.core.checkpoint import keep, restored
 from linkd.device import Device, Nature, Probed
 from linkd.limits import MIB
-from linkd.model.records import GenerationBegan, GenerationEnd, GenerationEnded, LinkOpened, Record
-from linkd.store.store import Store
-from linkd.testing.sample_values import sample_value
 
 
 def linkd(*words: object) -> Result:
@@ -31,31 +28,10 @@ def told(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
-async def make(directory: Path) -> None:
-    """A sealed link of six values, of which the even ones lie in a segment."""
-    store = Store.open(directory)
-    ledger = restored(store.kept, {})
-    list(store.replay())
-    store.start(asyncio.get_running_loop(), thread=False, keep=lambda: keep(ledger))
-
-    async def admit(records: list[Record], *payloads: bytes) -> None:
-        future = store.append(records, payloads)
-        ledger.apply(records)
-        store.commit_waiting()
-        await future
-
-    await admit([LinkOpened("flown", 1, 1, 1), GenerationBegan("flown", 1, 1, 1, "clean", "1")])
-    for sequence in range(1, 7):
-        value = sample_value("flown", sequence, 10 if sequence % 2 else 10_000)
-        await admit([value.schema_kept, value.stored], value.payload)
-    await admit([GenerationEnded("flown", 1, GenerationEnd.SEALED, 6)])
-    await store.close()
-
-
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("pristine") / "s"
-    asyncio.run(make(directory))
+    asyncio.run(make_flown(directory))
     return directory
 
 
@@ -209,6 +185,10 @@ def test_doctor_knows_when_clock_memory_files_and_users_are_not_as_they_should_b
     assert memory(memory_limit_bytes(lambda _: None), 256 * MIB).verdict is Verdict.OK
     assert open_files(256).verdict is Verdict.WARN
     assert access(state, uid=state.stat().st_uid + 1).verdict is Verdict.FAIL
+    state.chmod(0o755)
+    assert access(state).verdict is Verdict.OK, "what linkd makes is for nobody else to read"
+    (state / "journal").chmod(0o755)
+    assert access(state).verdict is Verdict.WARN
     assert socket(state).verdict is Verdict.OK
 
     def absent(name: str) -> object:

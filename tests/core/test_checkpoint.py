@@ -40,7 +40,7 @@ def busy_home() -> PureHome:
     home.admit([GroupOpened("g", "numbers", 1, 1, 0, True, "none", "", 5_000, 60_000, 3)])
     for sequence in (1, 2, 3):
         home.admit([GroupLeased("g", "numbers", Position(1, sequence), 50 + sequence, 1)])
-    home.admit([GroupMoved("g", "numbers", 1, 1, 0, 1, settled=((2, 2),))])
+    home.admit([GroupMoved("g", "numbers", 1, 1, 0, 1, settled=((2, 2),), token=7)])
     home.admit([GroupFailed("g", "numbers", Position(1, 3), 2, "because", 5_000)])
     home.admit([GroupOpened("h", "numbers", 1, 1, 1), GroupMoved("h", "numbers", 1, 1, 2, 3, run_generation=4)])
     home.admit(publishing.open_link("free", 5))
@@ -49,6 +49,7 @@ def busy_home() -> PureHome:
         drafts = [draft("free", n) for n in range(values)]
         home.admit(publishing.publish(home.ledger, drafts, Maker(producer=Producer("~1", 1, number, 9)), 6, bytes(10 * values)))
     home.admit([Dropped("free", 1, 1, 0, "abandoned", 1)])
+    home.admit([Dropped("numbers", 1, 4, 4, "full", dropped_at_ns=7)])
     return home
 
 
@@ -111,7 +112,7 @@ def test_the_names_of_tasks_that_are_long_gone_are_forgotten() -> None:
         (Ledger, "shapes links tasks groups executions epoch last_token run run_outcome producers holds boot weak_links"),
         (Producers, "known answers forgotten_epoch"),
         (KnownProducer, "id epoch last_sequence answers"),
-        (Link, "name incarnation next_sequence durable_sequence last_created_at_ns generations newest remembered gone incarnations"),
+        (Link, "name incarnation next_sequence durable_sequence last_created_at_ns generations newest remembered gone incarnations dropped"),
         (
             Generation,
             (
@@ -127,8 +128,8 @@ def test_the_names_of_tasks_that_are_long_gone_are_forgotten() -> None:
             ),
         ),
         (Lease, "snapshot_id token attempt portions session since_ns settles partial failures reason"),
-        (Group, "name link incarnation generation cursor terms run_generation leases handed_sequence"),
-        (GroupLease, "sequence token attempt failures reason delay_ms session"),
+        (Group, "name link incarnation generation cursor terms run_generation leases acked handed_sequence lost_values"),
+        (GroupLease, "sequence token attempt failures reason delay_ms failed session"),
     ],
     ids=lambda given: getattr(given, "__name__", ""),
 )

@@ -8,8 +8,25 @@ import sys
 from pathlib import Path
 
 import pytest
+from soak import TRIALS, Outcome
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def test_every_trial_of_a_soak_says_what_came_of_it_and_whether_that_is_within_its_bar() -> None:
+    trials = {trial.what: trial for trial in TRIALS}
+    kills = {"kills": 3, "acked": 40, "acked_values_lost": 0, "effects_twice": 0, "out_of_order": 0}
+    told = trials["kill -9 of the home under load"].told
+    assert told([kills], 3) == Outcome("3 kills, 40 values acked", "0 acked values lost, 0 effects twice, 0 out of order")
+    assert not told([kills], 4).kept
+    assert not told([{**kills, "effects_twice": 1}], 3).kept
+    flips = {"flips": 5, "found_by_verify": 3, "found_at_first_use": 1, "in_bytes_that_nothing_reads": 1, "served_wrong": 0}
+    told = trials["bit flips in every kind of file"].told
+    assert told([flips, flips], 10).result.startswith("6 found by verify, 2 found at first use, 2 in bytes")
+    assert not told([flips, {**flips, "served_wrong": 1}], 10).kept
+    assert not trials["simulated steps with faults"].told([{"steps": 10, "violations": 1}], 10).kept
+    assert trials["a stalled consumer"].asked(60.0, small=False) == 5_000
+    assert trials["7 simulated days of a link that keeps an hour"].asked(60.0, small=False) == 7 * 86_400, "one value a second"
 
 
 @pytest.mark.slow
@@ -32,13 +49,13 @@ def test_the_first_hour_is_measured(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="anonymous memory is told by /proc, which this system has not")
 def test_a_stalled_consumer_costs_no_memory(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
-    words = ["--backlog-mb", "200", "--dir", str(tmp_path), "--results", str(results)]
+    words = ["--backlog-mb", "100", "--dir", str(tmp_path), "--results", str(results)]
     command = [sys.executable, str(BENCHMARKS / "stalled_consumer.py"), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     [figure] = json.loads(results.read_text())["figures"]
-    assert figure["backlog_mb"] >= 200
-    assert figure["values"] == 50
+    assert figure["backlog_mb"] >= 100
+    assert figure["values"] == 25
     assert 0 < figure["publishing_peak_mib"] <= 256
 
 
@@ -49,9 +66,10 @@ def test_what_is_tried_for_long_is_told_in_a_table(tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "soak.py"), "--small", *trials, "--dir", str(tmp_path), "--results", str(results)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
-    assert [line.split("|")[1].strip() for line in done.stdout.splitlines()] == ["what", "redelivery after a death", "restart to ready"]
+    names = [line.split("|")[1].strip() for line in done.stdout.splitlines()]
+    assert names == ["what", "redelivery after a death, and a hang", "restart to ready"]
     [line] = results.read_text().splitlines()
     rows = {row["name"]: row for row in json.loads(line)["figures"]}
-    died, hung = rows["redelivery after a death"]["figures"]
+    died, hung = rows["redelivery after a death, and a hang"]["figures"]
     assert (died["rounds"], hung["rounds"]) == (2, 1)
     assert died["max_s"] < hung["lease_s"] <= hung["max_s"] + 0.5

@@ -80,7 +80,7 @@ def test_another_worker_takes_over_from_one_that_hangs_and_what_cannot_be_done_i
             stdout, stderr = run.communicate(timeout=60)
             hanging.wait(timeout=10)
         assert run.returncode == 0, stdout + stderr
-        assert "note: label gave up 1 snapshot, which lie in label.dead (linkd cat label.dead)" in stdout
+        assert "note: label gave up 1 snapshot, which lie in label.dead (linkd tail label.dead)" in stdout
         [letter] = [json.loads(line) for line in shifts.linkd("cat", "label.dead", "--json").stdout.splitlines()]
         assert (letter["link"], letter["consumer"], letter["attempts"], letter["reason"]) == ("kept", "label", 2, "two is too many")
     assert shifts.rows("out/labelled.csv") == [{"n": "1"}, {"n": "3"}]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from typing import TYPE_CHECKING
 
-from linkd.errors import EXIT_DONE
+from linkd.errors import EXIT_DONE, EXIT_TASK_FAILED
+from linkd.testing.pipelines import RUN_TIMEOUT_S
 
 if TYPE_CHECKING:
     from conftest import MakePipeline
@@ -43,6 +46,24 @@ with linkd.connect() as client:
                 time.sleep(0.2)  # until it is staged
                 kill_home()
 """
+GIVING_UP = """\
+pipeline: giving
+wiring: |
+  (numbers[1]) label (labelled)
+links:
+  numbers: {from: "numbers/*.csv"}
+tasks:
+  label: {run: python label.py, max_attempts: 1}
+"""
+LABEL = """\
+import linkd
+for snap in linkd.connect().snapshots():
+    with snap:
+        if snap["numbers"].rows() == [{"n": 2}]:
+            snap.nack(reason="two is too many")
+        else:
+            snap.publish("labelled", snap["numbers"].rows())
+"""
 
 
 def test_a_home_that_is_killed_between_staging_and_commit_costs_no_work(make: MakePipeline) -> None:
@@ -58,3 +79,20 @@ def test_a_home_that_is_killed_between_staging_and_commit_costs_no_work(make: Ma
         told = [json.loads(line) for line in done.stdout.splitlines()]
         assert sum(line.get("restarted") == "home" for line in told) == 2
         assert [int(row["n"]) for row in pipeline.rows("out/doubled.csv")] == [2 * n for n in range(1, VALUES + 1)]
+
+
+def test_a_home_that_is_killed_before_the_run_began_is_started_again_and_what_was_given_up_fails_a_strict_run(make: MakePipeline) -> None:
+    with make(GIVING_UP, {"label.py": LABEL, "numbers/1.csv": "n\n1\n", "numbers/2.csv": "n\n2\n"}) as pipeline:
+        with pipeline.start("run", pipeline.file.name, "--strict") as run:
+            while (pid := pipeline.groups().get("home")) is None:
+                assert run.poll() is None
+            os.kill(pid, signal.SIGKILL)
+            _, complaint = run.communicate(timeout=RUN_TIMEOUT_S)
+        assert run.returncode == EXIT_TASK_FAILED
+        assert complaint.startswith("task label exited with code 0 and left 1 snapshot in label.dead (--strict)"), complaint
+        lenient = pipeline.run()
+        assert lenient.exit_code == EXIT_DONE, lenient.stderr
+        assert "note: label gave up 1 snapshot, which lie in label.dead" in lenient.stdout
+        again = pipeline.run("--strict")
+        assert again.exit_code == EXIT_TASK_FAILED
+        assert again.stderr.startswith("task label gave up 1 snapshot, in label.dead (--strict)\n  without --strict the run is complete")

@@ -12,6 +12,7 @@ import pytest
 
 import linkd
 from linkd.testing.pipelines import PipelineDirectory, make_pipeline
+from linkd.testing.plain_arrow import rows_in_segments
 
 COPY = """\
 pipeline: copy
@@ -55,6 +56,9 @@ def moved(ran: Path, tmp_path: Path) -> Iterator[PipelineDirectory]:
 
 def test_a_first_run_makes_every_output_and_a_second_has_nothing_to_do(moved: PipelineDirectory) -> None:
     assert (moved.path / "out/doubled.csv").read_text() == "n,twice\n1,2\n2,4\n3,6\n"
+    kept = moved.path / ".linkd" / "copy"
+    assert rows_in_segments(kept, "numbers") == [{"n": 1}, {"n": 2}, {"n": 3}], "what is kept is there for any Arrow program"
+    assert rows_in_segments(kept, "doubled") == [{"n": n, "twice": 2 * n} for n in (1, 2, 3)]
     second = moved.run()
     assert second.exit_code == 0
     assert second.stdout.startswith("Nothing to do (")

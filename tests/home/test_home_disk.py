@@ -16,7 +16,7 @@ from linkd import aio
 from linkd.core.disk import DiskState, Volume
 from linkd.core.layout import OPEN
 from linkd.errors import StorageFull
-from linkd.limits import DISK_LOOK_INTERVAL_S, GIB, MIB, RETRY_FULL_S
+from linkd.limits import DISK_BUDGET_MIN_BYTES, DISK_LOOK_INTERVAL_S, DISK_RESERVED_SHARE, GIB, MIB, RETRY_FULL_S
 from linkd.store.counted_files import CountedFiles
 from linkd.store.files import LocalFiles
 from linkd.telemetry.events import DiskPaused, DiskResumed
@@ -127,6 +127,31 @@ async def test_commits_with_outputs_wait_and_those_that_only_free_go_on(home: In
     short_of_room(home, held_share=0.5)
     assert (await asyncio.wait_for(later, 5 * DISK_LOOK_INTERVAL_S)).staged
     await task.commit(first.ready, staged)
+
+
+async def test_in_the_reserve_whatever_ends_or_moves_on_is_journaled_and_nothing_is_published(home: InProcessHome, connect: Connect) -> None:
+    outsider, task, supervisor = await connect(home), await connect(home, "double"), await connect(home, "@run")
+    await outsider.publish("numbers", {"n": 1})
+    await supervisor.begin()
+    group = await outsider.subscribe("numbers")
+    value, stream = await next_value(group), await task.snapshots()
+    snapshot = await next_snapshot(stream)
+    assert value is not None
+    assert snapshot is not None
+    short_of_room(home, held_share=0.97)
+    assert home.home.disk.state() is DiskState.RESERVED
+    before_bytes = home.home.disk.files.held_bytes
+    await send_ack(group, value)
+    await task.commit(snapshot.ready)
+    assert await next_snapshot(stream) is None
+    await supervisor.task_exited("double")
+    await home.home.barrier()
+    doubled = home.home.ledger.link("doubled").current
+    assert doubled is not None
+    assert doubled.is_sealed, "what ends is said, in the reserve"
+    with pytest.raises(StorageFull):
+        await outsider.publish("numbers", {"n": 2})
+    assert home.home.disk.files.held_bytes - before_bytes < DISK_BUDGET_MIN_BYTES * (1 - DISK_RESERVED_SHARE) / 10
 
 
 async def test_a_store_without_any_room_pauses_the_same_way(open_home: InProcessHome, connect: Connect) -> None:

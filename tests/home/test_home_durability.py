@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import shutil
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from raw_client import RawClient, next_snapshot, rows_value
+from raw_client import RawClient, next_snapshot, next_value, rows_value, until
 from small_pipeline import PIPELINE, Connect
+from unreliable_disk import UnreliableFiles
 
 from linkd.core.layout import Layout
 from linkd.core.links import LinkShape, lost_behind
@@ -186,3 +188,24 @@ async def test_values_of_a_memory_link_are_delivered_before_any_sync(tmp_path: P
         assert journal.written_lsn > before
         await client.publish("safe", {"n": 1})
         assert journal.durable_lsn == journal.written_lsn
+
+
+async def test_nobody_sees_a_value_of_a_link_of_fsync_before_its_sync(tmp_path: Path, connect: Connect) -> None:
+    async with running_home(tmp_path / "state", layout=OPEN_LINKS, supervised=False, store_limits=LAZY) as home:
+        disk, client, journal = UnreliableFiles.under(home), await connect(home), home.home.store._committer._journal
+        await client.publish("safe", {"n": 1})
+        values = await client.subscribe("safe", follow=True)
+        assert await next_value(values) is not None
+        disk.gate.clear()
+        publishing, waiting = asyncio.create_task(client.publish("safe", {"n": 2})), asyncio.create_task(next_value(values))
+        try:
+            await until(lambda: journal.written_lsn > journal.durable_lsn)
+            assert await client.numbers("safe") == [1]
+            assert not publishing.done()
+            assert not waiting.done()
+        finally:
+            disk.gate.set()
+        assert (await publishing).first.sequence == 2
+        value = await waiting
+        assert value is not None
+        assert value.envelope.position.sequence == 2

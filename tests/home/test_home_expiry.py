@@ -137,6 +137,13 @@ async def test_what_a_group_has_not_done_stays_unless_retention_is_hard(tmp_path
         lost = [event for event in home.events.heard if isinstance(event, ValuesLost)]
         assert [(event.link, event.reader, event.values) for event in lost] == [("hard", "g", 3)]
         assert home.home.ledger.groups["g", "hard"].cursor.done_sequence == 4
+        for _ in range(2):  # of a home that starts again, too
+            described = await client.describe()
+            links = {link.name: link for link in described.links}
+            assert [(one.reason, one.values) for one in links["hard"].dropped] == [("values", 4)]
+            assert (links["hard"].retain, links["young"].retain) == ("3 values, hard", "100 s")
+            assert {group.link: group.lost_values for group in described.groups} == {"few": 0, "hard": 3}
+            await home.restart()
 
 
 async def test_holds_and_readers_keep_what_they_name(tmp_path: Path) -> None:
@@ -146,9 +153,14 @@ async def test_holds_and_readers_keep_what_they_name(tmp_path: Path) -> None:
             await client.publish("few", {"n": number})
         retention = home.home.retention
         retention.hold(HoldPlaced("export", "few", 1, 2, 2, clock.now_ns() + 100 * 10**9, "copying"))
-        with retention.reading("few", 1, 1):
+        with retention.reading("few", 1, 1, "double"):
             await passes(home, 1.0)
             await there(home, client, "few", [1, 2, 3, 4, 5, 6])
+            named, read = (await client.describe("few")).holds
+            assert (named.name, named.first_sequence, named.last_sequence, named.reason) == ("export", 2, 2, "copying")
+            assert named.until_ns == clock.now_ns() + 99 * 10**9
+            assert (read.holder, read.first_sequence, read.last_sequence, read.until_ns) == ("double", 1, 0, 0)
+            assert not (await client.describe("young")).holds
         await passes(home, 1.0)
         await there(home, client, "few", [2, 3, 4, 5, 6])
         await home.restart()

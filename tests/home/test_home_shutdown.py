@@ -25,6 +25,7 @@ from raw_client import Stream, client_of
 
 import linkd.aio
 from linkd.testing.home_process import plain_environment
+from linkd.testing.plain_arrow import rows_in_segments
 from linkd.wire import methods
 from linkd.wire.v1 import links_pb2 as pb
 
@@ -114,6 +115,9 @@ async def test_a_home_that_is_told_to_end_drains_and_nothing_acked_is_lost(tmp_p
                 await drains_visibly(home, raw.channel)
                 reader.cancel()
                 assert await home.process.wait() == 0
+                there = {link: [row["n"] for row in rows_in_segments(tmp_path, link)] for link in load.acked}
+                assert all(numbers == list(range(len(numbers))) for numbers in there.values()), "any Arrow program sees every value"
+                assert all(len(there[link]) >= acked for link, acked in load.acked.items())
             async with serving(tmp_path, socket, 1.0) as home, client_of(f"unix:{socket}") as raw:
                 await goes_on(load)
                 await stuck_reader(raw.stream(methods.READ, bulk))

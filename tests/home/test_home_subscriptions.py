@@ -312,3 +312,10 @@ async def test_a_group_of_a_superseded_generation_is_told_and_goes_on_with_the_n
         value = await next_value(stream)
         assert value is not None
         assert (value.envelope.generation, value.rows()) == (2, [{"n": 2}])
+
+
+async def test_a_task_is_no_group_to_be_moved(home: InProcessHome, connect: Connect) -> None:
+    client = await connect(home)
+    await client.publish("numbers", {"n": 1})
+    with pytest.raises(LinkNotFound, match="double is a task and no consumer group"):
+        await client.call(methods.SEEK, pb.SeekRequest(group="double", link="numbers", to="earliest"))

@@ -23,7 +23,7 @@ from linkd.client.worker import SourceStep, publishing
 from linkd.errors import QueryInvalid, SchemaMismatch
 from linkd.limits import ROWS_PER_VALUE
 from linkd.query.scratch import scratch_directory
-from linkd.testing.home_process import HomeUnderTest, plain_environment, running_home
+from linkd.testing.home_process import HomeUnderTest, home_beside, plain_environment, running_home
 
 PIPELINE = """
 pipeline: sums
@@ -43,7 +43,7 @@ SLOW = "SELECT count(*) AS n FROM range(100000000000) t(i) WHERE i % 7 = 1 AND (
 async def home(tmp_path: Path) -> AsyncIterator[HomeUnderTest]:
     pipeline = tmp_path / "sums.yaml"
     pipeline.write_text(PIPELINE)
-    async with running_home(pipeline, tmp_path / "state") as home:
+    async with home_beside(pipeline, tmp_path / "state") as home:
         yield home
 
 
@@ -249,7 +249,7 @@ async def test_the_types_of_a_result_are_those_of_the_query_and_not_of_inputs_th
 async def test_a_sql_task_with_an_input_without_columns_names_it(tmp_path: Path) -> None:
     pipeline = tmp_path / "sums.yaml"
     pipeline.write_text("pipeline: sums\nwiring: (rows*) total (totals)\ntasks: {total: {sql: SELECT * FROM rows}}\n")
-    async with running_home(pipeline, tmp_path / "state") as home:
+    async with home_beside(pipeline, tmp_path / "state") as home:
         code, said = await run_task(home, "SELECT * FROM rows")
     assert (code, said) == (1, "rows has no columns: nothing was published to it; give links.rows.schema\n")
 
@@ -290,9 +290,9 @@ async def test_a_sql_task_ends_by_term_in_the_middle_of_its_query_and_cleans_up(
 async def test_a_sql_task_of_an_earlier_run_is_fenced(tmp_path: Path) -> None:
     pipeline = tmp_path / "sums.yaml"
     pipeline.write_text(PIPELINE)
-    async with running_home(pipeline, tmp_path / "state") as home:
+    async with home_beside(pipeline, tmp_path / "state") as home:
         old = home.tokens["total"]
-    async with running_home(pipeline, tmp_path / "state") as home:
+    async with home_beside(pipeline, tmp_path / "state") as home:
         await publish_inputs(home)
         (home.directory / "tokens" / "total").write_text(old)
         code, said = await run_task(home, TOTALS)
@@ -300,10 +300,12 @@ async def test_a_sql_task_of_an_earlier_run_is_fenced(tmp_path: Path) -> None:
     assert "this token is of run 1, and run 2 has begun" in said
 
 
-async def test_a_sql_task_whose_home_is_killed_exits_with_5(home: HomeUnderTest) -> None:
-    async with sql_task(home, TOTALS) as process:
+async def test_a_sql_task_whose_home_is_killed_exits_with_5(tmp_path: Path) -> None:
+    pipeline = tmp_path / "sums.yaml"
+    pipeline.write_text(PIPELINE)
+    async with running_home(pipeline, tmp_path / "state") as home, sql_task(home, TOTALS) as process:
         await home.until(lambda told: task(told).connections == 1)
-        home.process.kill()
+        home.kill()
         code, said = await ended(process)
     assert code == 5
     assert "Traceback" not in said

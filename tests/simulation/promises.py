@@ -8,25 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from group_promises import Broken, GroupPromises, Known, check
+
 from linkd.testing.simulation.witness import Span, Stop, Told
-
-
-class Broken(AssertionError):
-    """A promise that was broken: the text begins with which."""
-
-
-def check(holds: object, promise: str, what: object = "") -> None:
-    if not holds:
-        raise Broken(f"{promise}: {what}")
-
-
-@dataclass(slots=True)
-class Known:
-    """A value that somebody was told of. `durable`: not even power loss takes it away; `maybe`: power failed before that was true."""
-
-    value: Told
-    durable: bool
-    maybe: bool = False
 
 
 @dataclass(slots=True)
@@ -45,37 +29,21 @@ class Commit:
 
 
 @dataclass(slots=True)
-class Place:
-    """Where a consumer group stands, as its members know: by generation, what was handed out and what was answered as settled.
+class Promises(GroupPromises):
+    """See the head of the file. The methods are those of `witness.Witness`; those about consumer groups are in `group_promises`."""
 
-    `asked` are those of which an ack was sent: they may be settled, whatever was answered.
-    """
-
-    handed: set[int] = field(default_factory=set)
-    settled: dict[int, bool] = field(default_factory=dict)
-    asked: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class Promises:
-    """See the head of the file. The methods are those of `witness.Witness`."""
-
-    steps: int = 0
-    _known: dict[str, dict[int, Known]] = field(default_factory=dict)
     _positions: dict[tuple[str, int, int], int] = field(default_factory=dict)
     _link_of: dict[int, str] = field(default_factory=dict)
     _failed: set[int] = field(default_factory=set)
     _commits: dict[tuple[str, int, bytes], list[Commit]] = field(default_factory=dict)
     _commit_of: dict[int, Commit] = field(default_factory=dict)
     _by_execution: dict[tuple[str, int], list[Commit]] = field(default_factory=dict)
-    _groups: dict[tuple[str, str, int], Place] = field(default_factory=dict)
-    _generation_of: dict[tuple[str, str], int] = field(default_factory=dict)
     _outstanding: dict[str, dict[int, list[Span]]] = field(default_factory=dict)
     _going: set[tuple[str, int]] = field(default_factory=set)
     _gone: set[tuple[str, int]] = field(default_factory=set)
-    _tokens: set[int] = field(default_factory=set)
     _newest: dict[tuple[str, int, bytes], int] = field(default_factory=dict)
     _epochs: dict[str, int] = field(default_factory=dict)
+    _holds: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     _answers: dict[tuple[str, int], tuple[list[Told], bool]] = field(default_factory=dict)
 
     # -- values ---------------------------------------------------------------------------------------------------------------------------
@@ -99,6 +67,15 @@ class Promises:
                 check(before.value == value, "a position means one value", (before.value, value))
             known[value.sequence] = Known(value, durable or (before is not None and before.durable))
 
+    def folded(self, link: str, files: Sequence[Sequence[int]]) -> None:
+        """The data outlives the software: every value that is kept is there, once, for whoever knows no linkd."""
+        kept = {one.value.number: sequence for sequence, one in self._known.get(link, {}).items() if (link, sequence) not in self._going}
+        there = [[number for number in file if number in kept] for file in files]
+        found = sorted(number for file in there for number in file)
+        check(found == sorted(kept), "after a clean stop all of it is in segments", (link, sorted(kept), found))
+        for file in there:
+            check(file == sorted(file, key=kept.__getitem__), "a segment is in order", (link, file))
+
     def found(self, link: str, values: Sequence[Told], *, durable: bool) -> None:
         there = {value.sequence: value for value in values}
         numbers = {value.number for value in values}
@@ -113,6 +90,7 @@ class Promises:
                 continue
             check(one.maybe, "acked means kept", (one.value, value))
             del known[sequence]
+        self.dead_letters_found(numbers)
         self._check_atomic(numbers, {value.generation for value in values})
         self.told(values, durable=durable)
 
@@ -200,31 +178,6 @@ class Promises:
     def run_began(self) -> None:
         self._outstanding.clear()
 
-    # -- consumer groups --------------------------------------------------------------------------------------------------------------------
-
-    def handed_value(self, group: str, link: str, generation: int, token: int, sequence: int) -> None:
-        self._take_token(token)
-        place = self._groups.setdefault((group, link, generation), Place())
-        check(self._generation_of.get((group, link), 0) <= generation, "a cursor never goes back", (group, link, generation))
-        self._generation_of[group, link] = generation
-        check(sequence not in place.settled, "what was settled is not handed out again", (group, link, sequence))
-        known = self._known[link].get(sequence)
-        check(known is None or known.value.generation == generation, "generations are never mixed", (group, known))
-        place.handed.add(sequence)
-
-    def moved(self, group: str, link: str, generation: int) -> None:
-        """What it did not settle in the generation before is nobody's any more; it may be told again of it, after a power failure."""
-        for (name, of_link, _), place in self._groups.items():
-            if (name, of_link) == (group, link):
-                place.asked |= place.handed
-
-    def settling(self, group: str, link: str, generation: int, sequence: int) -> None:
-        self._groups.setdefault((group, link, generation), Place()).asked.add(sequence)
-
-    def settled(self, group: str, link: str, generation: int, sequence: int, *, durable: bool) -> None:
-        place = self._groups.setdefault((group, link, generation), Place())
-        place.settled[sequence] = durable or place.settled.get(sequence, False)
-
     # -- producers --------------------------------------------------------------------------------------------------------------------------
 
     def opened(self, producer: str, epoch: int) -> None:
@@ -246,12 +199,16 @@ class Promises:
                 check(
                     last < span.first or span.last < first or self._is_done(span), "nothing goes that is needed", (span, link, first, last)
                 )
-        for (group, of_link, bound), place in self._groups.items():
-            if of_link != link or bound != self._generation_of[group, link]:
-                continue
-            needed = [n for n in range(first, last + 1) if n in place.handed and n not in place.asked]
-            check(not needed, "nothing goes that is needed", (group, link, needed))
+        for name, (of_link, held_first, held_last) in self._holds.items():
+            check(of_link != link or last < held_first or held_last < first, "what is held stays", (name, link, first, last))
+        self.groups_dropping(link, first, last)
         self._going.update((link, sequence) for sequence in range(first, last + 1))
+
+    def held(self, name: str, link: str, first: int, last: int) -> None:
+        self._holds[name] = (link, first, last)
+
+    def let_go(self, name: str) -> None:
+        self._holds.pop(name, None)
 
     def dropped(self, link: str, generation: int, first: int, last: int) -> None:
         known = self._known.get(link, {})
@@ -274,12 +231,7 @@ class Promises:
             for commit in commits:
                 commit.durable = commit.durable or (commit.acked and how is Stop.CLEAN)
                 commit.acked = commit.acked and (commit.durable or how is not Stop.POWER)
-        for place in self._groups.values():
-            place.settled = {n: sure or how is Stop.CLEAN for n, sure in place.settled.items() if sure or how is not Stop.POWER}
-
-    def _take_token(self, token: int) -> None:
-        check(token not in self._tokens, "a token is given once", token)
-        self._tokens.add(token)
+        self.groups_stopped(how)
 
 
 def cells(spans: Iterable[Span]) -> list[tuple[str, int]]:

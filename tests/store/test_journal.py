@@ -23,10 +23,10 @@ LIMITS = StoreLimits(journal_file_max_bytes=64 * 1024, preallocate_bytes=16 * 10
 class Writer:
     """Layout and journal together, one group per call."""
 
-    def __init__(self, files: Files, directory: Path) -> None:
+    def __init__(self, files: Files, directory: Path, generation: int = 100) -> None:
         found = recover(files, directory)
         end = found.end
-        self.layout = JournalLayout(end, LIMITS, iter(range(100 + end.next_lsn, 10**6)).__next__)
+        self.layout = JournalLayout(end, LIMITS, iter(range(generation + end.next_lsn, 10**6)).__next__)
         self.journal = Journal(files, directory, LIMITS.preallocate_bytes, list(found.headers), end.next_lsn - 1)
 
     def write(self, *frames: tuple[bytes, bytes], kind: GroupKind = GroupKind.FRAMES) -> list[int]:
@@ -214,6 +214,29 @@ def test_bytes_of_a_payload_do_not_pass_for_a_group(tmp_path: Path) -> None:
     assert (directory / file_name(1)).read_bytes()[2 * PAGE_BYTES :].startswith(forged)
     damage(directory, PAGE_BYTES + 64 + 41)
     assert recover(files, directory).end.next_lsn == 1
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_what_a_former_use_of_the_bytes_of_a_file_left_is_neither_read_nor_taken_for_damage(tmp_path: Path, torn: bool) -> None:
+    """Whole frames of the same numbers, which go on where the new ones end, and even name them as durable."""
+    files, directory = local(tmp_path)
+    former = tmp_path / "former"
+    former.mkdir()
+    for _ in range(5):
+        Writer(files, former, generation=500).write((b"former", b""))
+    writer = Writer(files, directory)
+    writer.write((b"one", b""))
+    writer.write((b"two", b""))
+    here = directory / file_name(1)
+    left = (former / file_name(1)).read_bytes()[3 * PAGE_BYTES :]
+    assert left.startswith(journal_format.GROUP_MAGIC)
+    here.write_bytes(here.read_bytes()[: 3 * PAGE_BYTES] + left)
+    if torn:
+        damage(directory, 2 * PAGE_BYTES + 64 + 41)
+    found = recover(files, directory)
+    assert found.end.next_lsn == (2 if torn else 3)
+    assert not found.voided
+    assert frames_of(files, directory) == [(1, b"one"), (2, b"two")][: 1 if torn else 2]
 
 
 def test_what_a_failed_sync_left_is_void(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from linkd.store.offline.repairing import Repaired, carry_out
 from linkd.store.offline.verification import verify
 from linkd.store.store import Store
 from linkd.store.store_limits import StoreLimits
+from linkd.testing.plain_arrow import batches_in_segments
 from linkd.testing.sample_values import sample_value
 
 LIMITS = StoreLimits(
@@ -95,7 +96,7 @@ async def make(directory: Path) -> None:
     pipeline.store.tidy()
     for sequence in range(31, 37):
         await pipeline.publish(sequence)
-    await pipeline.store.close()
+    await pipeline.store.close(0.0)
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +114,19 @@ async def mended(directory: Path) -> tuple[Repaired, dict[str, dict[int, bytes]]
     """Repairs it, and reads what is there then; `verify` has nothing to say, and the pipeline goes on."""
     repaired = await asyncio.to_thread(repair, directory)
     assert not verify(LocalFiles(), directory).damage
+    in_segments = by_arrow(directory)
     pipeline = Pipeline(directory)
     found = await pipeline.content()
+    assert in_segments == {link: sorted(values) for link, values in found.items()}, "all that is kept was folded"
     await pipeline.publish(pipeline.ledger.links["flown"].next_sequence)
     await pipeline.store.close()
     assert not verify(LocalFiles(), directory).damage
     return repaired, found
+
+
+def by_arrow(directory: Path) -> dict[str, list[int]]:
+    """The values in the segment files, as Arrow programs see them."""
+    return {link: sorted(batch.column(0)[0].as_py() for batch in batches_in_segments(directory, link)) for link in LINKS}
 
 
 def flip(path: Path, at: int) -> None:

@@ -261,6 +261,20 @@ async def test_a_full_volume_is_waited_for(tmp_path: Path, rows: int, thread: bo
     await again.close()
 
 
+async def test_what_cannot_be_taken_back_from_a_full_volume_ends_the_commits_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+    files = FaultyFiles()
+    store = Store.open(DIRECTORY, files, limits=dataclasses.replace(LIMITS, preallocate_bytes=4096), catalog_path=tmp_path / "one.db")
+    list(store.replay())
+    store.start(asyncio.get_running_loop())
+    await append(store, sample_value("a", 1, SMALL), 0.0)
+    files.fill(1_000)  # enough for a new segment file, and not for what is to go into it
+    files.refuse("delete", "Input/output error")
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(StorageFailed, match=r"cannot delete .*Input/output error"):
+            await append(store, sample_value("a", 2, BULK), 0.0)
+        await store.close()
+
+
 @pytest.mark.parametrize("room_bytes", [0, 500, 3_000, 5_000])
 async def test_a_store_that_closes_on_a_full_volume_has_kept_what_it_acked(tmp_path: Path, room_bytes: int) -> None:
     files = FaultyFiles()

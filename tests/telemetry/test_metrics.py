@@ -119,6 +119,9 @@ def test_what_is_refused_or_lost_is_counted_by_reason() -> None:
         e.SpansLost(endpoint="collector:4317", spans=12, detail="away"),
         e.PublishRepeated(link="flown", producer="~1", sequence=4),
         e.ProducerRefused(producer="sensor-7", link="flown", reason="producer_fenced"),
+        e.GroupLeaseEnded(link="flown", group="alerts", seconds=30.0),
+        e.ValueGivenUp(link="flown", group="alerts", attempts=3, to="flown.dead"),
+        e.ValuesLost(link="flown", reader="alerts", values=7, reason="age"),
     )
     assert scrape.value("linkd_calls_refused_total", operation="publish", reason="not_allowed") == 1
     assert scrape.value("linkd_drops_total", link="flown", reason="retention") == 5
@@ -126,6 +129,15 @@ def test_what_is_refused_or_lost_is_counted_by_reason() -> None:
     assert scrape.value("linkd_spans_lost_total") == 12
     assert scrape.value("linkd_publishes_repeated_total", link="flown") == 1
     assert scrape.value("linkd_publishes_refused_total", reason="producer_fenced") == 1
+    for name, count in (("group_leases_ended", 1), ("values_given_up", 1), ("lost_values", 7)):
+        assert scrape.value(f"linkd_{name}_total", link="flown", group="alerts") == count
+
+
+def test_a_full_disk_is_told_as_long_as_it_is_full() -> None:
+    scrape = Scrape(e.DiskPaused(held_bytes=95, budget_bytes=100, detail=""))
+    assert scrape.value("linkd_publishing_paused") == 1
+    scrape.tell(e.DiskResumed(held_bytes=80, budget_bytes=100))
+    assert scrape.value("linkd_publishing_paused") == 0
 
 
 def test_connections_queries_tasks_and_commits_are_counted() -> None:

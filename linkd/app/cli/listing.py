@@ -10,7 +10,7 @@ import pyarrow as pa
 from linkd.app.cli.cells import printable
 from linkd.app.cli.tables import Column
 from linkd.app.wording import age_text, moment_text, number_text, rate_text, sequence_text, size_text
-from linkd.client.description import Description, LeaseDescription, LinkDescription, TaskDescription
+from linkd.client.description import Description, HoldDescription, LeaseDescription, LinkDescription, TaskDescription
 from linkd.core.arrow_types import type_text
 from linkd.core.tasks import SINK_PREFIX, SOURCE_PREFIX
 
@@ -31,10 +31,11 @@ def headline(found: Description, *, verbose: bool = False) -> str:
     return f"{found.pipeline}: {state}{more}"
 
 
-def link_columns(found: Description, *, steady: bool = False) -> list[Column]:
+def link_columns(found: Description, *, steady: bool = False, verbose: bool = False) -> list[Column]:
     """What each link holds for readers: its newest complete generation, or the growing one while none is.
 
-    Rates only while something runs; `steady` keeps the column, for a table that is looked at while it changes.
+    Rates only while something runs; `steady` keeps the column, for a table that is looked at while it changes. What was dropped where anything
+    was; `verbose` adds the terms.
     """
     lags = found.lags
     links = found.links
@@ -49,10 +50,16 @@ def link_columns(found: Description, *, steady: bool = False) -> list[Column]:
         Column("rows/s", [rate_text(link.rate.rows_per_s) if link.rate is not None else "" for link in links], True),
         Column("last", [_age(found, link.last_created_at_ns) for link in links], rigid=True, rank=1),
         Column("lag", [number_text(lags[link.name]) if link.name in lags else "" for link in links], True),
+        Column("dropped", [_dropped(link) for link in links], rank=1),
         Column("written by", [_writer(link) for link in links], rank=4),
         Column("read by", [_readers(link, found) for link in links], rank=4),
     ]
-    hidden = () if steady or is_running(found) or any(link.rate is not None for link in links) else ("rows/s",)
+    if verbose:
+        columns.append(Column("when full", [_bound(link) for link in links], rank=4))
+        columns.append(Column("keeps", [link.retain for link in links], rank=4))
+    moves = steady or is_running(found) or any(link.rate is not None for link in links)
+    hidden = {"rows/s"} if not moves else set()
+    hidden.update(column.heading for column in columns if column.heading in ("dropped", "when full", "keeps") and not any(column.cells))
     return [column for column in columns if column.heading not in hidden]
 
 
@@ -89,17 +96,30 @@ def lease_columns(found: Description) -> list[Column]:
     ]
 
 
-def group_columns(found: Description) -> list[Column]:
-    """The consumer groups of outsiders."""
-    groups = found.groups
+def hold_columns(found: Description) -> list[Column]:
+    """Which values stay, whatever retention says: for whom, and until when."""
+    holds = found.holds
     return [
+        Column("held", [_held(hold) for hold in holds]),
+        Column("by", [printable(hold.name or hold.holder or "an outsider") for hold in holds]),
+        Column("until", [moment_text(hold.until_ns) if hold.until_ns else "it is read" for hold in holds], rigid=True),
+        Column("for", [printable(hold.reason) for hold in holds], rank=1),
+    ]
+
+
+def group_columns(found: Description) -> list[Column]:
+    """The consumer groups of outsiders. What they lost only where there is anything."""
+    groups = found.groups
+    columns = [
         Column("group", [printable(group.group) for group in groups]),
         Column("link", [group.link for group in groups]),
         Column("done", [f"{group.link}@{group.done_sequence}" if group.done_sequence else "" for group in groups]),
         Column("lag", [number_text(group.lag_values) for group in groups], True),
         Column("leased", [number_text(group.leased) for group in groups], True),
         Column("members", [number_text(group.connections) for group in groups], True),
+        Column("lost", [number_text(group.lost_values) if group.lost_values else "" for group in groups], True),
     ]
+    return [column for column in columns if column.heading != "lost" or any(column.cells)]
 
 
 def document(found: Description) -> dict[str, Any]:
@@ -124,6 +144,20 @@ def _state(link: LinkDescription) -> str:
         return link.current.state if link.current is not None else "empty"
     newer = link.current is not None and link.current.generation > link.read.generation
     return f"{link.read.state}, {link.current.generation} {link.current.state}" if newer and link.current else link.read.state
+
+
+def _dropped(link: LinkDescription) -> str:
+    return ", ".join(f"{number_text(one.values)} {one.reason}" for one in link.dropped)
+
+
+def _bound(link: LinkDescription) -> str:
+    return f"{link.on_full} ({size_text(link.waiting_bytes)} of {size_text(link.bound_bytes)})" if link.bound_bytes else ""
+
+
+def _held(hold: HoldDescription) -> str:
+    if hold.last_sequence:
+        return sequence_text(hold.link, hold.first_sequence, hold.last_sequence)
+    return f"{hold.link}@{hold.first_sequence}.."
 
 
 def _writer(link: LinkDescription) -> str:

@@ -21,7 +21,8 @@ def ls(
     """List links, tasks, subscriptions and leases.
 
     Says what each link holds, how fast it grows, who writes and reads it, and how many values the slowest reader is behind; what each task
-    does; with -v also which snapshot is in whose hands. A wider terminal shows more columns.
+    does; what was dropped, and why; with -v also which snapshot is in whose hands, which values are held for whom, and what each link keeps.
+    A wider terminal shows more columns.
     """
     target = find_target(pipeline, os.environ)
     if target.was_never_opened and not json:
@@ -45,16 +46,16 @@ def _document(found: Description) -> dict[str, Any]:
 
 
 def _print(found: Description, *, quiet: bool, verbose: bool) -> None:
-    from linkd.app.cli.listing import group_columns, headline, lease_columns, link_columns, task_columns
+    from linkd.app.cli.listing import group_columns, headline, hold_columns, lease_columns, link_columns, task_columns
     from linkd.app.cli.tables import print_columns
     from linkd.app.cli.terminal import remark, result_console
 
     console = result_console()
     if not found.links:
         console.print("no links yet: publishing to a link creates it" if found.open else "no links")
-    parts = [link_columns(found), task_columns(found, verbose=verbose), group_columns(found)]
+    parts = [link_columns(found, verbose=verbose), task_columns(found, verbose=verbose), group_columns(found)]
     if verbose:
-        parts.append(lease_columns(found))
+        parts += [lease_columns(found), hold_columns(found)]
     shown = [columns for columns in parts if columns and columns[0].cells]
     for number, columns in enumerate(shown):
         if number:

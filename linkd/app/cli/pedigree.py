@@ -116,6 +116,8 @@ def about_values(brood: Brood, envelopes: Sequence[Envelope], maker: Sequence[st
 
 def by_task(envelope: Envelope, *, full_digests: bool) -> str:
     """Which version of which task made a value."""
+    if is_dead_link(envelope.link):
+        return "by linkd, as a dead letter"
     return f"by {envelope.task} {envelope.task_version if full_digests else envelope.task_version[:DIGEST_SHOWN_CHARS]}".rstrip()
 
 
@@ -124,9 +126,7 @@ def _maker(members: Sequence[Ancestor], *, full_digests: bool) -> list[str]:
     if not members:
         return []
     envelope = members[0].envelope
-    if is_dead_link(envelope.link):
-        return ["by linkd, as a dead letter"]
-    if envelope.task and not envelope.task.startswith(SOURCE_PREFIX):
+    if is_dead_link(envelope.link) or (envelope.task and not envelope.task.startswith(SOURCE_PREFIX)):
         return [by_task(envelope, full_digests=full_digests)]
     source = members[0].source
     attributes = {**(source.attributes if source is not None else {}), **envelope.attributes}

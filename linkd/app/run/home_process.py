@@ -7,17 +7,19 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linkd.app.log_rotation import rotate
+from linkd.app.run.lives import Restarts
 from linkd.app.run.own_programs import HOME
 from linkd.app.run.processes import Child, Processes, ending
 from linkd.app.state import Lock
-from linkd.errors import InternalFault
-from linkd.limits import HOME_START_TIMEOUT_S, LOG_FILE_MAX_BYTES, MAKE_WAY_MARGIN_S
+from linkd.errors import ConnectionFault, InternalFault
+from linkd.limits import HOME_START_TIMEOUT_S, LAST_WORDS_MAX_S, LOG_FILE_MAX_BYTES, MAKE_WAY_MARGIN_S
 
 if TYPE_CHECKING:
     from linkd.client.calls import Connection
@@ -31,8 +33,8 @@ class HomeProcess:
     settings: Mapping[str, Any]
     child: Child
     connection: Connection
-    endpoint: str
-    http_port: int | None
+    told: dict[str, Any]
+    """What it said when it served: where, and the run's token."""
 
     @staticmethod
     async def start(
@@ -60,19 +62,30 @@ class HomeProcess:
         child, ready = await _started(processes, lock, settings)
         from linkd.client.calls import Connection, Endpoint
 
-        endpoint, token = str(ready["endpoint"]), str(ready["run_token"])
+        told = dict(ready)
 
         async def dial() -> Endpoint:
-            return Endpoint(endpoint, token)
+            return Endpoint(str(told["endpoint"]), str(told["run_token"]))
 
         connection = Connection(dial, HOME_START_TIMEOUT_S)
-        await connection.open()
-        return HomeProcess(processes, settings, child, connection, endpoint, ready.get("http_port"))
+        home = HomeProcess(processes, settings, child, connection, told)
+        with contextlib.suppress(ConnectionFault):  # one that is gone by now is seen to when the run is to begin
+            await connection.open()
+        return home
+
+    @property
+    def endpoint(self) -> str:
+        return str(self.told["endpoint"])
 
     async def start_again(self, lock: Lock, epoch: int) -> None:
         """The next process in the place of one that is gone, for the same run: its programs go on. Raises as `start`."""
-        settings = {**self.settings, "http_port": self.http_port, "epoch": epoch}
+        settings = {**self.settings, "http_port": self.told.get("http_port"), "epoch": epoch}
         self.child, _ = await _started(self.processes, lock, settings)
+
+    async def start_anew(self, lock: Lock) -> None:
+        """The next process in the place of one that died before its run had begun. Raises as `start`."""
+        self.child, ready = await _started(self.processes, lock, self.settings)
+        self.told.update(ready)
 
     async def stop(self) -> None:
         """Closes the pipe that keeps it alive and waits; ends it if it does not go."""
@@ -86,7 +99,19 @@ class HomeProcess:
 
 
 async def _started(processes: Processes, lock: Lock, settings: Mapping[str, Any]) -> tuple[Child, Mapping[str, Any]]:
-    """The process, and what it says when it serves."""
+    """The process, and what it says when it serves. One that is killed before that is started again, a few times."""
+    restarts = Restarts(time.monotonic)
+    while True:
+        child, ready, said = await _tried(processes, lock, settings)
+        if ready is not None:
+            return child, ready
+        code = child.process.returncode or 0
+        if code >= 0 or not restarts.allowed():
+            raise InternalFault(f"linkd's home {ending(code)}: run again to go on where it stopped\n{said}\n  its log: {settings['log']}")
+
+
+async def _tried(processes: Processes, lock: Lock, settings: Mapping[str, Any]) -> tuple[Child, Mapping[str, Any] | None, str]:
+    """A process, and what it says when it serves; None if it does not, and it is gone. With that the last lines of its log."""
     log = Path(settings["log"])
     env = {name: value for name, value in os.environ.items() if not name.startswith("LINKD_")}
     if log.is_file() and log.stat().st_size >= LOG_FILE_MAX_BYTES:
@@ -97,25 +122,23 @@ async def _started(processes: Processes, lock: Lock, settings: Mapping[str, Any]
             "home", HOME, env=env, cwd=Path.cwd(), stdin=subprocess.PIPE, stderr=output.fileno(), pass_fds=(lock.descriptor,)
         )
     assert child.process.stdin is not None
+    assert child.process.stdout is not None
     child.process.stdin.write(json.dumps({**settings, "lock_fd": lock.descriptor}).encode() + b"\n")
     import linkd.client.calls  # noqa: F401 - gRPC, imported while the home starts
 
-    ready = await _first_line(child)
-    if ready is None:
-        await child.end(0.0)
-        what = f"linkd's home {ending(child.process.returncode or 0)}"
-        raise InternalFault(f"{what}: run again to go on where it stopped\n{_last_lines(log, before_bytes)}\n  its log: {log}")
-    return child, ready
-
-
-async def _first_line(child: Child) -> dict[str, Any] | None:
-    assert child.process.stdout is not None
     try:
         async with asyncio.timeout(HOME_START_TIMEOUT_S):
             line = await child.process.stdout.readline()
     except TimeoutError:
-        return None
-    return json.loads(line) if line else None
+        await child.end(0.0)
+        said = _last_lines(log, before_bytes)
+        raise InternalFault(
+            f"linkd's home did not serve within {HOME_START_TIMEOUT_S:g} s and was ended: run again\n{said}\n  its log: {log}"
+        ) from None
+    if not line:
+        await child.end(LAST_WORDS_MAX_S)
+        return child, None, _last_lines(log, before_bytes)
+    return child, json.loads(line), ""
 
 
 def _last_lines(log: Path, before_bytes: int) -> str:

@@ -17,7 +17,7 @@ from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger
 from linkd.core.links import Generation
 from linkd.core.pipeline import LinkSpec, Pipeline
-from linkd.core.planning import RUNS, Action, Facts, Step, Wishes, left_unread, plan_steps
+from linkd.core.planning import RUNS, Action, Facts, Step, Wishes, given_up, left_unread, plan_steps
 from linkd.core.rights import sink_task, source_task
 from linkd.errors import InvalidArgument, UsageFault
 from linkd.model.records import TaskKind
@@ -39,7 +39,8 @@ class PlanOptions:
 class Plan:
     """What a run is to do. `fingerprint` is to be recorded with it; `values` is how many there are now, in all links.
 
-    `unread` is what programs that have nothing to do left of their inputs, in values, by task and link.
+    `unread` is what programs that have nothing to do left of their inputs, in values, by task and link; `given_up` the snapshots in the
+    dead-letter links of tasks that have nothing to do.
     """
 
     steps: tuple[Step, ...]
@@ -50,6 +51,7 @@ class Plan:
     places: tuple[str, ...] = ()
     follow: bool = False
     unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    given_up: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -90,8 +92,8 @@ async def make_plan(pipeline: Pipeline, layout: Layout, directory: Path, options
     taking_part = frozenset(step.task for step in steps if step.action is not Action.SKIP)
     values = sum(generation.values for link in ledger.links.values() for generation in link.generations.values())
     recorded = merged(before, now.fingerprint, taking_part)
-    unread = left_unread(ledger, layout, steps)
-    return Plan(steps, now, recorded, ledger.run is None, values, options.without, options.follow, unread)
+    unread, dead = left_unread(ledger, layout, steps), given_up(ledger, steps)
+    return Plan(steps, now, recorded, ledger.run is None, values, options.without, options.follow, unread, dead)
 
 
 def check_options(layout: Layout, options: PlanOptions) -> None:

@@ -321,6 +321,13 @@ async def _told(connection: Connection, task: str, exit_code: int) -> Any:
     return await connection.retry(lambda: connection.call(methods.RUN_TASK_EXITED, request))
 
 
+def gave_up(given_up: Mapping[str, int]) -> Stopped:
+    """With `strict`: what tasks gave up, one of them at least."""
+    lines = [f"task {task} gave up {counted(snapshots, 'snapshot')}, in {task}.dead (--strict)" for task, snapshots in given_up.items()]
+    lines.append("  without --strict the run is complete")
+    return Stopped("failed", "\n".join(lines), errors.EXIT_TASK_FAILED, next(iter(given_up)))
+
+
 def left_unread_before(unread: Mapping[str, Mapping[str, int]]) -> Stopped:
     """With `strict`: what tasks that would not run again left of their inputs in an earlier run, one of them at least."""
     lines = []

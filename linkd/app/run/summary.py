@@ -56,7 +56,7 @@ def _notes(description: Any, started: Programs) -> list[str]:
 def given_up(description: Any) -> list[str]:
     """What went to dead-letter links, and how to look at it."""
     return [
-        f"{task.name} gave up {counted(task.given_up, 'snapshot')}, which lie in {task.name}.dead (linkd cat {task.name}.dead)"
+        f"{task.name} gave up {counted(task.given_up, 'snapshot')}, which lie in {task.name}.dead (linkd tail {task.name}.dead)"
         for task in description.tasks
         if task.given_up
     ]

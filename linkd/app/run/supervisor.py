@@ -31,7 +31,7 @@ from linkd.app.run.options import RunOptions
 from linkd.app.run.plan import Plan, PlanOptions, has_adapters, make_plan, programs
 from linkd.app.run.process_table import process_table
 from linkd.app.run.processes import Processes, ending, how_it_died, task_environment
-from linkd.app.run.programs import Programs, Stopped, left_unread_before
+from linkd.app.run.programs import Programs, Stopped, gave_up, left_unread_before
 from linkd.app.run.reset import forget, may_forget
 from linkd.app.run.screen import Screen
 from linkd.app.run.stall import StallWatch
@@ -106,8 +106,8 @@ class _Run:
                     return errors.EXIT_INTERRUPTED
                 forget(self.directory)
             plan = await make_plan(self.pipeline, self.layout, self.directory, self._plan_options())
-            if self.options.strict and plan.unread:
-                stopped = left_unread_before(plan.unread)
+            if self.options.strict and (plan.unread or plan.given_up):
+                stopped = left_unread_before(plan.unread) if plan.unread else gave_up(plan.given_up)
                 print_failure(screen, self.pipeline, stopped, {})
                 return stopped.exit_code
             if self.options.dry_run:
@@ -147,7 +147,7 @@ class _Run:
     async def _with_home(self, home: HomeProcess, processes: Processes, plan: Plan, screen: Screen) -> int | None:
         self.interrupted.listen()
         beginning = self._beginning(plan)
-        begun = await _begin(home, beginning)
+        begun = await self._begun(home, beginning, screen)
         lives = HomeLives(int(begun["epoch"]), lambda: _answer(home))
         started = Programs(self.pipeline, self.directory, processes, screen, home.endpoint, begun, lives)
         started.strict, started.follow, started.selected = self.options.strict, plan.follow, plan.selected
@@ -171,6 +171,24 @@ class _Run:
         else:
             print_failure(screen, self.pipeline, self.stopped, started.unread)
         return self.stopped.exit_code
+
+    async def _begun(self, home: HomeProcess, beginning: runs_pb2.BeginRequest, screen: Screen) -> Any:
+        """Begins the run, in another home if this one dies before it has. Raises what the home has against it, InternalFault if it dies again."""
+        restarts = Restarts(time.monotonic)
+        while True:
+            begun = await _heard(home, beginning)
+            if begun is not None:
+                return begun
+            code = await home.child.process.wait()
+            if not restarts.allowed():
+                await home.connection.close()
+                raise errors.InternalFault(f"linkd's home {ending(code)} before the run began: run again")
+            lock = await take_lock(self.directory)
+            try:
+                await home.start_anew(lock)
+            finally:
+                lock.release()
+            screen.say(f"linkd home died ({how_it_died(code)}); started again", restarted="home")
 
     def _beginning(self, plan: Plan) -> runs_pb2.BeginRequest:
         return runs_pb2.BeginRequest(
@@ -239,12 +257,17 @@ class _Run:
                         self.news.set()
                         screen.show(description)
                         if description.run.complete:
-                            stop(Stopped("done", "", errors.EXIT_DONE))
+                            stop(self._completed(description))
                             return
                 failure: errors.Error = errors.ConnectionFailed("the home ended its description")
             except errors.ConnectionFault as error:
                 failure = error
             await home.connection.recover(Patience(math.inf), seen, failure)
+
+    def _completed(self, description: Any) -> Stopped:
+        """Every task has ended: what that is worth. A program that gave something up is named when it exits, with its output."""
+        dead = {task.name: task.given_up for task in description.tasks if task.given_up}
+        return gave_up(dead) if self.options.strict and dead else Stopped("done", "", errors.EXIT_DONE)
 
     async def _keep_home(self, home: HomeProcess, beginning: runs_pb2.BeginRequest, lives: HomeLives, stop: Any, screen: Screen) -> None:
         """Starts the home again when it dies, for the same run, so that programs and worker go on; not too often."""
@@ -269,8 +292,12 @@ class _Run:
                 stop(Stopped("home", str(error), errors.EXIT_INTERNAL))
                 return
             failure = ""
-            if not await _goes_on(home, beginning):
-                continue
+            try:
+                if await _heard(home, beginning) is None:
+                    continue
+            except errors.Error as error:
+                stop(Stopped("home", str(error), errors.EXIT_INTERNAL))
+                return
             lives.begin()
             screen.say(f"linkd home died ({how_it_died(code)}); started again", restarted="home")
 
@@ -330,9 +357,9 @@ async def _begin(home: HomeProcess, beginning: runs_pb2.BeginRequest) -> Any:
     return {"tokens": dict(response.tokens), "epoch": response.epoch, "traceparent": beginning.traceparent}
 
 
-async def _goes_on(home: HomeProcess, beginning: runs_pb2.BeginRequest) -> bool:
-    """Tells a home that was started again of its run; False if it is gone before it has heard."""
-    heard = asyncio.create_task(_begin(home, beginning), name="linkd run: going on")
+async def _heard(home: HomeProcess, beginning: runs_pb2.BeginRequest) -> Any:
+    """What the home says to the run's beginning; None if it is gone before it has heard. Raises what it has against it."""
+    heard = asyncio.create_task(_begin(home, beginning), name="linkd run: beginning")
     gone = asyncio.create_task(home.child.process.wait(), name="linkd run: home")
     try:
         await asyncio.wait((heard, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -340,7 +367,9 @@ async def _goes_on(home: HomeProcess, beginning: runs_pb2.BeginRequest) -> bool:
         gone.cancel()
         heard.cancel()
         await asyncio.gather(heard, gone, return_exceptions=True)
-    return not heard.cancelled() and heard.exception() is None
+    if heard.cancelled() or isinstance(heard.exception(), errors.ConnectionFault):
+        return None
+    return heard.result()
 
 
 async def _answer(home: HomeProcess) -> Any:

@@ -109,11 +109,12 @@ def read_manifest(files: Files, source: Path) -> list[dict[str, Any]]:
 
 
 async def _settle(files: Files, target: Path) -> None:
-    """Open the copy once: what was on its way is cut off, the index is made, the journal sealed."""
+    """Open the copy once: what was on its way is cut off, the index is made, all is folded, the journal sealed."""
     store = Store.open(target)
     for _ in store.replay():
         pass
     store.start(asyncio.get_running_loop(), thread=False)
+    store.fold()
     await store.close()
 
 

@@ -26,6 +26,7 @@ from linkd.store.journal_format import (
     file_name,
     file_number,
     frame_at,
+    mended_file_header,
     padded,
 )
 from linkd.store.offline.findings import SICK_DISK, Finding, ranges
@@ -63,8 +64,8 @@ class JournalScan:
     """One pass over the journal files of a directory, in order; `sealed_only` leaves the last one away, which a home may be writing to.
 
     Behind the pass: `findings`; `holes`, and the `regions` they are in; `derived`, what the headers of files must have been that are damaged; the
-    numbers of files that are `missing` between others; whether the journal is `sealed` by a clean stop; its `next_lsn`; the last LSN that
-    something names as durable.
+    numbers of files that are `missing` between others; the last file, if what it was is `unknown`; whether the journal is `sealed` by a clean
+    stop; its `next_lsn`; the last LSN that something names as durable.
     """
 
     def __init__(self, files: Files, directory: Path, *, sealed_only: bool = False, count: Count = lambda size_bytes: None) -> None:
@@ -76,6 +77,7 @@ class JournalScan:
         self.holes: list[Hole] = []
         self.derived: list[FileHeader] = []
         self.missing: list[int] = []
+        self.unknown: Path | None = None
         self.regions: list[Region] = []
         self.headers: list[FileHeader] = []
         self.sealed = True
@@ -119,16 +121,17 @@ class JournalScan:
             first = next(_groups(file, 0, None), None)
         finally:
             file.close()
-        if first is None and last:
-            if any(page):
-                self._harmless(
-                    path, 0, "the file header is not whole and no group follows it", "nothing is in it; the next start deletes it"
-                )
+        mended = mended_file_header(page, number)
+        if first is None and last and mended is None:
+            if any(page[:FILE_HEADER_BYTES]):
+                self.unknown = path
+                meaning = "no frame is in it; but if a sync had failed before, it said that commits which failed with it do not exist"
+                self._damage(path, 0, "the file header is damaged", meaning)
             return None
         self._damage(path, 0, "the file header is damaged", "the frames in the file are whole as far as nothing else is said")
-        if first is None:
+        if first is None and mended is None:
             return None
-        header = FileHeader(number, first.generation, first.first_lsn)
+        header = mended or FileHeader(number, first.generation, first.first_lsn)
         self.derived.append(header)
         return header
 

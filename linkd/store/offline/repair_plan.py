@@ -128,6 +128,11 @@ class _Planner:
         self._replace_missing(scan)
         for header in scan.derived:
             self._edit(journal / journal_file_name(header.number), 0, encode_file_header(header), why="the file header was damaged")
+        if scan.unknown is not None:
+            self._plan.aside.append(scan.unknown)
+            self._plan.notes.append(
+                f"{scan.unknown}: set aside, its header is damaged. Commits that failed when a sync did, right before it was made, may be there now"
+            )
         for region in scan.regions:
             data = _read(self._files, region.path, region.offset, region.end)
             goes_on = _goes_on(self._files, region.path, region.end)

@@ -7,7 +7,7 @@
 
 Everything is in the quarantine, durably, before the first byte is changed; a repair that was interrupted is made again from what is there then.
 What is lost becomes `Dropped` records with the reason `damaged`, one frame behind everything else: sequences stay in the order, and whoever reads
-passes over them as over anything that was dropped.
+passes over them as over anything that was dropped. At last all that is kept is folded, as at a clean stop.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _put(files: Files, edit: Edit) -> None:
 
 
 async def _record(files: Files, directory: Path, plan: Plan, now_ns: int) -> tuple[Loss, ...]:
-    """Opens the store, whose start makes the index again, and records what is not there any more."""
+    """Opens the store, whose start makes the index again, and records what is not there any more. What there is, is in segments then."""
     store = Store.open(directory, files)
     ledger = restored(store.kept, {})
     for _, records in store.replay():
@@ -137,6 +137,7 @@ async def _record(files: Files, directory: Path, plan: Plan, now_ns: int) -> tup
             await future
         await asyncio.sleep(0)  # what was dropped may go from here on: nobody is to meet it on the way
         store.tidy()
+        store.fold()
     finally:
         await store.close()
     return tuple(joined(lost))

@@ -147,7 +147,7 @@ class _Verifier:
         for hole in _joined(scan.holes):
             which = f"frame {hole.first_lsn}" if hole.first_lsn == hole.last_lsn else f"frames {hole.first_lsn} to {hole.last_lsn}"
             what = f"{which} cannot be read: not what was written"
-            if hole.header.number <= self._holdings.copied_file:
+            if hole.header.number <= self._holdings.copied_file or hole.last_lsn <= min(self._holdings.copied_lsn, self._lsn):
                 self._damage(hole.path, what, "nothing is lost: the checkpoint and segments have it", hole.offset)
                 continue
             lost = [value for value in self._lost_values(hole) if self._is_live(value.envelope)]
@@ -167,7 +167,7 @@ class _Verifier:
     def _journal_rows(self) -> None:
         """What the journal holds of payloads must be in the index as it is."""
         for header, frame in self._scan().frames():
-            if header.number <= self._holdings.copied_file:
+            if header.number <= self._holdings.copied_file or frame.lsn <= self._holdings.copied_lsn:
                 continue
             for record in decode_frame(frame.records, header.number, frame.payload_offset):
                 if isinstance(record, ValueStored) and record.place.kind is PlaceKind.JOURNAL and self._is_live(record.envelope):

@@ -1,4 +1,4 @@
-"""Those who are not in the pipeline: publishers, numbered producers with answers that get lost, and members of consumer groups."""
+"""Those who publish and are not in the pipeline: publishers, and numbered producers with answers that get lost."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from dataclasses import dataclass, field
 import xxhash
 
 from linkd.core import publishing
-from linkd.core.group_leases import GiveUp, GroupOffer
-from linkd.core.groups import Group
 from linkd.core.producers import check_same
 from linkd.core.publishing import Draft, Maker
 from linkd.errors import ProducerFenced, ProducerForgotten
 from linkd.model.kept import AnswerKept
-from linkd.model.records import GroupFailed, GroupLeased, GroupMoved, GroupOpened, ProducerOpened
-from linkd.model.terms import Order
-from linkd.model.values import Durability, Position, Producer
+from linkd.model.records import ProducerOpened
+from linkd.model.values import Durability, Producer
 from linkd.store.committer import Committed
 from linkd.testing.simulation.dice import Dice
 from linkd.testing.simulation.numbered_payloads import ROWS, numbered
@@ -171,167 +168,3 @@ def _of_answer(answer: AnswerKept, index: int, number: int) -> Told:
 
 
 _UNANSWERED_MAX = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """A value in a member's hands."""
-
-    generation: int
-    run_generation: int
-    sequence: int
-    token: int
-
-
-@dataclass(slots=True)
-class Consumers:
-    """A consumer group with some members, each on a connection of its own: what a member does is what `home.subscriptions` does for it."""
-
-    name: str
-    link: str
-    order: Order
-    size: int
-    witness: Witness
-    max_attempts: int = 0
-    held: list[list[Holding]] = field(default_factory=list)
-    sessions: list[int] = field(default_factory=list)
-
-    def disconnected(self) -> None:
-        """The home is gone. What they have in hand they may still ack."""
-        self.sessions = [0] * self.size
-        self.held = self.held or [[] for _ in range(self.size)]
-
-    def step(self, home: SimulatedHome, dice: Dice, now_s: float, session: int) -> None:
-        """One of the members does one thing; it comes back under `session` if it was away."""
-        member = dice.below(self.size)
-        group = home.ledger.groups.get((self.name, self.link))
-        link = home.ledger.links.get(self.link)
-        if link is None or link.readable is None:
-            return
-        if group is None:
-            if self.witness_may_open(home):
-                generation = link.readable
-                first = generation.kept_sequence
-                opened = GroupOpened(
-                    self.name,
-                    self.link,
-                    generation.incarnation,
-                    generation.number,
-                    first - 1,
-                    True,
-                    str(self.order),
-                    "",
-                    0,
-                    0,
-                    self.max_attempts,
-                )
-                home.admit([opened])
-            return
-        if self.sessions[member] not in group.members:
-            self.sessions[member] = session
-            group.join(session)
-        action = dice.below(16)
-        group.heard(self.sessions[member])
-        if action < 6 or (action < 13 and not self.held[member]):
-            self._take(home, group, member, now_s)
-        elif action < 12:
-            self._ack(home, group, member, dice)
-        elif action < 14:
-            self._give_back(home, group, member, dice, now_s)
-        elif action == 14:
-            group.leave(self.sessions[member])
-            self.held[member] = [] if dice.once_in(2) else self.held[member]
-        else:
-            group.renew(self.sessions[member], now_s)
-
-    def witness_may_open(self, home: SimulatedHome) -> bool:
-        """A group is opened once at a time: its record waits for the disk."""
-        return not home.store.full
-
-    def _take(self, home: SimulatedHome, group: Group, member: int, now_s: float) -> None:
-        session = self.sessions[member]
-        link = home.ledger.links[self.link]
-        group.expire(now_s)
-        recalls = group.members[session].recalls
-        if recalls:
-            tokens, group.members[session].recalls = tuple(recalls), []
-            gone = {token for token in tokens if token in group.members[session].tokens}
-            self.held[member] = [one for one in self.held[member] if one.token not in gone]
-            group.released(session, tokens)
-            return
-        if group.superseded(link) or group.finished(link):
-            following = link.following(group.generation) if group.superseded(link) else link.readable
-            if following is not None and following.number > group.generation:
-                self._move(home, group, following.incarnation, following.number, following.first_sequence)
-            return
-        if self._passed_over(home, group):
-            return
-        decision = group.next_value(session, link, now_s)
-        if isinstance(decision, GiveUp):
-            self._settle(home, group, decision.sequence, decision.sequence)
-        elif isinstance(decision, GroupOffer):
-            self._hand_out(home, group, decision, member, now_s)
-
-    def _passed_over(self, home: SimulatedHome, group: Group) -> bool:
-        link, fresh = home.ledger.links[self.link], group.handed_sequence + 1
-        generation = link.generations.get(group.generation)
-        last = generation.last_sequence if generation is not None else group.handed_sequence
-        there = min(link.there_from(fresh), last + 1)
-        if there > fresh and not group.cursor.is_done(fresh):
-            self._settle(home, group, fresh, there - 1)
-        return group.passed_over() is not None
-
-    def _hand_out(self, home: SimulatedHome, group: Group, offer: GroupOffer, member: int, now_s: float) -> None:
-        session, token = self.sessions[member], home.ledger.last_token + 1
-        told = list(home.values(self.link, offer.sequence, offer.sequence))
-        assert told, f"{self.link}@{offer.sequence} is offered to {self.name} and is not there"
-        known = group.leases.get(offer.sequence)
-        failures, reason = (known.failures, known.reason) if known is not None else (0, "")
-        position = Position(told[0].incarnation, offer.sequence)
-        home.admit([GroupLeased(self.name, self.link, position, token, offer.attempt, failures, reason)])
-        group.hold(offer.sequence, session)
-        group.started(session, token, now_s)
-        self.held[member].append(Holding(group.generation, group.run_generation, offer.sequence, token))
-        self.witness.told(told, durable=home.terms(self.link).durability is Durability.FSYNC)
-        self.witness.handed_value(self.name, self.link, group.generation, token, offer.sequence)
-
-    def _ack(self, home: SimulatedHome, group: Group, member: int, dice: Dice) -> None:
-        if not self.held[member]:
-            return
-        held = self.held[member]
-        one = held.pop(dice.below(len(held)) if dice.once_in(3) else 0)
-        if not group.holds(one.sequence, one.token):
-            group.refuse_late(one.sequence)
-            self.held[member] = [other for other in held if group.holds(other.sequence, other.token)]
-            return
-        self._settle(home, group, one.sequence, one.sequence, acked=True)
-
-    def _give_back(self, home: SimulatedHome, group: Group, member: int, dice: Dice, now_s: float) -> None:
-        if not self.held[member]:
-            return
-        one = self.held[member].pop(dice.below(len(self.held[member])))
-        if not group.holds(one.sequence, one.token):
-            return
-        lease = group.leases[one.sequence]
-        failures = lease.failures + 1 if lease.session is not None else lease.failures
-        home.admit([GroupFailed(self.name, self.link, Position(group.incarnation, one.sequence), failures, "no")])
-        for token in group.give_back(one.sequence, now_s + dice.below(2)):
-            group.released(self.sessions[member], [token])
-            self.held[member] = [held for held in self.held[member] if held.token != token]
-
-    def _settle(self, home: SimulatedHome, group: Group, first: int, last: int, *, acked: bool = False) -> None:
-        generation = group.generation
-
-        def answered(done: Committed | None, surely_not: bool) -> None:
-            if done is not None:
-                for sequence in range(first, last + 1):
-                    self.witness.settled(self.name, self.link, generation, sequence, durable=done.durability is Durability.FSYNC)
-
-        for sequence in range(first, last + 1):
-            self.witness.settling(self.name, self.link, generation, sequence)
-        moved = GroupMoved(self.name, self.link, group.incarnation, generation, 0, 0, settled=((first, last),))
-        home.admit([moved], (), answered)
-
-    def _move(self, home: SimulatedHome, group: Group, incarnation: int, generation: int, first: int) -> None:
-        self.witness.moved(self.name, self.link, generation)
-        home.admit([GroupMoved(self.name, self.link, incarnation, generation, first - 1, first, run_generation=group.run_generation)])

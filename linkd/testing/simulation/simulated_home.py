@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from linkd.core import expiry, retention
+import pyarrow as pa
+
+from linkd.core import expiry, holds, retention
 from linkd.core.checkpoint import keep, restored
 from linkd.core.durability import started, sync_within_s
 from linkd.core.ledger import Ledger
@@ -15,7 +19,7 @@ from linkd.core.links import LinkShape
 from linkd.core.steady_clock import SteadyClock
 from linkd.core.tasks import TaskShape
 from linkd.errors import Draining, Overloaded, StorageFailed
-from linkd.model.records import Dropped, Record, ValueStored
+from linkd.model.records import Dropped, HoldPlaced, HoldReleased, Record, ValueStored
 from linkd.model.terms import AT_ONCE_S, LinkTerms
 from linkd.model.values import Durability, PlaceKind
 from linkd.store.committer import Committed
@@ -153,21 +157,42 @@ class SimulatedHome:
             self.store.tidy()
             self._loop.drain()
 
+    def hold(self, name: str, link: str, generation: int, first: int, last: int, until_ns: int) -> None:
+        """Places a hold; in the place of another one of that name. Raises as `holds.place` does."""
+        [placed] = holds.place(self.ledger, HoldPlaced(name, link, generation, first, last, until_ns), self._machine.clock.now_ns())
+        self._witness.let_go(name)
+
+        def answered(done: Committed | None, surely_not: bool) -> None:
+            if done is not None and self.ledger.holds.get(name) is placed:  # else it was let go before it was durable
+                self._witness.held(name, link, first, last)
+
+        self.admit([placed], (), answered)
+
+    def release(self, records: Sequence[HoldReleased]) -> None:
+        for record in records:
+            self._witness.let_go(record.name)
+        if records:
+            self.admit(records)
+
     def retain(self) -> None:
-        """Drops what may go: generations, and values beyond what their link retains."""
+        """Drops what may go: generations, and values beyond what their link retains. What was held long enough goes with the next look."""
         clock, ledger = self._machine.clock, self.ledger
         self._steady.look(clock.now_ns(), clock.monotonic_s())
         now_ns = clock.now_ns()
-        if records := retention.drops(ledger, list(ledger.links), now_ns=now_ns):
+        held = ledger.holds.values()
+        if records := retention.drops(ledger, list(ledger.links), {(one.link, one.generation) for one in held}, now_ns=now_ns):
             self.admit(records)
         for name in ledger.links:
             terms = self.terms(name)
             if terms.retain is not None:
                 moment = expiry.Moment(now_ns, self._steady.credible_ns)
-                if records := expiry.expired(ledger, name, terms.retain, moment).records:
+                first_held = min((one.first_sequence for one in held if one.link == name), default=math.inf)
+                if records := expiry.expired(ledger, name, terms.retain, moment, first_held).records:
                     self.admit(records)
         if records := expiry.forgotten(ledger, now_ns):
             self.admit(records)
+        if self._steady.credible_ns is not None:
+            self.release(holds.over(ledger, now_ns))
 
     # -- reading --------------------------------------------------------------------------------------------------------------------------
 
@@ -202,6 +227,17 @@ class SimulatedHome:
         self._over = True
         self._loop.run(self.store.close())
         self._loop.drain()
+
+
+def numbers_in_segments(files: FaultyFiles, link: str) -> list[list[int]]:
+    """What the rows of each segment of a link say, to somebody who knows Arrow and nothing of linkd."""
+    found = []
+    directory = DIRECTORY / "segments" / link
+    for name in files.list(directory):
+        content = files.open(directory / name).pread(files.size(directory / name), 0)
+        rows = [row for batch in pa.ipc.open_stream(content) for row in batch.column(0).to_pylist()]
+        found.append([number for number, _ in itertools.groupby(rows)])
+    return found
 
 
 def stored(records: Sequence[Record], numbers: Sequence[int]) -> list[Told]:

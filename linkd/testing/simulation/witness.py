@@ -6,6 +6,8 @@ import enum
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from linkd.model.terms import Order
+
 
 class Told(NamedTuple):
     """A value as somebody was told of it. `number` is what its rows say, and no two values are to have the same."""
@@ -24,6 +26,32 @@ class Span(NamedTuple):
     generation: int
     first: int
     last: int
+
+
+class GroupName(NamedTuple):
+    """A consumer group of a link."""
+
+    name: str
+    link: str
+
+
+class Handed(NamedTuple):
+    """A value in a member's hands. Of the values of one lane (`lane_of`) the earlier go first."""
+
+    generation: int
+    sequence: int
+    token: int
+    attempt: int
+    member: int
+    order: Order
+
+
+KEYS = 3
+
+
+def lane_of(order: Order, number: int) -> int | None:
+    """In which lane value `number` has its order; None: there is none."""
+    return {Order.LINK: 0, Order.KEY: number % KEYS, Order.NONE: None}[order]
 
 
 class Stop(enum.StrEnum):
@@ -67,20 +95,44 @@ class Witness(Protocol):
         """A program has these on lease."""
         ...
 
-    def handed_value(self, group: str, link: str, generation: int, token: int, sequence: int) -> None:
+    def handed_value(self, group: GroupName, value: Handed) -> None:
         """A member of a group has this on lease."""
         ...
 
-    def moved(self, group: str, link: str, generation: int) -> None:
-        """A group goes on to another generation."""
+    def gave_back(self, group: GroupName, generation: int, sequence: int) -> None:
+        """A member has refused the value: nobody has it."""
         ...
 
-    def settling(self, group: str, link: str, generation: int, sequence: int) -> None:
-        """An ack was sent."""
+    def left(self, group: GroupName, member: int) -> None:
+        """The connection of a member is gone: what it had nobody has."""
         ...
 
-    def settled(self, group: str, link: str, generation: int, sequence: int, *, durable: bool) -> None:
-        """The ack of a member was answered."""
+    def moved(self, group: GroupName, generation: int, first: int) -> None:
+        """A group goes on to another generation, from its first value on."""
+        ...
+
+    def sought(self, group: GroupName, generation: int, first: int, *, durable: bool) -> None:
+        """A group is put before that value, by its being made or by a seek; told again when that is durable."""
+        ...
+
+    def settling(self, group: GroupName, generation: int, sequence: int, token: int) -> None:
+        """An ack was taken, under that token; or (0) the value was dropped."""
+        ...
+
+    def settled(self, group: GroupName, generation: int, sequence: int, *, durable: bool) -> None:
+        """What was settled is answered, or a dead letter is stored."""
+        ...
+
+    def buried(self, group: GroupName, generation: int, sequence: int, token: int, number: int, failures: int, max_attempts: int) -> None:
+        """A value goes to the dead letters, as value `number` of their link, for it failed so often since it went out first."""
+        ...
+
+    def held(self, name: str, link: str, first: int, last: int) -> None:
+        """A hold is placed: these values stay, unless power takes the hold away before it is durable."""
+        ...
+
+    def let_go(self, name: str) -> None:
+        """A hold is released, or its time is over."""
         ...
 
     def opened(self, producer: str, epoch: int) -> None:
@@ -109,6 +161,10 @@ class Witness(Protocol):
 
     def stopped(self, how: Stop) -> None:
         """The home ended. Whoever was connected is not any more."""
+        ...
+
+    def folded(self, link: str, files: Sequence[Sequence[int]]) -> None:
+        """After a clean stop: what a reader of Arrow finds in each segment of a link, without linkd."""
         ...
 
     def found(self, link: str, values: Sequence[Told], *, durable: bool) -> None:

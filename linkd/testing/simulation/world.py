@@ -13,20 +13,21 @@ from linkd.core.publishing import Maker
 from linkd.core.runs import RunPlan
 from linkd.core.tasks import TaskShape
 from linkd.errors import StorageFailed, StorageFull
-from linkd.model.records import TaskKind
+from linkd.model.records import HoldReleased, TaskKind
 from linkd.model.terms import LinkTerms, Order, Retain, TaskTerms
 from linkd.model.values import Durability
+from linkd.testing.simulation.consumers import Consumers
 from linkd.testing.simulation.dice import Dice
-from linkd.testing.simulation.outsiders import Consumers, NumberedClient, new_publish, send
+from linkd.testing.simulation.outsiders import NumberedClient, new_publish, send
 from linkd.testing.simulation.programs import Program, Source
-from linkd.testing.simulation.simulated_home import REFUSED, Machine, SimulatedHome
+from linkd.testing.simulation.simulated_home import REFUSED, Machine, SimulatedHome, numbers_in_segments
 from linkd.testing.simulation.step_loop import StepLoop
 from linkd.testing.simulation.witness import Stop, Witness
 
 Step = tuple[str, int]
 """What is done, and the number that its choices are taken from."""
 
-_FEW, _WEAK = Retain(values=40), Durability.INTERVAL
+_FEW, _WEAK = Retain(values=12), Durability.INTERVAL
 LINKS = (
     LinkShape("numbers", "", terms=LinkTerms(retain=_FEW)),
     LinkShape("fast", "", terms=LinkTerms(durability=_WEAK, interval_s=0.1, retain=_FEW)),
@@ -59,6 +60,8 @@ WEIGHTS = {
     "sync": 20,
     "tidy": 4,
     "retain": 2,
+    "seek": 1,
+    "hold": 1,
     "look": 1,
     "wait": 1,
     "begin": 1,
@@ -93,11 +96,12 @@ class World:
             NumberedClient("~anonymous", ("numbers",), witness, self._new_number),
         ]
         self._groups = [
-            Consumers("readers", "numbers", Order.LINK, 2, witness),
-            Consumers("workers", "numbers", Order.NONE, 2, witness, max_attempts=2),
-            Consumers("late", "doubled", Order.LINK, 1, witness),
-            Consumers("quick", "fast", Order.NONE, 2, witness),
-            Consumers("light", "loose", Order.LINK, 1, witness),
+            Consumers("readers", "numbers", Order.LINK, 2, witness, self._new_number),
+            Consumers("workers", "numbers", Order.NONE, 2, witness, self._new_number, max_attempts=2),
+            Consumers("keyed", "numbers", Order.KEY, 3, witness, self._new_number, max_attempts=2),
+            Consumers("late", "doubled", Order.LINK, 1, witness, self._new_number),
+            Consumers("quick", "fast", Order.NONE, 2, witness, self._new_number),
+            Consumers("light", "loose", Order.LINK, 1, witness, self._new_number),
         ]
         self._source = Source("events", SOURCE_LINES, witness, self._new_number)
         outputs = {"double": "doubled", "window": "windows", "relay": "relayed", "sum_up": "total"}
@@ -163,7 +167,21 @@ class World:
         dice.one_of(self._outsiders).step(self.home, dice, self._now_ns)
 
     def _consume(self, dice: Dice) -> None:
-        dice.one_of(self._groups).step(self.home, dice, self._now_s, self._new_session())
+        dice.one_of(self._groups).step(self.home, dice, self._now_ns, self._now_s, self._new_session())
+
+    def _seek(self, dice: Dice) -> None:
+        dice.one_of(self._groups).seek(self.home, dice)
+
+    def _hold(self, dice: Dice) -> None:
+        """Somebody holds values of a link for some time, or holds others instead; or releases what is held."""
+        name, link = dice.one_of(("export", "query")), self.home.ledger.links[dice.one_of(("numbers", "fast", "doubled"))]
+        generation = link.generations[dice.one_of(sorted(link.generations))] if link.generations else None
+        if dice.once_in(3):
+            self.home.release([HoldReleased(name)] if name in self.home.ledger.holds else [])
+        elif generation is not None and generation.kept_sequence <= generation.last_sequence:
+            first = generation.kept_sequence + dice.below(generation.last_sequence - generation.kept_sequence + 1)
+            until_ns = self._now_ns + dice.one_of((1, 40)) * 10**9
+            self.home.hold(name, link.name, generation.number, first, generation.last_sequence, until_ns)
 
     def _work(self, dice: Dice) -> None:
         dice.one_of(self._programs).step(self.home, dice, self._now_ns, self._now_s)
@@ -220,7 +238,12 @@ class World:
     def _stop(self, dice: Dice) -> None:
         """A clean stop; what there is no room for at the end has failed."""
         self.home.close()
-        self._end(Stop.CLEAN if self.home.closed_well else Stop.POWER, dice)
+        if not self.home.closed_well:
+            self._end(Stop.POWER, dice)
+            return
+        for link in self.home.ledger.links:
+            self.witness.folded(link, numbers_in_segments(self._machine.files, link))
+        self._end(Stop.CLEAN, dice)
 
     def _cut_power_soon(self, dice: Dice) -> None:
         self._machine.files.cut_power_after(dice.below(60))

@@ -707,7 +707,7 @@ class SchemaMessage(_message.Message):
     def __init__(self, schema_id: _Optional[bytes] = ..., schema: _Optional[bytes] = ...) -> None: ...
 
 class LinkKept(_message.Message):
-    __slots__ = ("link", "incarnation", "next_sequence", "durable_sequence", "last_created_at_ns", "newest", "gone", "incarnations")
+    __slots__ = ("link", "incarnation", "next_sequence", "durable_sequence", "last_created_at_ns", "newest", "gone", "incarnations", "dropped")
     LINK_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     NEXT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -716,6 +716,7 @@ class LinkKept(_message.Message):
     NEWEST_FIELD_NUMBER: _ClassVar[int]
     GONE_FIELD_NUMBER: _ClassVar[int]
     INCARNATIONS_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
     link: str
     incarnation: int
     next_sequence: int
@@ -724,7 +725,18 @@ class LinkKept(_message.Message):
     newest: int
     gone: _containers.RepeatedCompositeFieldContainer[GoneKept]
     incarnations: _containers.RepeatedCompositeFieldContainer[IncarnationKept]
-    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., next_sequence: _Optional[int] = ..., durable_sequence: _Optional[int] = ..., last_created_at_ns: _Optional[int] = ..., newest: _Optional[int] = ..., gone: _Optional[_Iterable[_Union[GoneKept, _Mapping]]] = ..., incarnations: _Optional[_Iterable[_Union[IncarnationKept, _Mapping]]] = ...) -> None: ...
+    dropped: _containers.RepeatedCompositeFieldContainer[DroppedKept]
+    def __init__(self, link: _Optional[str] = ..., incarnation: _Optional[int] = ..., next_sequence: _Optional[int] = ..., durable_sequence: _Optional[int] = ..., last_created_at_ns: _Optional[int] = ..., newest: _Optional[int] = ..., gone: _Optional[_Iterable[_Union[GoneKept, _Mapping]]] = ..., incarnations: _Optional[_Iterable[_Union[IncarnationKept, _Mapping]]] = ..., dropped: _Optional[_Iterable[_Union[DroppedKept, _Mapping]]] = ...) -> None: ...
+
+class DroppedKept(_message.Message):
+    __slots__ = ("reason", "values", "last_at_ns")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    LAST_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    values: int
+    last_at_ns: int
+    def __init__(self, reason: _Optional[str] = ..., values: _Optional[int] = ..., last_at_ns: _Optional[int] = ...) -> None: ...
 
 class IncarnationKept(_message.Message):
     __slots__ = ("incarnation", "first_sequence")
@@ -923,7 +935,7 @@ class TaskKept(_message.Message):
     def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., version: _Optional[str] = ..., inputs: _Optional[_Mapping[str, int]] = ..., outputs: _Optional[_Mapping[str, int]] = ..., extents: _Optional[_Mapping[str, int]] = ..., ended: bool = ..., cursors: _Optional[_Iterable[_Union[CursorKept, _Mapping]]] = ..., open: _Optional[_Iterable[_Union[SnapshotLeased, _Mapping]]] = ..., committed: _Optional[_Iterable[_Union[SnapshotCommitted, _Mapping]]] = ..., commits: _Optional[int] = ..., refused_late: _Optional[int] = ..., done_rows: _Optional[_Mapping[str, int]] = ..., policy_state: _Optional[bytes] = ..., recorded: _Optional[_Mapping[str, str]] = ..., failed: _Optional[_Iterable[_Union[SnapshotFailed, _Mapping]]] = ..., given_up: _Optional[int] = ...) -> None: ...
 
 class GroupKept(_message.Message):
-    __slots__ = ("group", "link", "incarnation", "generation", "done_sequence", "ahead", "handed_sequence", "leases", "order", "key", "lease_ms", "timeout_ms", "max_attempts", "run_generation", "acked")
+    __slots__ = ("group", "link", "incarnation", "generation", "done_sequence", "ahead", "handed_sequence", "leases", "order", "key", "lease_ms", "timeout_ms", "max_attempts", "run_generation", "acked", "lost_values")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -939,6 +951,7 @@ class GroupKept(_message.Message):
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     RUN_GENERATION_FIELD_NUMBER: _ClassVar[int]
     ACKED_FIELD_NUMBER: _ClassVar[int]
+    LOST_VALUES_FIELD_NUMBER: _ClassVar[int]
     group: str
     link: str
     incarnation: int
@@ -954,7 +967,8 @@ class GroupKept(_message.Message):
     max_attempts: int
     run_generation: int
     acked: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., done_sequence: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., handed_sequence: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[GroupLeased, _Mapping]]] = ..., order: _Optional[str] = ..., key: _Optional[str] = ..., lease_ms: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., max_attempts: _Optional[int] = ..., run_generation: _Optional[int] = ..., acked: _Optional[_Iterable[int]] = ...) -> None: ...
+    lost_values: int
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., incarnation: _Optional[int] = ..., generation: _Optional[int] = ..., done_sequence: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., handed_sequence: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[GroupLeased, _Mapping]]] = ..., order: _Optional[str] = ..., key: _Optional[str] = ..., lease_ms: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., max_attempts: _Optional[int] = ..., run_generation: _Optional[int] = ..., acked: _Optional[_Iterable[int]] = ..., lost_values: _Optional[int] = ...) -> None: ...
 
 class AnswerKept(_message.Message):
     __slots__ = ("sequence", "link", "incarnation", "generation", "first_sequence", "last_sequence", "rows", "value_id", "request_xxh3")

@@ -18,15 +18,41 @@ SERVING: HomeState
 DRAINING: HomeState
 
 class PublishRequest(_message.Message):
-    __slots__ = ("value", "chunk")
+    __slots__ = ("value", "chunk", "reserve")
     VALUE_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
+    RESERVE_FIELD_NUMBER: _ClassVar[int]
     value: PublishValue
     chunk: bytes
-    def __init__(self, value: _Optional[_Union[PublishValue, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+    reserve: Reserve
+    def __init__(self, value: _Optional[_Union[PublishValue, _Mapping]] = ..., chunk: _Optional[bytes] = ..., reserve: _Optional[_Union[Reserve, _Mapping]] = ...) -> None: ...
+
+class Reserve(_message.Message):
+    __slots__ = ("link", "schema", "size_bytes", "stage")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    link: str
+    schema: bytes
+    size_bytes: int
+    stage: Stage
+    def __init__(self, link: _Optional[str] = ..., schema: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., stage: _Optional[_Union[Stage, _Mapping]] = ...) -> None: ...
+
+class Granted(_message.Message):
+    __slots__ = ("file", "start", "end", "head_bytes")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    HEAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    file: int
+    start: int
+    end: int
+    head_bytes: int
+    def __init__(self, file: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., head_bytes: _Optional[int] = ...) -> None: ...
 
 class PublishValue(_message.Message):
-    __slots__ = ("link", "format", "payload_bytes", "schema", "data", "more", "attributes", "producer", "stage", "source")
+    __slots__ = ("link", "format", "payload_bytes", "schema", "data", "more", "attributes", "producer", "stage", "source", "placed")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +70,7 @@ class PublishValue(_message.Message):
     PRODUCER_FIELD_NUMBER: _ClassVar[int]
     STAGE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    PLACED_FIELD_NUMBER: _ClassVar[int]
     link: str
     format: _value_pb2.Format
     payload_bytes: int
@@ -54,7 +81,8 @@ class PublishValue(_message.Message):
     producer: _value_pb2.Producer
     stage: Stage
     source: SourcePosition
-    def __init__(self, link: _Optional[str] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., payload_bytes: _Optional[int] = ..., schema: _Optional[bytes] = ..., data: _Optional[bytes] = ..., more: bool = ..., attributes: _Optional[_Mapping[str, str]] = ..., producer: _Optional[_Union[_value_pb2.Producer, _Mapping]] = ..., stage: _Optional[_Union[Stage, _Mapping]] = ..., source: _Optional[_Union[SourcePosition, _Mapping]] = ...) -> None: ...
+    placed: _value_pb2.Placed
+    def __init__(self, link: _Optional[str] = ..., format: _Optional[_Union[_value_pb2.Format, str]] = ..., payload_bytes: _Optional[int] = ..., schema: _Optional[bytes] = ..., data: _Optional[bytes] = ..., more: bool = ..., attributes: _Optional[_Mapping[str, str]] = ..., producer: _Optional[_Union[_value_pb2.Producer, _Mapping]] = ..., stage: _Optional[_Union[Stage, _Mapping]] = ..., source: _Optional[_Union[SourcePosition, _Mapping]] = ..., placed: _Optional[_Union[_value_pb2.Placed, _Mapping]] = ...) -> None: ...
 
 class Stage(_message.Message):
     __slots__ = ("snapshot_id", "token")
@@ -79,7 +107,7 @@ class SourcePosition(_message.Message):
     def __init__(self, position: _Optional[bytes] = ..., digest: _Optional[str] = ..., rows_read: _Optional[int] = ..., rows_rejected: _Optional[int] = ..., final: bool = ...) -> None: ...
 
 class PublishResponse(_message.Message):
-    __slots__ = ("acked", "link", "first", "last", "durability", "place", "rows", "generation", "id", "repeated", "staged", "dropped")
+    __slots__ = ("acked", "link", "first", "last", "durability", "place", "rows", "generation", "id", "repeated", "staged", "dropped", "granted")
     ACKED_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +120,7 @@ class PublishResponse(_message.Message):
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     STAGED_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
     acked: int
     link: str
     first: _value_pb2.Position
@@ -104,7 +133,8 @@ class PublishResponse(_message.Message):
     repeated: bool
     staged: _containers.RepeatedCompositeFieldContainer[Staged]
     dropped: bool
-    def __init__(self, acked: _Optional[int] = ..., link: _Optional[str] = ..., first: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., last: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., durability: _Optional[_Union[_value_pb2.Durability, str]] = ..., place: _Optional[str] = ..., rows: _Optional[int] = ..., generation: _Optional[int] = ..., id: _Optional[bytes] = ..., repeated: bool = ..., staged: _Optional[_Iterable[_Union[Staged, _Mapping]]] = ..., dropped: bool = ...) -> None: ...
+    granted: Granted
+    def __init__(self, acked: _Optional[int] = ..., link: _Optional[str] = ..., first: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., last: _Optional[_Union[_value_pb2.Position, _Mapping]] = ..., durability: _Optional[_Union[_value_pb2.Durability, str]] = ..., place: _Optional[str] = ..., rows: _Optional[int] = ..., generation: _Optional[int] = ..., id: _Optional[bytes] = ..., repeated: bool = ..., staged: _Optional[_Iterable[_Union[Staged, _Mapping]]] = ..., dropped: bool = ..., granted: _Optional[_Union[Granted, _Mapping]] = ...) -> None: ...
 
 class OpenProducerRequest(_message.Message):
     __slots__ = ("id",)
@@ -582,7 +612,7 @@ class DescribeRequest(_message.Message):
     def __init__(self, link: _Optional[str] = ...) -> None: ...
 
 class DescribeResponse(_message.Message):
-    __slots__ = ("pipeline", "version", "directory", "transport", "open", "epoch", "links", "tasks", "groups", "run", "you", "pid", "told_at_ns", "notes")
+    __slots__ = ("pipeline", "version", "directory", "transport", "open", "epoch", "links", "tasks", "groups", "run", "you", "pid", "told_at_ns", "notes", "holds")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DIRECTORY_FIELD_NUMBER: _ClassVar[int]
@@ -597,6 +627,7 @@ class DescribeResponse(_message.Message):
     PID_FIELD_NUMBER: _ClassVar[int]
     TOLD_AT_NS_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     version: str
     directory: str
@@ -611,7 +642,8 @@ class DescribeResponse(_message.Message):
     pid: int
     told_at_ns: int
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[str] = ..., directory: _Optional[str] = ..., transport: _Optional[str] = ..., open: bool = ..., epoch: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkInfo, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., you: _Optional[str] = ..., pid: _Optional[int] = ..., told_at_ns: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    holds: _containers.RepeatedCompositeFieldContainer[HoldInfo]
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[str] = ..., directory: _Optional[str] = ..., transport: _Optional[str] = ..., open: bool = ..., epoch: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkInfo, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., you: _Optional[str] = ..., pid: _Optional[int] = ..., told_at_ns: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ..., holds: _Optional[_Iterable[_Union[HoldInfo, _Mapping]]] = ...) -> None: ...
 
 class GenerationInfo(_message.Message):
     __slots__ = ("generation", "state", "task", "task_version", "first_sequence", "last_sequence", "values", "rows", "size_bytes", "schema")
@@ -638,7 +670,7 @@ class GenerationInfo(_message.Message):
     def __init__(self, generation: _Optional[int] = ..., state: _Optional[str] = ..., task: _Optional[str] = ..., task_version: _Optional[str] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., values: _Optional[int] = ..., rows: _Optional[int] = ..., size_bytes: _Optional[int] = ..., schema: _Optional[bytes] = ...) -> None: ...
 
 class LinkInfo(_message.Message):
-    __slots__ = ("name", "writer", "readers", "source", "sink", "open", "declared", "durability", "schema", "read", "current", "size_bytes", "values", "source_state", "on_bad_row", "last_created_at_ns", "rate")
+    __slots__ = ("name", "writer", "readers", "source", "sink", "open", "declared", "durability", "schema", "read", "current", "size_bytes", "values", "source_state", "on_bad_row", "last_created_at_ns", "rate", "bound_bytes", "on_full", "waiting_bytes", "retain", "dropped")
     NAME_FIELD_NUMBER: _ClassVar[int]
     WRITER_FIELD_NUMBER: _ClassVar[int]
     READERS_FIELD_NUMBER: _ClassVar[int]
@@ -656,6 +688,11 @@ class LinkInfo(_message.Message):
     ON_BAD_ROW_FIELD_NUMBER: _ClassVar[int]
     LAST_CREATED_AT_NS_FIELD_NUMBER: _ClassVar[int]
     RATE_FIELD_NUMBER: _ClassVar[int]
+    BOUND_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ON_FULL_FIELD_NUMBER: _ClassVar[int]
+    WAITING_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RETAIN_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
     name: str
     writer: str
     readers: _containers.RepeatedScalarFieldContainer[str]
@@ -673,7 +710,12 @@ class LinkInfo(_message.Message):
     on_bad_row: str
     last_created_at_ns: int
     rate: Rate
-    def __init__(self, name: _Optional[str] = ..., writer: _Optional[str] = ..., readers: _Optional[_Iterable[str]] = ..., source: _Optional[str] = ..., sink: _Optional[str] = ..., open: bool = ..., declared: bool = ..., durability: _Optional[_Union[_value_pb2.Durability, str]] = ..., schema: _Optional[bytes] = ..., read: _Optional[_Union[GenerationInfo, _Mapping]] = ..., current: _Optional[_Union[GenerationInfo, _Mapping]] = ..., size_bytes: _Optional[int] = ..., values: _Optional[int] = ..., source_state: _Optional[_Union[SourceInfo, _Mapping]] = ..., on_bad_row: _Optional[str] = ..., last_created_at_ns: _Optional[int] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ...) -> None: ...
+    bound_bytes: int
+    on_full: str
+    waiting_bytes: int
+    retain: str
+    dropped: _containers.RepeatedCompositeFieldContainer[DroppedInfo]
+    def __init__(self, name: _Optional[str] = ..., writer: _Optional[str] = ..., readers: _Optional[_Iterable[str]] = ..., source: _Optional[str] = ..., sink: _Optional[str] = ..., open: bool = ..., declared: bool = ..., durability: _Optional[_Union[_value_pb2.Durability, str]] = ..., schema: _Optional[bytes] = ..., read: _Optional[_Union[GenerationInfo, _Mapping]] = ..., current: _Optional[_Union[GenerationInfo, _Mapping]] = ..., size_bytes: _Optional[int] = ..., values: _Optional[int] = ..., source_state: _Optional[_Union[SourceInfo, _Mapping]] = ..., on_bad_row: _Optional[str] = ..., last_created_at_ns: _Optional[int] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., bound_bytes: _Optional[int] = ..., on_full: _Optional[str] = ..., waiting_bytes: _Optional[int] = ..., retain: _Optional[str] = ..., dropped: _Optional[_Iterable[_Union[DroppedInfo, _Mapping]]] = ...) -> None: ...
 
 class Rate(_message.Message):
     __slots__ = ("values_per_s", "rows_per_s", "bytes_per_s")
@@ -775,8 +817,38 @@ class InputProgress(_message.Message):
     waiting_values: int
     def __init__(self, link: _Optional[str] = ..., done_values: _Optional[int] = ..., done_rows: _Optional[int] = ..., waiting_values: _Optional[int] = ...) -> None: ...
 
+class DroppedInfo(_message.Message):
+    __slots__ = ("reason", "values", "last_at_ns")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    LAST_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    values: int
+    last_at_ns: int
+    def __init__(self, reason: _Optional[str] = ..., values: _Optional[int] = ..., last_at_ns: _Optional[int] = ...) -> None: ...
+
+class HoldInfo(_message.Message):
+    __slots__ = ("name", "holder", "link", "generation", "first_sequence", "last_sequence", "until_ns", "reason")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_NS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    holder: str
+    link: str
+    generation: int
+    first_sequence: int
+    last_sequence: int
+    until_ns: int
+    reason: str
+    def __init__(self, name: _Optional[str] = ..., holder: _Optional[str] = ..., link: _Optional[str] = ..., generation: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., until_ns: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class GroupInfo(_message.Message):
-    __slots__ = ("group", "link", "done_sequence", "lag_values", "leased", "connections", "generation", "order", "run_generation")
+    __slots__ = ("group", "link", "done_sequence", "lag_values", "leased", "connections", "generation", "order", "run_generation", "lost_values")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     DONE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -786,6 +858,7 @@ class GroupInfo(_message.Message):
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     RUN_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    LOST_VALUES_FIELD_NUMBER: _ClassVar[int]
     group: str
     link: str
     done_sequence: int
@@ -795,7 +868,8 @@ class GroupInfo(_message.Message):
     generation: int
     order: str
     run_generation: int
-    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., done_sequence: _Optional[int] = ..., lag_values: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., generation: _Optional[int] = ..., order: _Optional[str] = ..., run_generation: _Optional[int] = ...) -> None: ...
+    lost_values: int
+    def __init__(self, group: _Optional[str] = ..., link: _Optional[str] = ..., done_sequence: _Optional[int] = ..., lag_values: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., generation: _Optional[int] = ..., order: _Optional[str] = ..., run_generation: _Optional[int] = ..., lost_values: _Optional[int] = ...) -> None: ...
 
 class RunInfo(_message.Message):
     __slots__ = ("epoch", "run_id", "began_at_ns", "outcome", "reason", "complete")

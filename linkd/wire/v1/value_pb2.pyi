@@ -108,8 +108,20 @@ class Envelope(_message.Message):
     attributes: _containers.ScalarMap[str, str]
     def __init__(self, id: _Optional[bytes] = ..., link: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., generation: _Optional[int] = ..., rows: _Optional[int] = ..., size_bytes: _Optional[int] = ..., schema_id: _Optional[bytes] = ..., payload_xxh3: _Optional[int] = ..., created_at_ns: _Optional[int] = ..., task: _Optional[str] = ..., task_version: _Optional[str] = ..., attempt: _Optional[int] = ..., parents: _Optional[_Iterable[_Union[Portion, _Mapping]]] = ..., producer: _Optional[_Union[Producer, _Mapping]] = ..., traceparent: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
+class Placed(_message.Message):
+    __slots__ = ("file", "offset", "body_bytes", "metadata")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    BODY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    file: int
+    offset: int
+    body_bytes: int
+    metadata: bytes
+    def __init__(self, file: _Optional[int] = ..., offset: _Optional[int] = ..., body_bytes: _Optional[int] = ..., metadata: _Optional[bytes] = ...) -> None: ...
+
 class Value(_message.Message):
-    __slots__ = ("envelope", "format", "payload_bytes", "schema", "data", "input", "token", "attempt", "first_row", "end_row")
+    __slots__ = ("envelope", "format", "payload_bytes", "schema", "data", "input", "token", "attempt", "first_row", "end_row", "placed")
     ENVELOPE_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +132,7 @@ class Value(_message.Message):
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
     END_ROW_FIELD_NUMBER: _ClassVar[int]
+    PLACED_FIELD_NUMBER: _ClassVar[int]
     envelope: Envelope
     format: Format
     payload_bytes: int
@@ -130,4 +143,5 @@ class Value(_message.Message):
     attempt: int
     first_row: int
     end_row: int
-    def __init__(self, envelope: _Optional[_Union[Envelope, _Mapping]] = ..., format: _Optional[_Union[Format, str]] = ..., payload_bytes: _Optional[int] = ..., schema: _Optional[bytes] = ..., data: _Optional[bytes] = ..., input: _Optional[str] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., first_row: _Optional[int] = ..., end_row: _Optional[int] = ...) -> None: ...
+    placed: Placed
+    def __init__(self, envelope: _Optional[_Union[Envelope, _Mapping]] = ..., format: _Optional[_Union[Format, str]] = ..., payload_bytes: _Optional[int] = ..., schema: _Optional[bytes] = ..., data: _Optional[bytes] = ..., input: _Optional[str] = ..., token: _Optional[int] = ..., attempt: _Optional[int] = ..., first_row: _Optional[int] = ..., end_row: _Optional[int] = ..., placed: _Optional[_Union[Placed, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,236 @@
+"""Payloads by place, on the client's side: files that linkd shows, kept mapped, and what of them the program still refers to.
+
+A value that lies in a file is a `Region`. A table made of it is a view of the mapping and stays right as long as Python holds it, whatever
+becomes of linkd; when nothing refers to it any more linkd is told, and may use the file again. See proto/linkd/v1/lane.proto, Files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import socket
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from linkd.errors import ConnectionFailed, Error, InvalidArgument, StateDamaged
+from linkd.limits import LANE_DESCRIPTORS_AT_ONCE, STORE_READ_BYTES
+from linkd.wire.lane import FrameKind, FrameReader, frame
+from linkd.wire.methods import FILES
+from linkd.wire.v1 import lane_pb2 as pb
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PREFIX = b"\xff\xff\xff\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A file that linkd has shown. `readable` is a pyarrow buffer of all of it; `writable` is its mapping for a writer."""
+
+    file: int
+    readable: Any
+    writable: mmap.mmap | None
+
+
+class Region:
+    """The payload of one value, where it lies. `len` is that of the whole Arrow IPC message.
+
+    `batch` may be called from any thread. What is made of it keeps the region, and the region is released when it is gone.
+    """
+
+    def __init__(self, files: LaneFiles, mapped: Mapped, header: Any) -> None:
+        placed, envelope = header.placed, header.envelope
+        self._files = files
+        self._mapped = mapped
+        self._metadata: bytes = placed.metadata
+        self._offset: int = placed.offset
+        self._body_bytes: int = placed.body_bytes
+        self._xxh3: int = envelope.payload_xxh3
+        self._name = f"{envelope.link}@{envelope.position.sequence}"
+        self._checked = False
+
+    def __len__(self) -> int:
+        return len(_PREFIX) + 4 + len(self._metadata) + self._body_bytes
+
+    def batch(self, schema: bytes, *, validate: bool = False) -> pa.RecordBatch:
+        """Its rows, sharing the mapping's memory. Raises StateDamaged if they are not what was committed."""
+        import pyarrow as pa
+
+        from linkd.core.payload import from_parts
+
+        readable = self._mapped.readable
+        if not 0 <= self._offset <= readable.size - self._body_bytes:
+            raise StateDamaged(f"{self._name} is said to lie outside its file")
+        body = pa.foreign_buffer(readable.address + self._offset, self._body_bytes, base=self)
+        head = _PREFIX + len(self._metadata).to_bytes(4, "little")
+        if not self._checked:
+            self._check(head, memoryview(body))
+            self._checked = True
+        return from_parts(schema, head, self._metadata, memoryview(body), validate=validate)
+
+    def _check(self, head: bytes, body: memoryview) -> None:
+        import xxhash
+
+        state = xxhash.xxh3_64(head + self._metadata)
+        for at in range(0, len(body), STORE_READ_BYTES):
+            state.update(body[at : at + STORE_READ_BYTES])
+        if state.intdigest() != self._xxh3:
+            raise StateDamaged(
+                f"{self._name}: its rows are not what was committed: its producer modified them afterwards, or the disk has changed them. "
+                "Produce the value again; `linkd verify` tells what else is damaged"
+            )
+
+    def __del__(self) -> None:
+        self._files.let_go(self._mapped.file)
+
+
+class LaneFiles:
+    """The `Files` call of one channel. `open` it before anything names its session; belongs to the loop in which that is done."""
+
+    def __init__(self, path: str, session: bytes, token: str) -> None:
+        self._path = path
+        self._session = session
+        self._token = token
+        self._socket: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._frames = FrameReader()
+        self._descriptors: deque[int] = deque()
+        self._mapped: dict[int, Mapped] = {}
+        self._shown = asyncio.Event()
+        self._is_open: asyncio.Future[None] | None = None
+        self._released: Counter[int] = Counter()
+        self._telling = False
+        self._failure: Error | None = None
+
+    async def open(self) -> None:
+        """Returns when linkd knows the session. Raises ConnectionFailed if it does not take it."""
+        loop = self._loop = asyncio.get_running_loop()
+        own = self._socket = socket.socket(socket.AF_UNIX)
+        own.setblocking(False)
+        self._is_open = loop.create_future()
+        asked = pb.LaneCall(method=FILES.path, token=self._token, session=self._session)
+        try:
+            await loop.sock_connect(own, self._path)
+            await loop.sock_sendall(own, frame(FrameKind.CALL, asked.SerializeToString()))
+        except OSError as error:
+            self.close()
+            raise ConnectionFailed(f"no linkd answers at {self._path} ({error.strerror or error})") from None
+        loop.add_reader(own, self._read)
+        await self._is_open
+
+    async def mapped(self, file: int, end: int = 0) -> Mapped:
+        """The file of this number, up to `end` at least, as soon as linkd has shown it. Raises ConnectionFailed."""
+        while (found := self._mapped.get(file)) is None or found.readable.size < end:
+            if self._failure is not None:
+                raise self._failure
+            self._shown.clear()
+            await self._shown.wait()
+        return found
+
+    async def region(self, header: Any) -> Region:
+        """The payload of the value with this header."""
+        placed = header.placed
+        return Region(self, await self.mapped(placed.file, placed.offset + placed.body_bytes), header)
+
+    def let_go(self, file: int) -> None:
+        """Nothing refers to a value in this file any more. From any thread, in the middle of anything."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed() and self._failure is None:
+            try:
+                loop.call_soon_threadsafe(self._count, file)
+            except RuntimeError:  # the loop was closed meanwhile
+                return
+
+    def close(self) -> None:
+        """The session is over. What is mapped stays so for as long as tables refer to it."""
+        self._fail(ConnectionFailed("the connection to linkd is closed: connect again"))
+
+    def _count(self, file: int) -> None:
+        self._released[file] += 1
+        if not self._telling and self._loop is not None:
+            self._telling = True
+            self._loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        """Tells what was released since the last time. What the socket does not take now is told with the next."""
+        self._telling = False
+        own = self._socket
+        if own is None:
+            return
+        for file, count in list(self._released.items()):
+            data = frame(FrameKind.MESSAGE, pb.FilesRequest(file=file, released=count).SerializeToString())
+            try:
+                sent = own.send(data)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._fail(ConnectionFailed("linkd closed the connection"))
+                return
+            if sent != len(data):
+                self._fail(ConnectionFailed("linkd does not read what this client releases"))
+                return
+            del self._released[file]
+
+    def _read(self) -> None:
+        """The socket has something."""
+        assert self._socket is not None
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._socket, STORE_READ_BYTES, LANE_DESCRIPTORS_AT_ONCE, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        self._descriptors.extend(descriptors)
+        if not data:
+            self._fail(ConnectionFailed("linkd closed the connection"))
+            return
+        try:
+            for kind, content in self._frames.feed(data):
+                self._take(kind, content)
+        except (InvalidArgument, OSError, ValueError) as error:
+            self._fail(ConnectionFailed(f"what linkd showed cannot be used: {error}"))
+
+    def _take(self, kind: FrameKind, content: bytes) -> None:
+        if kind is not FrameKind.MESSAGE:
+            self._fail(ConnectionFailed("linkd ended the session"))
+            return
+        message = pb.FilesResponse.FromString(content)
+        if message.HasField("shown"):
+            self._map(message.shown, self._descriptors.popleft())
+        elif message.gone:
+            self._mapped.pop(message.gone, None)
+        elif self._is_open is not None and not self._is_open.done():
+            self._is_open.set_result(None)
+
+    def _map(self, shown: pb.FileShown, descriptor: int) -> None:
+        import pyarrow as pa
+
+        before = self._mapped.get(shown.file)
+        try:
+            writable = before.writable if before is not None else None
+            if shown.writable:
+                writable = mmap.mmap(descriptor, shown.size_bytes)
+                readable = pa.py_buffer(writable)
+            else:
+                readable = pa.py_buffer(mmap.mmap(descriptor, shown.size_bytes, prot=mmap.PROT_READ))
+        finally:
+            os.close(descriptor)
+        self._mapped[shown.file] = Mapped(shown.file, readable, writable)
+        self._shown.set()
+
+    def _fail(self, error: Error) -> None:
+        self._failure = self._failure or error
+        own, self._socket = self._socket, None
+        if own is not None:
+            if self._loop is not None:
+                self._loop.remove_reader(own)
+            own.close()
+        while self._descriptors:
+            os.close(self._descriptors.popleft())
+        if self._is_open is not None and not self._is_open.done():
+            self._is_open.set_exception(self._failure)
+        self._mapped.clear()
+        self._shown.set()

@@ -1,0 +1,121 @@
+"""Payloads by place: which client has which segment files, and what it was handed in them (proto/linkd/v1/lane.proto, Files)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from linkd.core.rights import Identity
+from linkd.errors import Conflict, InvalidArgument, NotAllowed
+from linkd.home.intake import Target
+from linkd.limits import LANE_HEAD_BYTES, SHARED_FILE_BYTES
+from linkd.model.values import Envelope, Place
+from linkd.store.shared_files import PlacedPayload, SharedFile
+from linkd.store.store import Store
+from linkd.wire.v1 import lane_pb2, links_pb2, value_pb2
+
+
+class LaneSessions:
+    """The sessions of the clients that are connected. Belongs to one event loop."""
+
+    def __init__(self, store: Callable[[], Store]) -> None:
+        self._store = store
+        self._sessions: dict[bytes, LaneSession] = {}
+
+    def open(self, session_id: bytes, who: Identity) -> LaneSession:
+        """A client's `Files` call begins. Raises InvalidArgument without an id, Conflict if there is such a session."""
+        if not session_id:
+            raise InvalidArgument("a client that takes payloads by place names its session")
+        if session_id in self._sessions:
+            raise Conflict("this session is open already: another client has made up the same id")
+        session = self._sessions[session_id] = LaneSession(self._store(), who)
+        return session
+
+    def get(self, session_id: bytes, who: Identity) -> LaneSession | None:
+        """The session of a call; None for a client without. Raises NotAllowed if it is somebody else's."""
+        session = self._sessions.get(session_id) if session_id else None
+        if session is not None and session.who != who:
+            raise NotAllowed("this session of the lane belongs to another identity")
+        return session
+
+    def close(self, session_id: bytes) -> None:
+        """The client is gone: what it held is never used again, what it was granted is written to no more."""
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            session.close()
+
+
+@dataclass(slots=True)
+class LaneSession:
+    """One client. Its descriptors are in `shows`, to be sent in this order."""
+
+    store: Store
+    who: Identity
+    shows: asyncio.Queue[lane_pb2.FilesResponse] = field(default_factory=asyncio.Queue)
+    _shown: dict[int, tuple[bool, int]] = field(default_factory=dict)
+    _held: Counter[int] = field(default_factory=Counter)
+    _granted: dict[str, SharedFile] = field(default_factory=dict)
+    _writing: dict[int, SharedFile] = field(default_factory=dict)
+
+    # -- what it reads --------------------------------------------------------------------------------------------------------------------
+
+    def by_place(self, envelope: Envelope, place: Place) -> value_pb2.Placed | None:
+        """Where the value lies, for a client that will map it; None if it lies in no segment file. It is held until `released`."""
+        located = self.store.located(envelope, place)
+        if located is None:
+            return None
+        self._show(located.id, located.size_bytes, writable=False)
+        self._held[located.id] += 1
+        return value_pb2.Placed(file=located.id, offset=located.offset, body_bytes=located.body_bytes, metadata=located.metadata)
+
+    def released(self, file: int, count: int) -> None:
+        """The client lets go of so many values of a file. Raises InvalidArgument if it does not hold so many."""
+        if not 0 < count <= self._held[file]:
+            raise InvalidArgument("a client released what it does not hold")
+        self._held[file] -= count
+        self.store.released(file, count)
+
+    # -- what it writes -------------------------------------------------------------------------------------------------------------------
+
+    async def grant(
+        self, link: str, target: Target, generation: int, *, volatile: bool, schema: bytes, size_bytes: int
+    ) -> links_pb2.Granted:
+        """Room for values of this link, generation and schema. Without room by place the file is 0."""
+        before = self._granted.pop(link, None)
+        if before is not None:
+            self.store.unshare(before, reusable=True)
+        if not target.schema_id or schema != target.schema or not 0 < size_bytes <= SHARED_FILE_BYTES // 2:
+            return links_pb2.Granted()
+        file = await self.store.share(
+            link, target.schema_id, target.schema, generation, volatile=volatile, owner=self, size_bytes=SHARED_FILE_BYTES
+        )
+        self._granted[link] = self._writing[file.id] = file
+        self._show(file.id, file.size_bytes, writable=True)
+        return links_pb2.Granted(file=file.id, start=file.start, end=file.size_bytes, head_bytes=LANE_HEAD_BYTES)
+
+    async def placed(self, link: str, said: value_pb2.Placed) -> PlacedPayload:
+        """What the client says it has written there, checked. Raises InvalidArgument."""
+        file = self._writing.get(said.file)
+        if file is None or file.link != link:
+            raise InvalidArgument(f"{link}: a value was said to lie in a file that was not granted for it")
+        return await self.store.placed(file, said.offset, said.body_bytes, said.metadata)
+
+    def close(self) -> None:
+        for file in self._granted.values():
+            self.store.unshare(file, reusable=False)
+        self._granted.clear()
+        for file_id, count in self._held.items():
+            if count:
+                self.store.tainted(file_id)
+                self.store.released(file_id, count)
+        self._held.clear()
+
+    def _show(self, file: int, size_bytes: int, *, writable: bool) -> None:
+        """Each file once; again if it has grown, or is to be written to."""
+        was_writable, was_bytes = self._shown.get(file, (False, -1))
+        if size_bytes > was_bytes or (writable and not was_writable):
+            writable = writable or was_writable
+            self._shown[file] = writable, size_bytes
+            self.shows.put_nowait(lane_pb2.FilesResponse(shown=lane_pb2.FileShown(file=file, size_bytes=size_bytes, writable=writable)))
