@@ -21,8 +21,6 @@ LANE_QUEUED_MAX_BYTES = 4 * MIB
 """Requests of one call over the lane that wait for its handler: about one frame of the largest; then the socket is not read."""
 LANE_WRITE_BUFFER_BYTES = 256 * KIB
 """Responses of one call that the socket did not take yet: then the handler waits. A stream to a slow client costs so much at most, and a frame."""
-SHARED_FILE_BYTES = 64 * MIB
-"""A segment file that a publisher writes itself."""
 LANE_DESCRIPTORS_AT_ONCE = 64
 """Descriptors taken with one read of a socket: the kernel passes at most 253 in one message, and linkd sends one with each."""
 LANE_HEAD_BYTES = 2 * KIB
@@ -159,6 +157,8 @@ LATE_REFUSALS_DOUBLE = 2
 """Acks of one value that were refused because its lease was over: from so many on its lease is too short, and lasts twice as long."""
 GROUP_SLOTS = 256
 """Hash slots of `order: key`: far more than a group has members, few enough to look at all of them."""
+TASK_KEY_AHEAD_SNAPSHOTS = 256
+"""Snapshots of a task with `order: key` that were looked at and wait for their slot: they stand in the journal and in every checkpoint."""
 GROUP_ACKS_KEPT = 1_024
 """Tokens of acks that a group remembers, in memory and in every checkpoint: more acks than a member has without an answer."""
 GROUP_KEY_AHEAD_VALUES = 1_024
@@ -247,6 +247,15 @@ SEGMENT_ROLL_MIN_BYTES = 1 * MIB
 SEGMENT_ROLL_SHARE = 0.25
 """A segment file of a link from which values go by themselves is closed at so much of what the link holds, for room comes free by files; one
 below a MiB is not worth a file of its own, nor copying what is left of it."""
+SHARED_FILE_BYTES = 64 * MIB
+"""A segment file that a publisher writes itself, at most. It is written once with zeros, some 20 ms, and used again as a whole: at 5 GB/s every
+13 ms, with a sync of its directory each time. In smaller ones the largest values have no place, larger ones hold back more of a small disk."""
+SHARED_FILE_DISK_SHARE = 1 / 32
+"""Of the disk budget, for one such file: a few publishers and what they published last must not be all of it."""
+SHARED_SPARE_FILES_MAX = 16
+"""Shared files of one publisher and link that wait to be used again: a GiB, which is what comes free between two looks of retention."""
+SHARED_PADDING_MAX_BYTES = 64 * KIB
+"""Of the metadata of a value in a shared file, to fill the room that was left before it: it is read with every value. A larger gap is passed over."""
 LINEAGE_KEPT_BYTES = 1 * GIB
 """Of the records of commits that outlive the journal: some millions of them."""
 LINEAGE_KEPT_S = 90 * 86_400.0

@@ -20,7 +20,6 @@ from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, SINK_STEP_TIMEOUT_S
 from linkd.plugin.contract import LinkOptions, Sink
 from linkd.wire.v1 import links_pb2 as pb
 
-
 T = TypeVar("T")
 
 

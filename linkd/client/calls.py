@@ -130,8 +130,8 @@ class Connection:
         while True:
             try:
                 channel = await _reached(endpoint, min(max(0.1, left_s), CONNECT_ATTEMPT_TIMEOUT_S))
-            except ConnectionFailed:
-                await patience.wait(nobody)
+            except ConnectionFailed as error:
+                await patience.wait(error if os.environ.get(TRANSPORT_VARIABLE) == "lane" else nobody)
                 left_s = patience.left_s
             else:
                 self._take(endpoint, channel)

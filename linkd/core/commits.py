@@ -43,6 +43,11 @@ def lease(ledger: Ledger, task: Task, offer: Offer) -> SnapshotLeased:
     )
 
 
+def put_together(task: Task, offer: Offer) -> SnapshotLeased:
+    """The record of a new snapshot that waits for its slot: nobody has it."""
+    return SnapshotLeased(task.name, task.execution, offer.snapshot_id, 0, 0, offer.portions, offer.settles, offer.partial)
+
+
 def failure(task: Task, lease: Lease) -> SnapshotFailed:
     """The record of the last failure of what is on lease."""
     return SnapshotFailed(task.name, task.execution, lease.snapshot_id, lease.failures, lease.reason)

@@ -46,7 +46,8 @@ TASK_KEYS: Mapping[str, str] = {
     "order": "What comes one behind the other through any redelivery: the `link`, the values of a `key`, or `none`.",
     "key": "With `order: key`: the column whose values are kept in order.",
     "lease": "How long a program may be silent before what it works on goes to another; 30s unless said otherwise.",
-    "max_attempts": "How often a snapshot is tried before it goes to the dead-letter link `TASK.dead`; for ever unless said otherwise.",
+    "max_attempts": "How often a snapshot is tried before it goes to the dead-letter link `TASK.dead`; for ever unless said otherwise."
+    " A program that ends by its failure has to be started again for that: give it more `retries:`.",
     "version": "The version of what runs, in place of the digest of command, scripts and SQL.",
 }
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from linkd.limits import DROPPED_RANGES_KEPT
+
+SEVERAL = "for several reasons"
+"""The reason of ranges that became one long ago and had different ones. (How many values went for which, `Link.dropped` has.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Dropped:
 
 def first_behind(gone: Sequence[Gone], sequence: int) -> int:
     """The first sequence from this one on that is in none of the ranges."""
-    for one in gone[bisect_left(gone, sequence, key=_last) :]:
+    for one in _from(gone, sequence):
         if one.first_sequence > sequence:
             break
         sequence = one.last_sequence + 1
@@ -38,7 +41,7 @@ def first_behind(gone: Sequence[Gone], sequence: int) -> int:
 
 def within(gone: Sequence[Gone], first_sequence: int, last_sequence: int) -> Iterator[Gone]:
     """What of the ranges lies between these two sequences, in order."""
-    for one in gone[bisect_left(gone, first_sequence, key=_last) :]:
+    for one in _from(gone, first_sequence):
         if one.first_sequence > last_sequence:
             break
         yield replace(one, first_sequence=max(one.first_sequence, first_sequence), last_sequence=min(one.last_sequence, last_sequence))
@@ -50,32 +53,43 @@ def new_values(gone: Sequence[Gone], first_sequence: int, last_sequence: int) ->
     return last_sequence - first_sequence + 1 - known
 
 
-def with_range(gone: Sequence[Gone], new: Gone) -> list[Gone]:
-    """The ranges with another one: what of it they have already stays as it is. There are never many more than `DROPPED_RANGES_KEPT`."""
-    found = list(gone)
-    first = new.first_sequence
-    for one in [*within(gone, new.first_sequence, new.last_sequence), None]:
-        last = new.last_sequence if one is None else one.first_sequence - 1
-        if first <= last:
-            found.append(replace(new, first_sequence=first, last_sequence=last))
-        if one is not None:
-            first = one.last_sequence + 1
-    found.sort(key=_last)
-    return _joined(found, len(found) - DROPPED_RANGES_KEPT)
+def add(gone: list[Gone], new: Gone) -> None:
+    """Another range: what of it the others have already stays as it is.
+
+    Of ranges before the newest `DROPPED_RANGES_KEPT` those that touch become one, so that there are never many more than values between them.
+    """
+    at = end = bisect_left(gone, new.first_sequence, key=_last)
+    first, pieces = new.first_sequence, []
+    while end < len(gone) and gone[end].first_sequence <= new.last_sequence:
+        one = gone[end]
+        if first < one.first_sequence:
+            pieces.append(replace(new, first_sequence=first, last_sequence=one.first_sequence - 1))
+        pieces.append(one)
+        first = one.last_sequence + 1
+        end += 1
+    if first <= new.last_sequence:
+        pieces.append(replace(new, first_sequence=first))
+    more = len(pieces) - (end - at)
+    gone[at:end] = pieces
+    old = len(gone) - DROPPED_RANGES_KEPT
+    touching = {*range(at, min(at + len(pieces) + 1, old)), *range(old - more, old)}
+    for index in sorted((one for one in touching if one > 0), reverse=True):
+        _join(gone, index)
 
 
-def _joined(gone: Iterable[Gone], surplus: int) -> list[Gone]:
-    """So many ranges less, if as many touch others of the same reason: the oldest become one with what comes behind them."""
-    found: list[Gone] = []
-    for one in gone:
-        before = found[-1] if found else None
-        if surplus > 0 and before is not None and before.last_sequence + 1 == one.first_sequence and before.reason == one.reason:
-            at_ns = max(before.dropped_at_ns, one.dropped_at_ns)
-            found[-1] = replace(one, first_sequence=before.first_sequence, dropped_at_ns=at_ns)
-            surplus -= 1
-        else:
-            found.append(one)
-    return found
+def _join(gone: list[Gone], index: int) -> None:
+    """Makes this range and the one before it one, if they touch."""
+    before, one = gone[index - 1], gone[index]
+    if before.last_sequence + 1 == one.first_sequence:
+        reason = one.reason if one.reason == before.reason else SEVERAL
+        at_ns = max(before.dropped_at_ns, one.dropped_at_ns)
+        gone[index - 1 : index + 1] = [Gone(before.first_sequence, one.last_sequence, reason, at_ns)]
+
+
+def _from(gone: Sequence[Gone], sequence: int) -> Iterator[Gone]:
+    """The ranges that do not end before this sequence."""
+    for index in range(bisect_left(gone, sequence, key=_last), len(gone)):
+        yield gone[index]
 
 
 def _last(gone: Gone) -> int:

@@ -179,7 +179,7 @@ class Link:
         if values:
             before = self.dropped.get(record.reason, gone.Dropped(0, 0))
             self.dropped[record.reason] = gone.Dropped(before.values + values, record.dropped_at_ns)
-        self.gone = gone.with_range(self.gone, Gone(first, last, record.reason, record.dropped_at_ns))
+        gone.add(self.gone, Gone(first, last, record.reason, record.dropped_at_ns))
         for generation in self.generations.values():
             of_it = max(first, generation.first_sequence), min(last, generation.last_sequence)
             if of_it[0] <= of_it[1]:

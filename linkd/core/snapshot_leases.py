@@ -11,14 +11,16 @@ lives. The token of what it lost stays good until the snapshot is handed out aga
 How often a snapshot failed is counted: it was given back, its lease ended, or the process died that had started it. What failed as often as
 the task's `max_attempts` is *given up*, which the next session that comes by does.
 
-With `Order.LINK` one session at a time has snapshots, the others stand by; what comes back goes out before anything newer. `Order.KEY` is kept
-the same way. With `Order.NONE` sessions compete, and an idle one gets what another has reserved and not begun.
+With `Order.LINK` one session at a time has snapshots, the others stand by; what comes back goes out before anything newer. With `Order.NONE`
+sessions compete, and an idle one gets what another has reserved and not begun. So it does with `Order.KEY`, but snapshots that have a hash slot
+of the key in common (`core.group_order`) go out in order, to one session at a time: one that failed, or is delayed, holds back its slots only.
+For that the rows of a snapshot are looked at before it goes out. Where a task has one snapshot at a time in any case, keys mean nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linkd.limits import DEAD_LETTER_REASON_MAX_CHARS, LATE_REFUSALS_DOUBLE, LEASE_MAX_S, LEASE_MIN_S, LEASE_RENEWED_MAX_S
@@ -60,6 +62,8 @@ class Lease:
     """It is being put aside."""
     refused_late: int = field(default=0, compare=False)
     lost_by: int | None = field(default=None, compare=False)
+    slots: frozenset[int] | None = field(default=None, compare=False)
+    """With keys: those of its rows, once they were looked at."""
 
     @property
     def beginning(self) -> tuple[tuple[int, int], ...]:
@@ -89,6 +93,8 @@ class Holders:
 
     terms: TaskTerms
     leases: dict[bytes, Lease]
+    by_key: bool = False
+    """Snapshots go out in order of their keys, several at a time."""
     sessions: dict[int, bool] = field(default_factory=dict)
     _silent: dict[int, int] = field(default_factory=dict)
     _active: int | None = None
@@ -96,7 +102,7 @@ class Holders:
 
     @property
     def one_at_a_time(self) -> bool:
-        return self.terms.order is not Order.NONE
+        return self.terms.order is not Order.NONE and not self.by_key
 
     @property
     def timeout_s(self) -> float:
@@ -181,10 +187,9 @@ class Holders:
             return None
         lease.free()
         lease.tried = not untried
-        if self.one_at_a_time:
-            for other in self.leases.values():
-                if other.session == session and self._is_reserved(other) and other.beginning > lease.beginning:
-                    self._recall(other)
+        for other in self._behind(lease):
+            if other.session == session and self._is_reserved(other):
+                self._recall(other)
         return lease
 
     def heard(self, token: int) -> None:
@@ -231,7 +236,7 @@ class Holders:
         if self.one_at_a_time or session in held or session in self._silent or any(one.recalled for of in held.values() for one in of):
             return None
         for of_session in sorted(held.values(), key=len, reverse=True):
-            reserved = [lease for lease in of_session if self._is_reserved(lease)]
+            reserved = [lease for lease in of_session if self._is_reserved(lease) and not self._is_tied(lease, of_session)]
             if len(of_session) > 1 and reserved:
                 newest = max(reserved, key=lambda lease: lease.beginning)
                 self._recall(newest)
@@ -246,8 +251,20 @@ class Holders:
         """What the session's client has to be told, once."""
         return self._told.pop(session, [])
 
-    def next_waiting(self) -> tuple[Lease | None, bool]:
-        """The snapshot that goes out first, and whether newer ones have to wait where there is none."""
+    def unknown(self) -> Lease | None:
+        """With keys: the first snapshot whose slots are not known; nothing goes out before they are."""
+        unknown = (lease for lease in self.leases.values() if self.by_key and lease.slots is None)
+        return min(unknown, key=lambda lease: lease.beginning, default=None)
+
+    @property
+    def ahead(self) -> int:
+        """How many snapshots nobody has."""
+        return sum(lease.session is None for lease in self.leases.values())
+
+    def next_waiting(self, session: int = 0) -> tuple[Lease | None, bool]:
+        """The snapshot that goes out first, to this session, and whether newer ones have to wait where there is none."""
+        if self.by_key:
+            return self._next_by_key(session), False
         if not self.one_at_a_time:
             waiting = [lease for lease in self.leases.values() if lease.session is None and not lease.delayed and not lease.leaving]
             return min(waiting, key=lambda lease: lease.beginning, default=None), False
@@ -257,6 +274,32 @@ class Holders:
             return None, False
         blocked = oldest.recalled or oldest.delayed or oldest.leaving
         return (None if blocked else oldest), blocked
+
+    def _next_by_key(self, session: int) -> Lease | None:
+        """The oldest one that nobody has, and that has no slot in common with an older one which others have or wait for."""
+        blocked: set[int] = set()
+        for lease in sorted(self.leases.values(), key=lambda lease: lease.beginning):
+            slots = lease.slots or frozenset()
+            if lease.session is None and not lease.delayed and not lease.leaving and blocked.isdisjoint(slots):
+                return lease
+            if lease.session != session or lease.recalled:
+                blocked |= slots
+        return None
+
+    def _behind(self, lease: Lease) -> list[Lease]:
+        """What has to wait for `lease` when that goes back: in order, all that is newer; with keys what has a slot of those in common."""
+        found, blocked = [], set(lease.slots or ())
+        for other in sorted(self.leases.values(), key=lambda other: other.beginning):
+            if other.beginning <= lease.beginning or (not self.one_at_a_time and not self.by_key):
+                continue
+            if self.one_at_a_time or not blocked.isdisjoint(other.slots or ()):
+                found.append(other)
+                blocked.update(other.slots or ())
+        return found
+
+    def _is_tied(self, lease: Lease, among: Sequence[Lease]) -> bool:
+        """With keys: it comes behind another one of these, which goes first."""
+        return self.by_key and any(one is not lease and not (one.slots or frozenset()).isdisjoint(lease.slots or ()) for one in among)
 
     def _is_reserved(self, lease: Lease) -> bool:
         return lease.started_s is None and lease.session is not None and self.sessions.get(lease.session, False)

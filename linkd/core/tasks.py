@@ -30,9 +30,9 @@ from linkd.core.ids import snapshot_id
 from linkd.core.links import Link
 from linkd.core.policies import EACH_TEXT, LATEST_TEXT, WHOLE_TEXT, PolicyFamily, WirePolicy, WirePolicyKind, parse_input_policy
 from linkd.core.snapshot_leases import Holders, Lease
-from linkd.limits import COMMIT_RECORDS_KEPT
+from linkd.limits import COMMIT_RECORDS_KEPT, TASK_KEY_AHEAD_SNAPSHOTS
 from linkd.model.records import SnapshotCommitted, SnapshotFailed, SnapshotLeased, TaskKind
-from linkd.model.terms import TaskTerms
+from linkd.model.terms import Order, TaskTerms
 from linkd.model.values import Parent
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "End",
     "GiveUp",
     "Lease",
+    "Look",
     "Offer",
     "Task",
     "TaskShape",
@@ -89,6 +90,14 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """With `order: key` nothing can be said before the slots of this snapshot are known (`Task.looked`); a new one waits from then on."""
+
+    offer: Offer
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     """This snapshot failed as often as it may: put it aside, nothing else goes out before."""
 
@@ -126,7 +135,8 @@ class Task:
 
     def __post_init__(self) -> None:
         self._policies = {link: parse_input_policy(policy) for link, policy in self.shape.inputs}
-        self.holders = Holders(self.shape.terms, self.leases)
+        several = bool(self._policies) and family_of(self._policies) is PolicyFamily.BATCH
+        self.holders = Holders(self.shape.terms, self.leases, several and self.shape.terms.order is Order.KEY)
 
     @property
     def name(self) -> str:
@@ -184,6 +194,7 @@ class Task:
         )
         if before is not None:
             lease.failures, lease.reason, lease.refused_late = before.failures, before.reason, before.refused_late
+            lease.slots = before.slots
 
     def failed(self, record: SnapshotFailed) -> None:
         """Takes a failure into the state: the journal has it."""
@@ -256,9 +267,9 @@ class Task:
         return [lease.snapshot_id for lease in self.holders.leave(session)]
 
     def next_snapshot(
-        self, links: Mapping[str, Link], *, follow: bool = False, rows: RowCounts | None = None
-    ) -> Offer | GiveUp | Wait | Again | End:
-        """What to hand out now. Snapshots that were given back come first, oldest first.
+        self, links: Mapping[str, Link], *, follow: bool = False, rows: RowCounts | None = None, session: int = 0
+    ) -> Offer | Look | GiveUp | Wait | Again | End:
+        """What to hand out now, to this session. Snapshots that were given back come first, oldest first.
 
         `follow` says that the run does: there is no end then, for the task may begin again. `rows` is needed for windows of rows.
         """
@@ -267,19 +278,36 @@ class Task:
         if self.ended:
             return Wait() if follow else End("the task is complete")
         recorded = depends_on_arrival(self._policies, follow=follow)
-        waiting, newer_wait = self.holders.next_waiting()
+        unknown = self.holders.unknown()
+        if unknown is not None:
+            offer = Offer(unknown.snapshot_id, unknown.attempt, unknown.portions, unknown.settles, unknown.partial, recorded)
+            return Look(offer, is_new=False)
+        waiting, newer_wait = self.holders.next_waiting(session)
         if waiting is not None and self.holders.is_given_up(waiting):
             return GiveUp(waiting)
         if waiting is not None:
             attempt = waiting.attempt + waiting.tried
             return Offer(waiting.snapshot_id, attempt, waiting.portions, waiting.settles, waiting.partial, recorded)
-        if newer_wait:
+        if newer_wait or (self.holders.by_key and self.holders.ahead >= TASK_KEY_AHEAD_SNAPSHOTS):
             return Wait()
         found = self._compose(links, follow, rows)
         if isinstance(found, Composed):
             identity = snapshot_id(self.name, self.execution, found.portions)
-            return Offer(identity, 1, found.portions, found.settles, found.partial, recorded)
+            new = Offer(identity, 1, found.portions, found.settles, found.partial, recorded)
+            return Look(new, is_new=True) if self.holders.by_key else new
         return Wait() if isinstance(found, End) and (self.leases or follow) else found
+
+    def looked(self, offer: Offer, slots: frozenset[int]) -> None:
+        """The rows of a snapshot on lease hash to these slots; one without rows is of slot 0."""
+        lease = self.leases.get(offer.snapshot_id)
+        if lease is not None:
+            lease.slots = slots or frozenset((0,))
+
+    def keyed_portions(self, offer: Offer) -> tuple[Parent, ...]:
+        """The portions whose rows decide its slots: of what is only read beside, they do not."""
+        return tuple(
+            portion for portion in offer.portions if portion.first_sequence <= portion.last_sequence and not self.is_read_only(portion.link)
+        )
 
     def _compose(self, links: Mapping[str, Link], follow: bool, rows: RowCounts | None) -> Composed | Wait | Again | End:
         family = family_of(self._policies)

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 
 from linkd.core.iso8601 import parse_timestamp
-from linkd.core.names import NAME_PATTERN
+from linkd.core.names import COMMITS_LINK, NAME_PATTERN
 from linkd.errors import InvalidArgument
 
 LAST = "last"
@@ -93,7 +93,7 @@ def parse_extent_name(text: str) -> ExtentName:
     """Which values are meant. Raises InvalidArgument with the forms that there are."""
     link, at, places = text.partition("@")
     if not at:
-        if LINK_NAME.fullmatch(text):
+        if text == COMMITS_LINK or LINK_NAME.fullmatch(text):
             return ExtentName(text, may_be_id=bool(_ID.fullmatch(text)))
         parse_value_name(text)
         return ExtentName("", text, text)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from linkd.core.names import COMMITS_LINK
 from linkd.core.publishing import seal as seal_records
 from linkd.errors import Draining, Error, InvalidArgument
 from linkd.faces.call import Call, Context, call_of, translated
@@ -18,6 +19,7 @@ from linkd.faces.trace import family
 from linkd.home import groups, reading
 from linkd.home.changes import ANY
 from linkd.home.commits import CommitCall, commit
+from linkd.home.committed import read_commits
 from linkd.home.home import Home
 from linkd.home.numbering import open_producer
 from linkd.home.outgoing import Out
@@ -164,7 +166,8 @@ class LinksService:
                 request.follow,
                 request.incarnation,
             )
-            async with aclosing(reading.read(self.home, call.who, asked)) as parts:
+            read = read_commits if asked.link == COMMITS_LINK else reading.read
+            async with aclosing(read(self.home, call.who, asked)) as parts:
                 async for part in parts:
                     if isinstance(part, Out):
                         await send_value(part, context.write, pb.ReadResponse, call.session())

@@ -5,14 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from linkd.core.tasks import Again, End, GiveUp, Offer, Task, Wait
+from linkd.core.commits import put_together
+from linkd.core.tasks import Again, End, GiveUp, Look, Offer, Task, Wait
+from linkd.home.changes import task_topic
 from linkd.home.home import Home
+from linkd.home.key_slots import slots_of
+from linkd.model.values import PlaceKind
 from linkd.store.store import Store
 
 
-def next_snapshot(home: Home, task: Task) -> Offer | GiveUp | Wait | Again | End:
+def next_snapshot(home: Home, task: Task, session: int = 0) -> Offer | Look | GiveUp | Wait | Again | End:
     """What to hand out now; see `Task.next_snapshot`."""
-    return task.next_snapshot(home.ledger.links, follow=home.ledger.follows, rows=StoredRows(home.store))
+    return task.next_snapshot(home.ledger.links, follow=home.ledger.follows, rows=StoredRows(home.store), session=session)
+
+
+async def look(home: Home, task: Task, wanted: Look, session: int) -> None:
+    """Finds out which slots the snapshot belongs to. Another session may do so at the same time. Raises InvalidArgument for want of the column."""
+    slots: set[int] = set()
+    for portion in task.keyed_portions(wanted.offer):
+        for envelope, place in home.store.values(portion.link, portion.first_sequence, portion.last_sequence):
+            if place.kind is not PlaceKind.DROPPED:
+                slots |= await slots_of(home, envelope, place, task.shape.terms.key)
+    await home.room()
+    if next_snapshot(home, task, session) != wanted:
+        return
+    if wanted.is_new:
+        home.admit([put_together(task, wanted.offer)], durable=False)
+    task.looked(wanted.offer, frozenset(slots))
+    home.changes.announce([task_topic(task.name)])
 
 
 @dataclass(frozen=True, slots=True)

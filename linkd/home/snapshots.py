@@ -20,11 +20,11 @@ from types import TracebackType
 from linkd.core import commits
 from linkd.core.composition import rows_within
 from linkd.core.rights import Identity
-from linkd.core.tasks import LATEST, Again, End, GiveUp, Offer, Task, Wait
+from linkd.core.tasks import LATEST, Again, End, GiveUp, Look, Offer, Task, Wait
 from linkd.errors import Error, InvalidArgument, LinkNotFound, SessionFenced
 from linkd.home import snapshot_leases as leases
 from linkd.home.changes import LEASES, Watch, link_topic, task_topic
-from linkd.home.composing import next_snapshot
+from linkd.home.composing import look, next_snapshot
 from linkd.home.delivery import Delivery
 from linkd.home.home import Home
 from linkd.home.outgoing import Out, Outgoing
@@ -151,7 +151,7 @@ class SnapshotSession:
             for told in self._told(task):
                 yield told
             await self.home.room()
-            decision = next_snapshot(self.home, task)
+            decision = next_snapshot(self.home, task, self.session)
             held = sum(lease.session == self.session for lease in task.leases.values())
             room = not self.home.paused and (held == 0 or (self.credit_bytes > 0 and held < self.prefetch))
             if isinstance(decision, End):
@@ -164,7 +164,11 @@ class SnapshotSession:
             if isinstance(decision, GiveUp):
                 await leases.give_up(self.home, task, decision.lease)
                 continue
-            if isinstance(decision, Wait) or not room or not task.holders.may_take(self.session):
+            if isinstance(decision, Look) and room:
+                await look(self.home, task, decision, self.session)
+                self._check_alive()
+                continue
+            if isinstance(decision, Wait | Look) or not room or not task.holders.may_take(self.session):
                 if isinstance(decision, Wait) and room:
                     leases.recall_for(self.home, task, self.session)
                 await self._pause()

@@ -238,6 +238,7 @@ class SegmentFileHeld:
     """A segment file. `copies` says that its values were copied; the message at the gate may lack its prefix (0: none).
 
     `first_sequence` and `last_sequence` are those of its values, 0 if that is not known. No more values go to one that is `closed`.
+    `shared` and `volatile`: as in `ValueStored`.
     """
 
     file: int
@@ -250,6 +251,8 @@ class SegmentFileHeld:
     first_sequence: int = 0
     last_sequence: int = 0
     closed: bool = False
+    shared: bool = False
+    volatile: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,10 +152,15 @@ class TaskEnded:
 
 @dataclass(frozen=True, slots=True)
 class ValueStored:
-    """A value is part of its link, and its payload lies at `place`."""
+    """A value is part of its link, and its payload lies at `place`.
+
+    `shared`: in a segment file that its publisher has written to; `volatile`: in one of those that no commit syncs.
+    """
 
     envelope: Envelope
     place: Place
+    shared: bool = False
+    volatile: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from linkd.core.names import COMMITS_LINK
 from linkd.errors import EXIT_DONE, EXIT_INTERRUPTED, Error
 from linkd.limits import QUERY_THREADS_MAX
 from linkd.query.engine import run_select
@@ -121,11 +122,11 @@ async def _read_links(request: Request, statement: Statement, spill: Spill) -> N
 
 
 def readable_links(told: Description) -> Collection[str]:
-    """The links that whoever asked may read: a task its inputs, everybody else all of them."""
+    """The links that whoever asked may read: a task its inputs, everybody else all of them, and what was committed."""
     for task in told.tasks:
         if task.name == told.you:
             return [wire.link for wire in task.inputs]
-    return [link.name for link in told.links]
+    return [*(link.name for link in told.links), COMMITS_LINK]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import duckdb
 
 from linkd import limits
 from linkd.core.diagnostics import with_suggestion
+from linkd.core.names import COMMITS_LINK
 from linkd.core.value_names import LINK_NAME
 from linkd.errors import QueryInvalid
 from linkd.query.diagnosis import parse_error, pointed_at
@@ -273,7 +274,7 @@ class _Walk:
         if node.get("sample"):
             self.order_sensitive = True
         if name not in scope:
-            if not LINK_NAME.fullmatch(name):
+            if name != COMMITS_LINK and not LINK_NAME.fullmatch(name):
                 raise self._refused(node, f"`{node['table_name']}` is not the name of a link: {_FILES}")
             self.tables.add(name)
 

@@ -6,8 +6,8 @@ whoever finds one gone looks there again, behind what he has. The chain goes on 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 
 class CommitRecords:
-    """One reading. `until_lsn` is a frame up to which the journal is written, with the end of a group."""
+    """One reading. `until_lsn` is a frame up to which the journal is written, with the end of a group; a batch has some `rows`."""
 
-    def __init__(self, files: Files, directory: Path, journal: JournalReader, until_lsn: int) -> None:
+    def __init__(self, files: Files, directory: Path, journal: JournalReader, until_lsn: int, rows: int = CATALOG_BATCH_VALUES) -> None:
         self._files = files
         self._directory = directory
         self._journal = journal
         self._until_lsn = until_lsn
+        self._rows = rows
         self._seen_lsn = 0
         self._seen_file = 0
         self._chain = CHAIN_START
@@ -67,30 +68,40 @@ class CommitRecords:
 
     def _unseen(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         lsns = batch.column("lsn").to_pylist()
-        first = next((index for index, lsn in enumerate(lsns) if lsn > self._seen_lsn), len(lsns))
-        self._chain = batch.column("chain")[-1].as_py() if lsns else self._chain
-        if first < len(lsns):
-            self._seen_lsn = lsns[-1]
-            yield batch.slice(first).replace_schema_metadata(None)
+        first, end = bisect_right(lsns, self._seen_lsn), bisect_right(lsns, self._until_lsn)
+        if first < end:
+            self._seen_lsn, self._chain = lsns[end - 1], batch.column("chain")[end - 1].as_py()
+            yield batch.slice(first, end - first).replace_schema_metadata(None)
 
     def _journaled(self) -> Iterator[pa.RecordBatch]:
+        batch: list[dict[str, Any]] = []
+        for rows in self._frames():
+            batch += rows
+            if len(batch) >= self._rows:
+                yield self._made(batch)
+                batch = []
+        if batch:
+            yield self._made(batch)
+
+    def _made(self, rows: list[dict[str, Any]]) -> pa.RecordBatch:
         import pyarrow as pa
 
-        rows = self._rows()
-        while batch := list(islice(rows, CATALOG_BATCH_VALUES)):
-            made = pa.RecordBatch.from_pylist(batch, schema=commit_schema())
-            yield made
-            self._seen_lsn, self._chain = batch[-1]["lsn"], batch[-1]["chain"]
+        for row in rows:
+            row["chain"] = self._chain = next_chain(self._chain, row["lsn"], row["record"])
+        self._seen_lsn = rows[-1]["lsn"]
+        return pa.RecordBatch.from_pylist(rows, schema=commit_schema())
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        chain = self._chain
-        for header, frame in self._journal.frames(self._seen_lsn, self._until_lsn + 1):
+    def _frames(self) -> Iterator[list[dict[str, Any]]]:
+        """The rows of each frame behind what was seen."""
+        last_lsn = self._until_lsn
+        for header, frame in self._journal.frames(self._seen_lsn):
+            last_lsn = frame.lsn
+            if last_lsn > self._until_lsn:
+                return
             records = decode_frame(frame.records, header.number, frame.payload_offset)
-            for record in records:
-                row = commit_row(frame.lsn, record, records)
-                if row is not None:
-                    row["chain"] = chain = next_chain(chain, frame.lsn, row["record"])
-                    yield row
+            yield [row for record in records if (row := commit_row(frame.lsn, record, records)) is not None]
+        if last_lsn < self._until_lsn:
+            raise StateDamaged(f"the journal ends with frame {last_lsn}, but {self._until_lsn} was written: the disk has lost it")
 
     def _numbers(self) -> list[int]:
         return sorted(number for name in self._files.list(self._directory) if (number := file_number(name)) is not None)

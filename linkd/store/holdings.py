@@ -133,7 +133,7 @@ class Holdings:
                 link.generations.pop(record.generation, None)
                 link.dropped[record.generation] = record.forgotten or link.dropped.get(record.generation, False)
             elif link is not None:
-                link.gone = _joined([*link.gone, (record.first_sequence, record.last_sequence)])
+                _add(link.gone, record.first_sequence, record.last_sequence)
                 link.parts.append(PartDropped(record.first_sequence, record.last_sequence, record.forgotten))
                 self._roll_over(link)
 
@@ -271,15 +271,13 @@ def _covers(ranges: list[tuple[int, int]], first: int, last: int) -> bool:
     return at < len(ranges) and ranges[at][0] <= first and last <= ranges[at][1]
 
 
-def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same sequences in ranges that are sorted and do not touch."""
-    found: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = found[-1][0], max(found[-1][1], last)
-        else:
-            found.append((first, last))
-    return found
+def _add(ranges: list[tuple[int, int]], first: int, last: int) -> None:
+    """Another range; those that it meets or touches become one with it."""
+    at = end = bisect_left(ranges, first - 1, key=_last)
+    while end < len(ranges) and ranges[end][0] <= last + 1:
+        first, last = min(first, ranges[end][0]), max(last, ranges[end][1])
+        end += 1
+    ranges[at:end] = [(first, last)]
 
 
 def _last(one: tuple[int, int]) -> int:

@@ -97,8 +97,8 @@ def directory_name(link: str) -> str:
     return link
 
 
-def stamped_metadata(envelope: Envelope, metadata: bytes) -> bytes:
-    """The published metadata with the envelope in it."""
+def stamped_metadata(envelope: Envelope, metadata: bytes, padded_to: int | None = None) -> bytes:
+    """The published metadata with the envelope in it; with `padded_to` of exactly that length. Raises `InvalidArgument` if it does not fit."""
     said = envelope_json(envelope)
     custom = {
         "linkd.envelope": said,
@@ -107,7 +107,7 @@ def stamped_metadata(envelope: Envelope, metadata: bytes) -> bytes:
         "linkd.generation": str(envelope.generation),
         "linkd.metadata_bytes": str(len(metadata)),
     }
-    return arrow_ipc.stamp(metadata, custom)
+    return arrow_ipc.stamp(metadata, custom, padded_to)
 
 
 def stamped_envelope(stamped: bytes) -> tuple[Envelope, int]:

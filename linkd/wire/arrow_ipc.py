@@ -200,6 +200,23 @@ def filler(metadata: bytes, custom: Mapping[str, str], size_bytes: int, padded_t
     return prefix(length) + _front(replace(old, body_bytes=body_bytes), custom, room) + metadata
 
 
+def without_rows(metadata: bytes) -> bytes:
+    """The metadata of a record batch without rows and body, made of that of one of the same schema. Raises `InvalidArgument`."""
+    message = message_view(metadata)
+    batch, made = message.header, bytearray(metadata)
+    for table, index in ((message.root, 3), (batch, 0)):
+        at = table.scalar_at(index)
+        if at is not None:
+            _ZERO.pack_into(made, at, 0)
+    for index in (1, 2):
+        start, count = batch.structs_at(index, 16)
+        made[start : start + 16 * count] = bytes(16 * count)
+    empty = bytes(made)
+    if check_batch(empty, 0).rows:  # it was no flatbuffer of an ordinary kind: one thing in it was two
+        raise InvalidArgument("the metadata of an Arrow record batch overlaps itself")
+    return empty
+
+
 def body_length(metadata: Bytes) -> int:
     """The length of the body, as the metadata says it. Raises `InvalidArgument`."""
     return message_view(metadata).body_bytes
@@ -212,6 +229,7 @@ def unstamp(stamped: Bytes, metadata_bytes: int) -> bytes:
     return bytes(stamped[len(stamped) - metadata_bytes :])
 
 
+_ZERO = struct.Struct("<q")
 _VTABLE = struct.Struct("<7H")
 """Its own length, the table's length, and where each of the 5 fields lies in the table."""
 _TABLE = struct.Struct("<iIqIhBx")

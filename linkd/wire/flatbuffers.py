@@ -102,6 +102,17 @@ class Table:
         at, count = self._vector(index, item_bytes)
         return self._data.slice(at, count * item_bytes)
 
+    def scalar_at(self, index: int) -> int | None:
+        """Where the 8 bytes of a scalar field lie; None if it is absent."""
+        at = self._field(index)
+        if at is not None:
+            self._data.slice(at, 8)
+        return at
+
+    def structs_at(self, index: int, item_bytes: int) -> tuple[int, int]:
+        """Where the structs of a vector begin, and how many there are."""
+        return self._vector(index, item_bytes)
+
     def tables(self, index: int) -> list[Table]:
         at, count = self._vector(index, 4)
         return [Table(self._data, slot + self._data.uint32(slot)) for slot in range(at, at + 4 * count, 4)]

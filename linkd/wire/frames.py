@@ -53,6 +53,7 @@ def encode_frame(records: Sequence[Record], envelopes: Sequence[bytes] = ()) -> 
                 stored = frame.records.add().value_stored
                 stored.envelope = next(ready, None) or encode_envelope(record.envelope)
                 _fill_place(stored.place, record.place)
+                stored.shared, stored.volatile = record.shared, record.volatile
             else:
                 layout = LAYOUTS[type(record)]
                 getattr(frame.records.add(), layout.kind).CopyFrom(layout.encode(record))
@@ -81,7 +82,7 @@ def decode_frame(data: bytes, journal_file: int = 0, payload_offset: int = 0) ->
         message = getattr(record, kind)
         if kind == "value_stored":
             place = _place_of(message.place, journal_file, payload_offset)
-            found.append(model.ValueStored(decode_envelope(message.envelope), place))
+            found.append(model.ValueStored(decode_envelope(message.envelope), place, message.shared, message.volatile))
         else:
             found.append(_LAYOUT_OF_KIND[kind].decode(message))
     return tuple(found)

@@ -2,7 +2,7 @@
 
 Sessions come, take, begin, renew, commit, give back, hang and go, in any order, through restarts. Whatever they do: there is one good token for a
 snapshot at a time and only it commits; every snapshot is settled once, by a commit or a dead letter; its composition never changes; with an order
-one session holds snapshots at a time, and none is handed out while an older one waits.
+one session holds snapshots at a time, and none is handed out while an older one waits: with keys one session for each slot, and of the same slot.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from linkd.core.checkpoint import keep, restored
 from linkd.core.leases import Leases
 from linkd.core.ledger import Ledger
 from linkd.core.links import LinkShape
-from linkd.core.tasks import End, GiveUp, Offer, Task, TaskShape
+from linkd.core.tasks import End, GiveUp, Look, Offer, Task, TaskShape
 from linkd.errors import LeaseLost
 from linkd.model.records import SnapshotCommitted, SnapshotLeased, TaskKind
 from linkd.model.terms import Order, TaskTerms
@@ -37,6 +37,11 @@ def compositions(policy: str) -> list[tuple[int, int]]:
         return [(n, n) for n in range(1, VALUES + 1)]
     assert policy == "[3/2]"
     return [(n, n + 2) for n in range(1, VALUES - 1, 2)]
+
+
+def slots_of(first: int, last: int) -> frozenset[int]:
+    """Of the rows of these values: most have one key, some have two."""
+    return frozenset(slot for n in range(first, last + 1) for slot in ((n % 4,) if n % 5 else (n % 4, 3)))
 
 
 @dataclass
@@ -63,7 +68,8 @@ class World:
     old_tokens: list[SnapshotLeased] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        terms = TaskTerms(order=self.order, lease_s=LEASE_S, max_attempts=self.max_attempts)
+        key = "k" if self.order is Order.KEY else ""
+        terms = TaskTerms(order=self.order, key=key, lease_s=LEASE_S, max_attempts=self.max_attempts)
         shape = TaskShape("work", TaskKind.RUN, (("numbers", self.policy),), ("made",), terms)
         self.home = PureHome(Ledger(shapes={"work": shape}))
         for n in range(VALUES):
@@ -90,14 +96,19 @@ class World:
         client = self.clients.get(session)
         if client is None:
             return
-        decision = self.task.next_snapshot(self.home.ledger.links)
+        while isinstance(decision := self.task.next_snapshot(self.home.ledger.links, session=session), Look):
+            assert self.order is Order.KEY
+            if decision.is_new:
+                self.home.admit([commits.put_together(self.task, decision.offer)])
+            [portion] = self.task.keyed_portions(decision.offer)
+            self.task.looked(decision.offer, slots_of(portion.first_sequence, portion.last_sequence))
         if isinstance(decision, GiveUp):
             self.give_up(decision)
             return
         holders = self.task.holders
         if not isinstance(decision, Offer) or not holders.may_take(session):
             if (recalled := holders.recall_for(session)) is not None:
-                assert self.order is Order.NONE
+                assert self.order is not Order.LINK
                 self.deadlines.hold(recalled.snapshot_id, self.now_s, holders.lease_s(recalled))
             return
         record = commits.lease(self.home.ledger, self.task, decision)
@@ -121,6 +132,19 @@ class World:
             assert all(lease.session in (None, session) for lease in self.task.leases.values())
             older = [one for one in self.task.leases.values() if one.portions[0].first_sequence < portion.first_sequence]
             assert all(one.session == session and not one.recalled for one in older), "an older one waits"
+        if self.order is Order.KEY:
+            mine = slots_of(portion.first_sequence, portion.last_sequence)
+            settled = set(self.settled.values())
+            for first, last in compositions(self.policy):
+                if (first, last) in settled or first == portion.first_sequence or mine.isdisjoint(slots_of(first, last)):
+                    continue
+                one = next((lease for lease in self.task.leases.values() if lease.portions[0].first_sequence == first), None)
+                if first < portion.first_sequence:
+                    assert one is not None
+                    assert one.session == session, "an older one of its slot waits, or another session has it"
+                    assert not one.recalled
+                else:
+                    assert one is None or one.session in (None, session)
 
     def give_up(self, decision: GiveUp) -> None:
         assert self.max_attempts is not None
@@ -222,10 +246,12 @@ class World:
 
     def check(self) -> None:
         for snapshot_id, lease in self.task.leases.items():
-            assert lease.token == self.newest[snapshot_id]
+            assert lease.token == self.newest.get(snapshot_id, 0)
         if self.order is Order.LINK:
             holders = {lease.session for lease in self.task.leases.values() if lease.session is not None}
             assert len(holders) <= 1
+        held = [(slot, lease.session) for lease in self.task.leases.values() if lease.session is not None for slot in lease.slots or ()]
+        assert len({slot for slot, _ in held}) == len(set(held)), "two sessions have the same slot"
 
     def finish(self) -> None:
         """One good session is all it takes to come to the end."""
@@ -254,7 +280,7 @@ steps = st.lists(
 )
 
 
-@pytest.mark.parametrize("order", [Order.LINK, Order.NONE])
+@pytest.mark.parametrize("order", list(Order))
 @pytest.mark.parametrize("policy", ["each", "[3/2]"])
 @settings(max_examples=40)
 @given(said=steps, max_attempts=st.sampled_from((None, 2)))

@@ -10,6 +10,7 @@ import typer
 from linkd.app.cli.options import FormatOption, JsonOption, OutputOption, PipelineOption, QuietOption, VerboseOption
 from linkd.app.cli.target import Target, has_content, readable_target
 from linkd.app.wording import sequence_text
+from linkd.core.names import COMMITS_LINK
 from linkd.core.value_names import ExtentName, parse_extent_name
 from linkd.errors import EXIT_DONE, LinkNotFound, UsageFault
 
@@ -90,6 +91,8 @@ class _Extent:
 
 def _extent(client: Client, target: Target, named: ExtentName, generation: int | None) -> _Extent:
     """What the name means now. Raises LinkNotFound, UsageFault."""
+    if named.link == COMMITS_LINK:
+        return _Extent(COMMITS_LINK, generation or 1)
     if named.may_be_id:
         try:
             client.describe(named.link)

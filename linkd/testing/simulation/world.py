@@ -31,7 +31,7 @@ _FEW, _WEAK = Retain(values=12), Durability.INTERVAL
 LINKS = (
     LinkShape("numbers", "", terms=LinkTerms(retain=_FEW)),
     LinkShape("fast", "", terms=LinkTerms(durability=_WEAK, interval_s=0.1, retain=_FEW)),
-    LinkShape("loose", "", terms=LinkTerms(durability=Durability.MEMORY, retain=Retain(age_s=60.0, values=40))),
+    LinkShape("loose", "", terms=LinkTerms(durability=Durability.MEMORY, retain=Retain(age_s=60.0, values=12))),
     LinkShape("events", "from:events"),
     LinkShape("doubled", "double"),
     LinkShape("windows", "window"),
@@ -49,7 +49,7 @@ TASKS = {
     )
 }
 SOURCE_LINES = 25
-RUN_VALUES_MAX = 150
+RUN_VALUES_MAX = 60
 """With so many values in an output a run begins afresh, so that its links stay short enough to be read whole after every crash."""
 WEIGHTS = {
     "publish": 4,

@@ -349,12 +349,16 @@ class TaskEnded(_message.Message):
     def __init__(self, task: _Optional[str] = ..., execution: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ValueStored(_message.Message):
-    __slots__ = ("envelope", "place")
+    __slots__ = ("envelope", "place", "shared", "volatile")
     ENVELOPE_FIELD_NUMBER: _ClassVar[int]
     PLACE_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    VOLATILE_FIELD_NUMBER: _ClassVar[int]
     envelope: bytes
     place: Place
-    def __init__(self, envelope: _Optional[bytes] = ..., place: _Optional[_Union[Place, _Mapping]] = ...) -> None: ...
+    shared: bool
+    volatile: bool
+    def __init__(self, envelope: _Optional[bytes] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., shared: bool = ..., volatile: bool = ...) -> None: ...
 
 class SnapshotLeased(_message.Message):
     __slots__ = ("task", "execution", "snapshot_id", "token", "attempt", "portions", "settles", "partial")
@@ -1057,7 +1061,7 @@ class PartDropped(_message.Message):
     def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ..., forgotten: bool = ...) -> None: ...
 
 class SegmentFileHeld(_message.Message):
-    __slots__ = ("file", "generation", "schema_id", "end", "copies", "gate_offset", "gate_metadata_bytes", "first_sequence", "last_sequence", "closed")
+    __slots__ = ("file", "generation", "schema_id", "end", "copies", "gate_offset", "gate_metadata_bytes", "first_sequence", "last_sequence", "closed", "shared", "volatile")
     FILE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_ID_FIELD_NUMBER: _ClassVar[int]
@@ -1068,6 +1072,8 @@ class SegmentFileHeld(_message.Message):
     FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    VOLATILE_FIELD_NUMBER: _ClassVar[int]
     file: int
     generation: int
     schema_id: bytes
@@ -1078,4 +1084,6 @@ class SegmentFileHeld(_message.Message):
     first_sequence: int
     last_sequence: int
     closed: bool
-    def __init__(self, file: _Optional[int] = ..., generation: _Optional[int] = ..., schema_id: _Optional[bytes] = ..., end: _Optional[int] = ..., copies: bool = ..., gate_offset: _Optional[int] = ..., gate_metadata_bytes: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., closed: bool = ...) -> None: ...
+    shared: bool
+    volatile: bool
+    def __init__(self, file: _Optional[int] = ..., generation: _Optional[int] = ..., schema_id: _Optional[bytes] = ..., end: _Optional[int] = ..., copies: bool = ..., gate_offset: _Optional[int] = ..., gate_metadata_bytes: _Optional[int] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., closed: bool = ..., shared: bool = ..., volatile: bool = ...) -> None: ...
