@@ -239,8 +239,6 @@ CHECKPOINT_AT_CLOSE_FRAMES = 500
 """A store that closes makes a checkpoint if so many commits lie behind the last one: it costs two syncs, and the next start starts at once."""
 CHECKPOINT_PIECE_ITEMS = 256
 """Links, generations, tasks and groups of one piece of a checkpoint: it is encoded and decoded piece by piece."""
-CHECKPOINT_PIECE_MAX_BYTES = 64 * MIB
-"""A longer piece is damage; the largest task has a few hundred open snapshots and answers, of some KiB each."""
 SEGMENT_FILE_MAX_BYTES = 256 * MIB
 """Room comes free by whole files here too; one holds four of the largest values."""
 SEGMENT_ROLL_MIN_BYTES = 1 * MIB
@@ -274,6 +272,8 @@ STORE_READ_BYTES = 1 * MIB
 """One read of a payload that is passed on in pieces."""
 COPY_WRITE_BYTES = 1 * MIB
 """Small payloads that are copied out of the journal are written in pieces of this size."""
+DAMAGE_NOTES_KEPT = 10
+"""Damaged journal files that a home goes on telling of; the log and the quarantine have all of them."""
 FOLD_PART_BYTES = 8 * MIB
 """Of the journal, folded between two checkpoints when a home closes: some tenths of a second, so that it ends when its time to drain does."""
 DISK_BUDGET_MIN_BYTES = 64 * MIB

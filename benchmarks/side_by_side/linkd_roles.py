@@ -147,8 +147,9 @@ def grow_links(endpoint: str, count: int) -> None:
 
 
 def grow_groups(endpoint: str, link: str, count: int) -> None:
-    """So many durable subscriptions, each with a place of its own, and nobody connected any more."""
+    """So many durable subscriptions of a link with a small value or two, each with a place of its own, and nobody connected any more."""
     with linkd.connect(endpoint) as client:
+        client.publish(link, [{"n": 1}])
         ready()
         for number in range(count):
             with client.subscribe(link, f"group_{number}", follow=True) as values:
@@ -159,6 +160,7 @@ def grow_groups(endpoint: str, link: str, count: int) -> None:
 def grow_streams(endpoint: str, link: str, count: int) -> None:
     """So many streams that wait for the next value, and stay."""
     with linkd.connect(endpoint) as client:
+        client.publish(link, [{"n": 1}])
         ready()
         held = []
         for number in range(count):

@@ -160,7 +160,7 @@ class Snapshot:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is not None:
-            self.release(kind.__name__, untried=issubclass(kind, _INTERRUPTIONS))
+            await self._ended_by(kind)
         if self._state is _State.SETTLED:
             return
         try:
@@ -168,19 +168,30 @@ class Snapshot:
         except (DeliveryFault, ConnectionFault):
             raise  # the lease is not ours any more, or nobody knows
         except BaseException as failure:
-            self.release(type(failure).__name__, untried=isinstance(failure, _INTERRUPTIONS))
+            await self._ended_by(type(failure))
             raise
         finally:
             self._state = _State.SETTLED
             self._outputs.clear()
             self._feed.settled(self._arrived)
 
-    def release(self, reason: str, *, untried: bool = False) -> None:
-        """Takes nothing, and gives the snapshot back to be handed out again; `untried` says that it is not to blame. Nothing if it is settled."""
-        if self._state is not _State.SETTLED:
-            self._state = _State.SETTLED
-            self._outputs.clear()
-            self._feed.release(self._arrived, reason, untried=untried)
+    async def _ended_by(self, kind: type[BaseException]) -> None:
+        """Gives the snapshot back for an exception. A failure is known to linkd behind this, and counts however soon the program ends."""
+        interrupted = issubclass(kind, _INTERRUPTIONS)
+        taken = self.release(kind.__name__, untried=interrupted)
+        if taken is not None and not interrupted:
+            await taken
+
+    def release(self, reason: str, *, untried: bool = False) -> asyncio.Future[None] | None:
+        """Takes nothing, and gives the snapshot back to be handed out again; `untried` says that it is not to blame. Nothing if it is settled.
+
+        The future, if there is one, is done when linkd has it.
+        """
+        if self._state is _State.SETTLED:
+            return None
+        self._state = _State.SETTLED
+        self._outputs.clear()
+        return self._feed.release(self._arrived, reason, untried=untried)
 
     async def _commit(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from typing import Any
 
 from linkd.core.accounts import Account, Stretch
 from linkd.core.cursor import Cursor
-from linkd.core.gone import Dropped, Gone
+from linkd.core.gone import DropCount, Gone
 from linkd.core.group_terms import AskedTerms
 from linkd.core.groups import Group
 from linkd.core.ledger import Ledger
@@ -240,7 +240,7 @@ def _take_link(ledger: Ledger, kept: LinkKept) -> None:
         kept.link, kept.incarnation, kept.next_sequence, kept.durable_sequence, kept.last_created_at_ns, newest=kept.newest
     )
     ledger.links[kept.link].incarnations = {one.incarnation: one.first_sequence for one in kept.incarnations}
-    ledger.links[kept.link].dropped = {one.reason: Dropped(one.values, one.last_at_ns) for one in kept.dropped}
+    ledger.links[kept.link].dropped = {one.reason: DropCount(one.values, one.last_at_ns) for one in kept.dropped}
     ledger.links[kept.link].gone = [Gone(one.first_sequence, one.last_sequence, one.reason, one.dropped_at_ns) for one in kept.gone]
 
 

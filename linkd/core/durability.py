@@ -6,11 +6,12 @@ made is there, nor the other way round. Whatever is not about the values of link
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from linkd.core.ledger import Ledger
 from linkd.model.records import (
     DigestKnown,
+    Dropped,
     GroupFailed,
     GroupLeased,
     GroupMoved,
@@ -26,6 +27,8 @@ from linkd.model.records import (
 )
 from linkd.model.terms import AT_ONCE_S, NEVER_S, LinkTerms
 
+LOST = "lost"
+"""The reason of what a power cut may have taken, and whose durability promised no more."""
 EVERY_LINK = "*"
 """Stands for all links, those to come too, where syncs have no effect. No link has this name."""
 
@@ -44,14 +47,32 @@ def sync_within_s(records: Iterable[Record], terms: Callable[[str], LinkTerms]) 
     return within_s if touched else AT_ONCE_S
 
 
-def started(ledger: Ledger, *, boot: str, clean: bool, voided: bool, weak: Collection[str], now_ns: int) -> list[Record]:
+def bulk_within_s(records: Iterable[Record], terms: Callable[[str], LinkTerms]) -> float:
+    """The same, for the payloads in the frame: what the frame drops is no reason to make more of them durable than their links promise."""
+    rest = [record for record in records if not isinstance(record, Dropped)]
+    return sync_within_s(rest, terms)
+
+
+def started(
+    ledger: Ledger,
+    *,
+    boot: str,
+    clean: bool,
+    voided: bool,
+    weak: Collection[str],
+    now_ns: int,
+    volatile: Iterable[tuple[str, int, int]] = (),
+) -> list[Record]:
     """What a home records at its start: `weak` are the links with less than `fsync` (or `EVERY_LINK`), `boot` the machine's boot ("": unknown).
 
     Links that were weak before an unclean stop begin a new incarnation, behind what is there of them, unless it was on this very boot (the
     system keeps what a process has written) and nothing was void: values that somebody saw may be lost, and no other may take their positions.
+    With that go the `volatile` values (link, first and last sequence), of which nobody knows what the disk has.
     """
     records: list[Record] = []
     kept_all = clean or (boot and boot == ledger.boot and not voided)
+    for name, first, last in volatile if not kept_all else ():
+        records += _lost(ledger, name, first, last, now_ns)
     before = ledger.links if EVERY_LINK in ledger.weak_links else ledger.weak_links
     for name in sorted(before) if not kept_all else ():
         link = ledger.links.get(name)
@@ -61,6 +82,15 @@ def started(ledger: Ledger, *, boot: str, clean: bool, voided: bool, weak: Colle
     if records or ((names or ledger.weak_links) and (boot, names) != (ledger.boot, ledger.weak_links)):
         records.append(HomeStarted(boot, names))
     return records
+
+
+def _lost(ledger: Ledger, name: str, first: int, last: int, now_ns: int) -> Iterator[Dropped]:
+    """The records that drop these values, as far as there are such; one for each generation."""
+    link = ledger.links.get(name)
+    for generation in link.generations.values() if link is not None else ():
+        of_it = max(first, generation.first_sequence), min(last, generation.last_sequence)
+        if of_it[0] <= of_it[1]:
+            yield Dropped(name, generation.incarnation, *of_it, LOST, dropped_at_ns=now_ns)
 
 
 def _links(record: Record) -> Collection[str]:

@@ -24,6 +24,7 @@ from linkd.core.groups import Group
 from linkd.core.ledger import Ledger
 from linkd.core.links import Link, dropped_within
 from linkd.core.publishing import FULL
+from linkd.core.retention import FORGOTTEN
 from linkd.core.tasks import End, Task, Wait
 from linkd.model.records import Dropped, Record, ValueStored
 from linkd.model.terms import LinkTerms
@@ -111,7 +112,7 @@ class Flow:
                 for backlog in self._backlogs.get(envelope.link, {}).values():
                     if backlog.generation == envelope.generation:
                         backlog.size_bytes += envelope.size_bytes
-            elif isinstance(record, Dropped) and not record.generation:
+            elif isinstance(record, Dropped) and not record.generation and record.reason != FORGOTTEN:  # those went before
                 self._dropped(record)
 
     def settled(self, records: Iterable[Record]) -> None:
@@ -222,25 +223,30 @@ class Flow:
 
     # -- dropping -------------------------------------------------------------------------------------------------------------------------
 
-    def drops(self, full: Full, size_bytes: int, now_ns: int) -> Dropped | None:
-        """What to drop of the oldest, so that there is room for so many bytes; None if that would take something that is on lease.
+    def drops(self, full: Full, size_bytes: int, now_ns: int) -> tuple[Dropped, ...]:
+        """What to drop of the oldest, so that there is room for so many bytes; nothing if that would take something that is on lease.
 
-        Dropped is what no reader has been given yet. Of a publish larger than the bound everything goes that may.
+        Dropped is what no reader has been given yet. Of a publish larger than the bound everything goes that may. What is gone already is in none
+        of the records: it may lie between what there is, for a reader that was put back has been given none of it, and be on disk still.
         """
         link = self.ledger.links[full.link]
         begin, end = self._droppable(link, full.readers)
         slowest = max((self._backlogs[full.link][reader] for reader in full.readers), key=lambda backlog: backlog.size_bytes)
-        missing_bytes, last = slowest.size_bytes + size_bytes - full.bound_bytes, begin - 1
+        missing_bytes = slowest.size_bytes + size_bytes - full.bound_bytes
         kept_bytes = slowest.size_bytes
+        going: list[tuple[int, int]] = []
         for sequence, value_bytes in self.sizes.each_bytes(link.name, begin, end) if begin <= end else ():
             if missing_bytes <= 0:
                 break
+            if link.there_from(sequence) != sequence:
+                continue
             missing_bytes -= value_bytes
             kept_bytes -= value_bytes
-            last = sequence
-        if last < begin or (missing_bytes > 0 and kept_bytes > 0):
-            return None
-        return Dropped(link.name, link.incarnation, begin, last, FULL, dropped_at_ns=now_ns)
+            first = going.pop()[0] if going and going[-1][1] == sequence - 1 else sequence
+            going.append((first, sequence))
+        if missing_bytes > 0 and kept_bytes > 0:
+            return ()
+        return tuple(Dropped(link.name, link.incarnation, first, last, FULL, dropped_at_ns=now_ns) for first, last in going)
 
     def _droppable(self, link: Link, readers: Iterable[Reader]) -> tuple[int, int]:
         """The first and the last value that were given to none of them, and that nobody else has on lease."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from linkd.limits import DROPPED_RANGES_KEPT
 
-SEVERAL = "for several reasons"
+SEVERAL = "several reasons"
 """The reason of ranges that became one long ago and had different ones. (How many values went for which, `Link.dropped` has.)"""
 
 
@@ -23,7 +23,7 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DropCount:
     """How many values a link has dropped for one reason, one by one, and when the last of them."""
 
     values: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from linkd.core.links import Generation, GenerationState, Link
+from linkd.core.links import Generation, GenerationState, Link, dropped_within, expired_text
 from linkd.core.value_names import BySequence, ByTime, Newest, parse_value_name
 from linkd.errors import InvalidArgument
 
@@ -73,7 +73,9 @@ def _at_sequence(link: Link, sequence: int) -> Place:
         last = max((one.last_sequence for one in link.generations.values()), default=0)
         raise InvalidArgument(f"there is no {link.name}@{sequence} yet: the last is {link.name}@{last}")
     if place.next_sequence != sequence:
-        raise InvalidArgument(f"{link.name}@{sequence} is not kept any more: the first behind it is {link.name}@{place.next_sequence}")
+        gone = dropped_within(link, sequence, sequence)
+        why = expired_text(gone[0]) if gone else "is not kept any more"
+        raise InvalidArgument(f"{link.name}@{sequence} {why}: the first behind it is {link.name}@{place.next_sequence}")
     return place
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from linkd.core import gone
 from linkd.core.accounts import Account, Stretch, remember
-from linkd.core.gone import Gone
+from linkd.core.gone import DropCount, Gone
 from linkd.core.iso8601 import timestamp_text
 from linkd.errors import LinkNotFound
 from linkd.limits import INCARNATIONS_KEPT
@@ -133,7 +133,7 @@ class Link:
     remembered: dict[int, Remembered] = field(default_factory=dict)
     gone: list[Gone] = field(default_factory=list)
     incarnations: dict[int, int] = field(default_factory=dict)
-    dropped: dict[str, gone.Dropped] = field(default_factory=dict)
+    dropped: dict[str, DropCount] = field(default_factory=dict)
 
     def open_again(self, incarnation: int, first_sequence: int) -> None:
         """A new incarnation begins behind what is there: the tail of the one before may be lost."""
@@ -177,8 +177,8 @@ class Link:
         first, last = record.first_sequence, record.last_sequence
         values = gone.new_values(self.gone, first, last)
         if values:
-            before = self.dropped.get(record.reason, gone.Dropped(0, 0))
-            self.dropped[record.reason] = gone.Dropped(before.values + values, record.dropped_at_ns)
+            before = self.dropped.get(record.reason, DropCount(0, 0))
+            self.dropped[record.reason] = DropCount(before.values + values, record.dropped_at_ns)
         gone.add(self.gone, Gone(first, last, record.reason, record.dropped_at_ns))
         for generation in self.generations.values():
             of_it = max(first, generation.first_sequence), min(last, generation.last_sequence)
@@ -219,14 +219,18 @@ def dropped_within(link: Link, first_sequence: int, last_sequence: int) -> tuple
     return tuple(gone.within(link.gone, first_sequence, last_sequence))
 
 
+def expired_text(dropped: Gone) -> str:
+    """`expired (age) at 2026-11-22T10:00:00Z`: why values are not there any more, and since when, if that is known."""
+    at = f" at {timestamp_text(dropped.dropped_at_ns, 'ns', zoned=True)}" if dropped.dropped_at_ns else ""
+    return f"expired ({dropped.reason}){at}"
+
+
 def check_not_gone(link: Link, first_sequence: int, last_sequence: int) -> None:
     """LinkNotFound, saying why and when, if all of these values were dropped though their generation is there."""
     found = dropped_within(link, first_sequence, last_sequence)
     if not found or link.there_from(first_sequence) <= last_sequence:
         return
-    newest = found[-1]
     names = f"{link.name}@{first_sequence}" + (f" to {link.name}@{last_sequence}" if last_sequence > first_sequence else "")
-    at = f" at {timestamp_text(newest.dropped_at_ns, 'ns', zoned=True)}" if newest.dropped_at_ns else ""
     there = link.there_from(first_sequence)
     behind = f"the first value there is is {link.name}@{there}" if there <= link.durable_sequence else "nothing behind it is there yet"
-    raise LinkNotFound(f"{names} expired ({newest.reason}){at}: {behind}")
+    raise LinkNotFound(f"{names} {expired_text(found[-1])}: {behind}")

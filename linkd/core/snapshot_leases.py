@@ -276,14 +276,19 @@ class Holders:
         return (None if blocked else oldest), blocked
 
     def _next_by_key(self, session: int) -> Lease | None:
-        """The oldest one that nobody has, and that has no slot in common with an older one which others have or wait for."""
+        """The oldest one that nobody has, with no slot in common with what others have, or what is on its way back, or an older one that waits."""
         blocked: set[int] = set()
-        for lease in sorted(self.leases.values(), key=lambda lease: lease.beginning):
+        waiting = []
+        for lease in self.leases.values():
+            if lease.session is None:
+                waiting.append(lease)
+            elif lease.session != session or lease.recalled:
+                blocked |= lease.slots or frozenset()
+        for lease in sorted(waiting, key=lambda lease: lease.beginning):
             slots = lease.slots or frozenset()
-            if lease.session is None and not lease.delayed and not lease.leaving and blocked.isdisjoint(slots):
+            if not lease.delayed and not lease.leaving and blocked.isdisjoint(slots):
                 return lease
-            if lease.session != session or lease.recalled:
-                blocked |= slots
+            blocked |= slots
         return None
 
     def _behind(self, lease: Lease) -> list[Lease]:

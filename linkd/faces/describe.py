@@ -6,9 +6,11 @@ import itertools
 from collections.abc import Iterator
 
 from linkd.core.dead_letters import is_dead_link
+from linkd.core.durations import duration_text
 from linkd.core.links import Generation, Link
 from linkd.core.rights import Identity
 from linkd.core.runs import is_complete
+from linkd.core.sizes import size_text
 from linkd.core.tasks import Lease, Task, TaskShape
 from linkd.home.home import Home
 from linkd.limits import HOLDS_TOLD_MAX, LEASES_TOLD_MAX
@@ -129,8 +131,8 @@ def _add_terms(info: pb.LinkInfo, home: Home) -> None:
         info.waiting_bytes = home.flow.flow.waiting_bytes(info.name)
     retain = terms.retain
     if retain is not None:
-        age = f"{retain.age_s:g} s" if retain.age_s is not None else ""
-        size = f"{retain.size_bytes:,} bytes" if retain.size_bytes is not None else ""
+        age = duration_text(retain.age_s) if retain.age_s is not None else ""
+        size = size_text(retain.size_bytes) if retain.size_bytes is not None else ""
         values = f"{retain.values:,} values" if retain.values is not None else ""
         info.retain = ", ".join(filter(None, (age, size, values, "hard" if retain.hard else "")))
 

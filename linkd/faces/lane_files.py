@@ -39,6 +39,6 @@ async def _show(session: LaneSession, context: LaneContext) -> None:
         message = await session.shows.get()
         if message.HasField("shown"):
             shown = message.shown
-            await context.write_with_descriptor(message, session.store.descriptor(shown.file, writable=shown.writable))
+            await context.write_with_descriptor(message, session.store.shared.descriptor(shown.file, writable=shown.writable))
         else:
             await context.write(message)

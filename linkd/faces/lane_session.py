@@ -63,7 +63,7 @@ class LaneSession:
 
     def by_place(self, envelope: Envelope, place: Place) -> value_pb2.Placed | None:
         """Where the value lies, for a client that will map it; None if it lies in no segment file. It is held until `released`."""
-        located = self.store.located(envelope, place)
+        located = self.store.shared.located(envelope, place)
         if located is None:
             return None
         self._show(located.id, located.size_bytes, writable=False)
@@ -75,7 +75,7 @@ class LaneSession:
         if not 0 < count <= self._held[file]:
             raise InvalidArgument("a client released what it does not hold")
         self._held[file] -= count
-        self.store.released(file, count)
+        self.store.shared.released(file, count)
 
     # -- what it writes -------------------------------------------------------------------------------------------------------------------
 
@@ -85,10 +85,10 @@ class LaneSession:
         """Room for values of this link, generation and schema. Without room by place the file is 0."""
         before = self._granted.pop(link, None)
         if before is not None:
-            self.store.unshare(before, reusable=True)
+            self.store.shared.unshare(before, reusable=True)
         if not target.schema_id or schema != target.schema or not 0 < size_bytes <= SHARED_FILE_BYTES // 2:
             return links_pb2.Granted()
-        file = await self.store.share(
+        file = await self.store.shared.share(
             link, target.schema_id, target.schema, generation, volatile=volatile, owner=self, size_bytes=SHARED_FILE_BYTES
         )
         self._granted[link] = self._writing[file.id] = file
@@ -100,16 +100,15 @@ class LaneSession:
         file = self._writing.get(said.file)
         if file is None or file.link != link:
             raise InvalidArgument(f"{link}: a value was said to lie in a file that was not granted for it")
-        return await self.store.placed(file, said.offset, said.body_bytes, said.metadata)
+        return await self.store.shared.placed(file, said.offset, said.body_bytes, said.metadata)
 
     def close(self) -> None:
-        for file in self._granted.values():
-            self.store.unshare(file, reusable=False)
+        self.store.shared.forsake(self)
         self._granted.clear()
         for file_id, count in self._held.items():
             if count:
-                self.store.tainted(file_id)
-                self.store.released(file_id, count)
+                self.store.shared.tainted(file_id)
+                self.store.shared.released(file_id, count)
         self._held.clear()
 
     def _show(self, file: int, size_bytes: int, *, writable: bool) -> None:

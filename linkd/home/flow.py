@@ -112,10 +112,10 @@ class FlowControl:
             if on_full is OnFull.DROP_NEWEST:
                 refused.add(full.link)
                 continue
-            drop = self.flow.drops(full, wanted[full.link], self.home.clock.now_ns()) if on_full is OnFull.DROP_OLDEST else None
-            if drop is None:
+            going = self.flow.drops(full, wanted[full.link], self.home.clock.now_ns()) if on_full is OnFull.DROP_OLDEST else ()
+            if not going:
                 return None
-            drops.append(drop)
+            drops.extend(going)
         return Relief(tuple(drops), frozenset(refused)) if found else None  # somebody in line before is the only hindrance
 
     @contextmanager

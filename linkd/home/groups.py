@@ -139,7 +139,9 @@ async def seek(home: Home, who: Identity, group_name: str, link_name: str, to: s
 
 def _no_group(home: Home, name: str, link: str) -> LinkNotFound:
     if name in home.layout.tasks:
-        return LinkNotFound(f"{name} is a task and no consumer group: it reads {link} again in a run with --reset, or as another `version:`")
+        return LinkNotFound(
+            f"{name} is a task and no consumer group: it reads {link} again in a run with --reset, or as another `version:`"
+        )
     known = sorted(group for group, of_link in home.ledger.groups if of_link == link)
     near = difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean `{near[0]}`?" if near else ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from linkd.core.checkpoint import keep, restored
-from linkd.core.durability import EVERY_LINK, started, sync_within_s
+from linkd.core.durability import EVERY_LINK, bulk_within_s, started, sync_within_s
 from linkd.core.flow import Flow
 from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger, no_link
@@ -28,6 +28,7 @@ from linkd.errors import Draining, Error, InvalidArgument, StorageFailed
 from linkd.home.budget import Budget, Share
 from linkd.home.changes import Changes, link_topic, task_topic
 from linkd.home.clock import Clock
+from linkd.home.damage import DamageControl
 from linkd.home.deadlines import Deadlines
 from linkd.home.disk import DiskBudget, counted
 from linkd.home.flow import FlowControl, StoredSizes
@@ -122,6 +123,7 @@ class Home:
     stall_timeout_s: float = STALL_AFTER_S
     decoded: Share = field(init=False)
     retention: Retention = field(init=False)
+    damage: DamageControl = field(init=False)
     deadlines: Deadlines = field(init=False)
     flow: FlowControl = field(init=False)
     _timer: asyncio.Task[None] | None = None
@@ -132,6 +134,7 @@ class Home:
         self.flow = FlowControl(self, Flow(self.ledger, terms, StoredSizes(self.store)), self.stall_timeout_s)
         self.deadlines = Deadlines(self.clock)
         admit = functools.partial(self.admit, durable=False)
+        self.damage = DamageControl(self.ledger, admit, self.clock, self.telemetry)
         self.retention = Retention(self.ledger, Surroundings(admit, self.terms, self.clock, self.deadlines, self.telemetry))
         self.disk.make_room = self.retention.make_room
 
@@ -182,7 +185,14 @@ class Home:
         """Starts the store's threads, and the timer. Called in the event loop. `boot` names the boot of the machine; by default it is asked."""
         loop = asyncio.get_running_loop()
         self._timer = loop.create_task(self.deadlines.run(), name="home deadlines")
-        self.store.start(loop, keep=lambda: keep(self.ledger), on_group=self._synced, on_failure=self._failed, on_full=self._full)
+        self.store.start(
+            loop,
+            keep=lambda: keep(self.ledger),
+            on_group=self._synced,
+            on_failure=self._failed,
+            on_full=self._full,
+            on_damage=self.damage.met,
+        )
         self._begin(boot_id() if boot is None else boot)
         for group in self.ledger.groups.values():
             group.delay_anew(self.clock.monotonic_s())
@@ -194,14 +204,12 @@ class Home:
         if self.store.durability(AT_ONCE_S) is not Durability.FSYNC:
             weak = [EVERY_LINK]
         found = self.store.recovery
-        records = started(self.ledger, boot=boot, clean=found.clean, voided=found.voided, weak=weak, now_ns=self.clock.now_ns())
+        volatile, now_ns = self.store.volatile_values(), self.clock.now_ns()
+        records = started(self.ledger, boot=boot, clean=found.clean, voided=found.voided, weak=weak, now_ns=now_ns, volatile=volatile)
         if records:
             self.admit(records, durable=False)
-        for record in records:
-            if isinstance(record, said.LinkOpened):
-                self.telemetry.emit(
-                    IncarnationBegan(link=record.link, incarnation=record.incarnation, first_sequence=record.first_sequence)
-                )
+        for one in (record for record in records if isinstance(record, said.LinkOpened)):
+            self.telemetry.emit(IncarnationBegan(link=one.link, incarnation=one.incarnation, first_sequence=one.first_sequence))
 
     def stop_sessions(self) -> None:
         """Takes no new work from now on: deliveries end, calls in hand go on to their end."""
@@ -240,7 +248,8 @@ class Home:
         `await room()` before the decision. Raises, having changed nothing, ValueTooLarge, Overloaded, StorageFailed.
         """
         within_s = sync_within_s(records, self.terms)
-        future = self.store.append(records, payloads, durable=durable, sync_within_s=within_s)
+        bulk_s = bulk_within_s(records, self.terms) if payloads and within_s == AT_ONCE_S else within_s
+        future = self.store.append(records, payloads, durable=durable, sync_within_s=within_s, bulk_within_s=bulk_s)
         self.ledger.apply(records)
         self.flow.admitted(records)
         future.add_done_callback(lambda done: self._settled(records, done))
@@ -351,8 +360,8 @@ class Home:
             raise no_link(name, {*self.layout.links, *self.ledger.links})
 
     def notes(self) -> tuple[str, ...]:
-        """What somebody who looks on should know, though the home works: that room is short, and who waits for it."""
-        return tuple(note for note in (self.disk.note(), *self.flow.waits()) if note)
+        """What somebody who looks on should know, though the home works: that room is short, who waits for it, what was damaged."""
+        return tuple(note for note in (self.disk.note(), *self.flow.waits(), *self.damage.notes) if note)
 
     def ready(self) -> str | None:
         """None when ready; else why not."""

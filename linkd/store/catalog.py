@@ -146,6 +146,13 @@ class Catalog:
                 yield rows
                 begin = rows[-1][2] + 1
 
+    def place_of(self, envelope: Envelope) -> Place | None:
+        """Where the value is now, or `None` if it is not there any more."""
+        position = envelope.position
+        for _, place in self.values(envelope.link, position.sequence, position.sequence, incarnation=position.incarnation):
+            return place
+        return None
+
     def payload_bytes(self, link: str, first: int, last: int) -> int:
         """Payload bytes of a link's values with these sequences (both included), without reading any of them."""
         in_memory = [entry for entry in self._tail.of_link(link, first, last) if first <= entry.envelope.position.sequence <= last]
@@ -251,6 +258,11 @@ class Catalog:
         """Which of these values lie in that segment file, in order. Raises `StateDamaged`."""
         for rows in self._between(link, first, last):
             yield from (self._checked(row) for row in rows if row[8] == PlaceKind.SEGMENT and row[9] == file)
+
+    def in_frames(self, first_lsn: int, last_lsn: int) -> Iterator[tuple[Envelope, Place]]:
+        """The values of these frames, by the rows that are what was written: a look at every row, for the case that the journal is damaged."""
+        rows = self._written("lsn BETWEEN ? AND ? ORDER BY link, incarnation, sequence", first_lsn, last_lsn)
+        return (value for row in rows if (value := value_of(row)) is not None)
 
     def _between(self, link: str, first: int, last: int) -> Iterator[list[Row]]:
         """Rows of these sequences, some at a time, each time of one incarnation."""

@@ -29,7 +29,7 @@ from pathlib import Path
 import xxhash
 
 from linkd.errors import StateDamaged, StateForeign, StorageFull
-from linkd.limits import CHECKPOINT_PIECE_ITEMS, CHECKPOINT_PIECE_MAX_BYTES
+from linkd.limits import CHECKPOINT_PIECE_ITEMS
 from linkd.model.kept import Held, Kept
 from linkd.store.files import File, Files
 from linkd.wire.checkpoints import decode_held, decode_piece, encode_held, encode_piece
@@ -154,7 +154,7 @@ def _pieces(file: File, at: int) -> list[tuple[int, bytes]] | None:
         if len(head) < _PIECE.size:
             return None
         length, kind = _PIECE.unpack(head)
-        if length > CHECKPOINT_PIECE_MAX_BYTES:
+        if at + len(head) + length > file.size():  # a damaged length would ask for any amount of memory
             return None
         data = file.pread(_PIECE.size + length + _CHECKSUM.size, at)
         if len(data) != _PIECE.size + length + _CHECKSUM.size or not _fits(data):

@@ -259,12 +259,12 @@ class Committer:
         self._say_full("")
         self._sealed = False
         self._catalog.add(pending.entries)
-        late: Exception | None = None
         if synced:
             late = self._synced()
         else:
+            late = self._segments.publish_volatile()
             self._due_s = min(self._due_s, pending.due_s)
-            self._unsynced_bytes += len(pending.group.data) + pending.bulk_bytes
+            self._unsynced_bytes += len(pending.group.data) + pending.unsynced_bytes
         seconds = time.perf_counter() - started
         result = GroupCommitted(pending.group.frames, len(pending.group.data), pending.bulk_bytes, seconds, synced)
         self._post(self._resolve, [pending], None, result)
@@ -280,7 +280,7 @@ class Committer:
             self._sync()  # no file follows one that is not synced
         for write in pending.bulk:
             self._segments.write(write)
-        too_much = self._unsynced_bytes + pending.queued_bytes > self._limits.unsynced_max_bytes
+        too_much = self._unsynced_bytes + len(pending.group.data) + pending.unsynced_bytes > self._limits.unsynced_max_bytes
         synced = bool(self._asked) or too_much or min(self._due_s, pending.due_s) <= self._now_s()
         if synced:
             self._segments.sync()
@@ -323,12 +323,10 @@ class Committer:
         """All that was written is durable: tells those who asked. Returns what kept step 3 from being done; recovery does it then."""
         self._due_s, self._unsynced_bytes = NEVER_S, 0
         self._catalog.durable(self._journal.durable_lsn)
-        try:
-            self._segments.publish()
-        except Exception as problem:  # the thread's edge
-            return problem
-        self._answer(self._journal.durable_lsn)
-        return None
+        late = self._segments.publish()
+        if late is None:
+            self._answer(self._journal.durable_lsn)
+        return late
 
     def _answer(self, lsn: float, *, durable: bool = True) -> None:
         """Tell those who asked for a sync up to this frame."""
@@ -382,6 +380,7 @@ class Committer:
             try:
                 self._sync()
                 if not self._sealed:
+                    self._segments.sync_volatile()
                     seal = self._layout.begin(0)
                     self._layout.end(seal, GroupKind.SEAL)
                     self._journal.write(seal)

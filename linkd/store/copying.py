@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from linkd.errors import StorageFull
+from linkd.errors import StateDamaged, StorageFull
 from linkd.limits import COPY_WRITE_BYTES, STORE_READ_BYTES
 from linkd.model.kept import SegmentFileHeld
 from linkd.model.records import ValueStored
@@ -107,7 +107,7 @@ class Copier:
                         self._copy_value(record, self._source_of(header), copied)
                 copied.lsn = frame.lsn
             self._finish_all(copied)
-        except StorageFull:
+        except (StorageFull, StateDamaged):
             self._undo()
             raise
         finally:

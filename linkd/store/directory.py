@@ -4,6 +4,9 @@
 stores apart (the catalog of one is not taken for the other's); `linkd` is the version that made or upgraded the directory (of before it said so: no
 such key). It is written aside, synced and renamed, after the folders beside it exist.
 
+`restoring`, an empty file: what is beside it is half a backup. `linkd restore` makes it first and deletes it last; until then the directory is no
+store.
+
 **Formats.** One number stands for everything in the directory. linkd reads the newest it knows and the one before (`FORMATS`); a directory of that
 one stays as it is, so that the linkd before can go on with it, until `upgrade` takes it one step further.
 """
@@ -22,6 +25,7 @@ from linkd.store.files import Files
 FORMAT = "linkd store"
 FORMAT_VERSION = 1
 FORMAT_FILE = "format.json"
+RESTORING_FILE = "restoring"
 JOURNAL = "journal"
 SEGMENTS = "segments"
 CHECKPOINTS = "checkpoints"
@@ -62,6 +66,7 @@ def open_directory(files: Files, directory: Path, new_id: str, formats: Formats 
 
     Raises `StateForeign` if it is another version's store, or holds a journal but does not say what it is.
     """
+    _check_restored(files, directory)
     if FORMAT_FILE in files.list(directory):
         store_id = read_format(files, directory, formats).id
         _make_folders(files, directory)  # a directory of before there were checkpoints lacks some
@@ -84,6 +89,7 @@ def open_directory(files: Files, directory: Path, new_id: str, formats: Formats 
 def read_format(files: Files, directory: Path, formats: Formats = FORMATS) -> Format:
     """What the directory says it is. Raises `StateForeign` if it is none of linkd's, or of a version that this linkd does not read."""
     path = directory / FORMAT_FILE
+    _check_restored(files, directory)
     if path.name not in files.list(directory):
         raise StateForeign(f"{directory} is no directory of linkd's: it has no {FORMAT_FILE}. Nothing was changed")
     found = _read(files, path)
@@ -96,6 +102,11 @@ def read_format(files: Files, directory: Path, formats: Formats = FORMATS) -> Fo
             f"{directory} has format version {found.version}{writer}; this is linkd {linkd_version()}, which reads version {reads}: {remedy}"
         )
     return found
+
+
+def _check_restored(files: Files, directory: Path) -> None:
+    if RESTORING_FILE in files.list(directory):
+        raise StateForeign(f"{directory} holds a part of a backup: `linkd restore` was interrupted there. Run it again: it begins anew")
 
 
 def format_is_damaged(files: Files, directory: Path) -> bool:

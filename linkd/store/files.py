@@ -188,6 +188,16 @@ class LocalFiles:
             sync_directory(path)
 
 
+def open_descriptor(path: Path, *, writable: bool) -> int:
+    """A descriptor of the operating system's, to be given to another process. Raises FileNotFoundError, `StorageFailed`."""
+    try:
+        return os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as problem:
+        raise StorageFailed(f"cannot open {path}: {problem.strerror or problem}.{_remedy(problem)}") from problem
+
+
 @contextmanager
 def _refusals(action: str, path: Path) -> Iterator[None]:
     """Say what the operating system refused, in linkd's words."""

@@ -16,6 +16,7 @@ from linkd.store.journal_reader import JournalReader
 from linkd.store.open_files import OpenFiles
 from linkd.store.segment_format import directory_name, file_name
 from linkd.store.segments import SegmentWriter
+from linkd.store.shared_files import SharedFiles
 from linkd.store.store_limits import StoreLimits
 
 
@@ -34,17 +35,21 @@ class Ground:
     reader: JournalReader
     segments: SegmentWriter
     open_files: OpenFiles
+    shared: SharedFiles
     copier: Callable[[], Copier]
     commits: CommitLog
 
+    def path(self, link: str, number: int) -> Path:
+        """A segment file."""
+        return self.segments_directory / directory_name(link) / file_name(number)
+
     def delete_segments(self, link: str, numbers: list[int]) -> None:
-        """Delete these files of a link, of which some may be gone already; durably."""
+        """These files of a link, of which some may be gone already, are segments no more; durably."""
         directory = self.segments_directory / directory_name(link)
         there = self.files.list(directory)
-        names = [name for number in numbers if (name := file_name(number)) in there]
-        for name in names:
-            self.files.unlink(directory / name)
-            self.open_files.forget(directory / name)
+        left = [number for number in numbers if file_name(number) in there]
+        for number in left:
+            self.shared.let_go(link, number, directory / file_name(number))
         self.segments.let_go(link, numbers)
-        if names:
+        if left:
             self.files.sync_directory(directory)

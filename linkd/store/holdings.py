@@ -30,6 +30,10 @@ class _Link:
     parts: list[PartDropped] = field(default_factory=list)
     ends: list[int] = field(default_factory=lambda: [0, 0])
 
+    def is_left(self, file: SegmentFileHeld) -> bool:
+        """Nothing more goes to it."""
+        return file.closed if file.shared else file.file not in self.ends
+
     def is_spent(self, file: SegmentFileHeld) -> bool:
         """All values in it were dropped by themselves."""
         return file.first_sequence > 0 and _covers(self.gone, file.first_sequence, file.last_sequence)
@@ -48,7 +52,7 @@ class Holdings:
             self._links[one.link] = link
             for file in one.files:
                 link.files[file.file] = file
-                if not file.closed:
+                if not file.closed and not file.shared:
                     link.ends[file.copies] = max(link.ends[file.copies], file.file)
 
     def held(self) -> Held:
@@ -93,8 +97,8 @@ class Holdings:
             found.last_file += 1
             return found.last_file
 
-    def stored(self, envelope: Envelope, place: Place) -> None:
-        """A value is in line, or was read from the journal."""
+    def stored(self, envelope: Envelope, place: Place, *, shared: bool = False, volatile: bool = False) -> None:
+        """A value is in line, or was read from the journal. `shared` and `volatile`: as in `ValueStored`."""
         with self._lock:
             link = self._links.setdefault(envelope.link, _Link())
             in_journal = place.kind is PlaceKind.JOURNAL
@@ -105,9 +109,40 @@ class Holdings:
                 sequence, known = envelope.position.sequence, link.files.get(place.file)
                 first = sequence if known is None else known.first_sequence
                 link.files[place.file] = SegmentFileHeld(
-                    place.file, envelope.generation, envelope.schema_id, stored_end(place), first_sequence=first, last_sequence=sequence
+                    place.file,
+                    envelope.generation,
+                    envelope.schema_id,
+                    stored_end(place),
+                    first_sequence=first,
+                    last_sequence=sequence,
+                    closed=known is not None and known.closed,
+                    shared=shared,
+                    volatile=volatile,
                 )
-                link.ends[0] = place.file
+                if not shared:
+                    link.ends[0] = place.file
+
+    def close(self, link: str, number: int) -> bool:
+        """No more values go to this shared file; False if none did, or it is not there any more."""
+        with self._lock:
+            found = self._links.get(link)
+            file = found.files.get(number) if found is not None else None
+            if found is None or file is None:
+                return False
+            found.files[number] = replace(file, closed=True)
+            return True
+
+    def close_shared(self, *, settled: bool) -> None:
+        """What an earlier life of the store has left: no more values go to shared files, and if they were `settled` they are as durable as others."""
+        with self._lock:
+            for link in self._links.values():
+                for number, file in link.files.items():
+                    if file.shared:
+                        link.files[number] = replace(file, closed=True, volatile=file.volatile and not settled)
+
+    def shared_files(self) -> list[tuple[str, SegmentFileHeld]]:
+        """The shared files, those of values that were dropped among them."""
+        return [(name, file) for name, file, _ in self._all_files() if file.shared]
 
     def copied(self, link: str, file: SegmentFileHeld) -> None:
         """Values were copied out of the journal into this file, durably."""
@@ -187,7 +222,7 @@ class Holdings:
                 (name, file.file)
                 for name, link in self._links.items()
                 for file in link.files.values()
-                if file.file not in link.ends and link.is_spent(file) and not _overlaps(link.parts, file.first_sequence, file.last_sequence)
+                if link.is_left(file) and link.is_spent(file) and not _overlaps(link.parts, file.first_sequence, file.last_sequence)
             ]
 
     def partly_spent(self) -> list[tuple[str, SegmentFileHeld]]:
@@ -197,7 +232,7 @@ class Holdings:
                 (name, file)
                 for name, link in self._links.items()
                 for file in link.files.values()
-                if file.file not in link.ends
+                if link.is_left(file)
                 and not _overlaps(link.parts, file.first_sequence, file.first_sequence)
                 and _covers(link.gone, file.first_sequence, file.first_sequence)
                 and not _covers(link.gone, file.last_sequence, file.last_sequence)

@@ -35,17 +35,14 @@ def seat(end: int, body_offset: int, envelope: Envelope, metadata: bytes, is_fre
     """The seat of a value with this published metadata, whose body lies behind the end mark at `end`; None if there is no room for one."""
     room = body_offset - end - arrow_ipc.PREFIX_BYTES
     try:
-        if room - len(metadata) <= SHARED_PADDING_MAX_BYTES:
-            found = Seat(end, stamped_metadata(envelope, metadata, room))
-        else:
-            stamped = stamped_metadata(envelope, metadata)
-            offset = body_offset - arrow_ipc.PREFIX_BYTES - len(stamped)
-            found = Seat(offset, stamped, skip(metadata, offset - end))
+        if room - len(metadata) <= SHARED_PADDING_MAX_BYTES and is_free(end, body_offset):
+            return Seat(end, stamped_metadata(envelope, metadata, room))
+        stamped = stamped_metadata(envelope, metadata)
+        offset = body_offset - arrow_ipc.PREFIX_BYTES - len(stamped)
+        filler = skip(metadata, offset - end)
     except InvalidArgument:
         return None
-    if not is_free(found.offset, body_offset) or not is_free(end, end + len(found.filler)):
-        return None
-    return found
+    return Seat(offset, stamped, filler) if is_free(offset, body_offset) and is_free(end, end + len(filler)) else None
 
 
 def skip(metadata: bytes, size_bytes: int) -> bytes:

@@ -113,6 +113,10 @@ class JournalReader:
             if until is None or until > covered_lsn + 1:
                 yield from self._frames_of(header, until, covered_lsn)
 
+    def first_two(self) -> tuple[FileHeader, FileHeader]:
+        """The headers of the first two files, which there must be."""
+        return self._headers[0], self._headers[1]
+
     def frames_of_oldest(self, covered_lsn: int = 0) -> Iterator[tuple[FileHeader, Frame]]:
         """The frames behind `covered_lsn` of the first file; there must be another one behind it. Raises as `frames` does."""
         return self._frames_of(self._headers[0], self._headers[1].first_lsn, covered_lsn)

@@ -56,9 +56,12 @@ class PayloadReader:
         """
         with ExitStack() as stack:
             file, source = await self._open(stack, envelope, place)
-            if place.size_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
-                return _whole(file, envelope, source)
-            return await asyncio.to_thread(_whole, file, envelope, source)
+            try:
+                if place.size_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
+                    return _whole(file, envelope, source)
+                return await asyncio.to_thread(_whole, file, envelope, source)
+            except StateDamaged as damage:
+                raise self._seen_now(envelope, place, damage) from None
 
     async def chunks(self, envelope: Envelope, place: Place, chunk_bytes: int) -> AsyncIterator[bytes]:
         """The whole message in pieces of `chunk_bytes`, the last one shorter; it is handed out only if all of them fit the envelope.
@@ -75,8 +78,13 @@ class PayloadReader:
                 else:
                     piece = await asyncio.to_thread(_piece, file, source, start, end, state)
                 if end == source.size_bytes and state.intdigest() != envelope.payload_xxh3:
-                    raise _damage(envelope, source.path, source.offset)
+                    raise self._seen_now(envelope, place, _damage(envelope, source.path, source.offset))
                 yield piece
+
+    def _seen_now(self, envelope: Envelope, place: Place, damage: StateDamaged) -> Exception:
+        """What is wrong: a shared file is used again when the value was dropped, also under who reads it."""
+        now = self._find(envelope)
+        return damage if now is not None and now.file == place.file else _dropped(envelope)
 
     async def _open(self, stack: ExitStack, envelope: Envelope, place: Place) -> tuple[File, _Source]:
         """The file that the value lies in, open as long as `stack` is, and where in it."""

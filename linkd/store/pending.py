@@ -51,7 +51,12 @@ class FrameDraft:
 
     @property
     def bulk_bytes(self) -> int:
-        return sum(write.place.metadata_bytes + write.place.body_bytes for write in self.bulk)
+        return sum(write.stored_bytes for write in self.bulk)
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """Of them, what the next sync makes durable."""
+        return sum(write.unsynced_bytes for write in self.bulk)
 
 
 @dataclass(slots=True)
@@ -64,12 +69,14 @@ class Pending:
     entries: list[CatalogEntry] = field(default_factory=list)
     staged: list[StagedPayload] = field(default_factory=list)
     bulk_bytes: int = 0
+    unsynced_bytes: int = 0
     queued_bytes: int = 0
     due_s: float = NEVER_S
 
     def take(self, draft: FrameDraft, place: FramePlace, future: asyncio.Future[Committed], due_s: float, durability: Durability) -> None:
         """The frame is in the group, at this place."""
         self.bulk_bytes += draft.bulk_bytes
+        self.unsynced_bytes += draft.unsynced_bytes
         self.bulk += draft.bulk
         self.staged += draft.staged
         self.due_s = min(self.due_s, due_s)

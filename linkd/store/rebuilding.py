@@ -47,6 +47,14 @@ def find_again(
 def _of_segment(files: Files, directory: Path, link: str, held: SegmentFileHeld) -> Iterator[CatalogEntry]:
     """The values in a segment file, as its messages describe themselves."""
     path = directory / directory_name(link) / file_name(held.file)
+    try:
+        yield from _messages(files, path, held)
+    except StateDamaged:
+        if not held.volatile:  # of which a power cut has left anything: a start of the home drops its values
+            raise
+
+
+def _messages(files: Files, path: Path, held: SegmentFileHeld) -> Iterator[CatalogEntry]:
     file = files.open(path)
     try:
         at = arrow_ipc.PREFIX_BYTES + _metadata_bytes(file, path, 0)

@@ -20,7 +20,7 @@ from linkd.store.journal_format import FileHeader, Frame
 from linkd.store.journal_reader import JournalReader, JournalRecovery
 from linkd.store.placement import Placement
 from linkd.store.segment_format import directory_name, file_name
-from linkd.store.segments import SegmentRecovery
+from linkd.store.segment_recovery import SegmentRecovery
 from linkd.store.store_limits import StoreLimits
 from linkd.wire.frames import decode_frame, encode_envelope
 
@@ -96,8 +96,8 @@ class Replay:
         """Segment files that a checkpoint has to sync before it counts."""
         return self._segments.published
 
-    def records(self, next_lsn: int) -> Iterator[tuple[int, tuple[Record, ...]]]:
-        """(LSN, records) of every frame behind the checkpoint, in order; the journal goes on at `next_lsn`."""
+    def records(self, next_lsn: int, *, settled: bool) -> Iterator[tuple[int, tuple[Record, ...]]]:
+        """(LSN, records) of every frame behind the checkpoint, in order; the journal goes on at `next_lsn`. `settled`: it was closed properly."""
         is_usable = not self._must_be_made_again(next_lsn)
         applied_lsn = self._catalog.applied_lsn
         for header, frame in self._journal.frames(self._lsn, next_lsn):
@@ -109,9 +109,10 @@ class Replay:
             yield frame.lsn, records
         is_usable = is_usable and self._written()
         there = self._segment_files()
-        self.notes = self._segments.repair(there)
+        self.notes = self._segments.repair(there, settled=settled)
         if not is_usable:
             self._make_again(there, next_lsn)
+        self._holdings.close_shared(settled=settled)
 
     def _entered(self, frame: Frame, values: Sequence[ValueStored]) -> bool:
         """Enters them; False if the index is damaged, which is no reason not to start: it is made again."""
@@ -177,9 +178,11 @@ class Replay:
             if isinstance(record, SchemaKept):
                 self._placement.saw_schema(record.schema_id, record.schema)
             elif isinstance(record, ValueStored):
-                self._holdings.stored(record.envelope, record.place)
+                before = self._holdings.file(record.envelope.link, record.place.file) if record.shared else None
+                self._holdings.stored(record.envelope, record.place, shared=record.shared, volatile=record.volatile)
                 if record.place.kind is PlaceKind.SEGMENT:
-                    self._segments.saw(record.envelope, record.place, frame.durable_lsn)
+                    behind = (before.end if before is not None else 0) if record.shared else None
+                    self._segments.saw(record.envelope, record.place, frame.durable_lsn, behind)
             elif isinstance(record, Dropped):
                 self._holdings.dropped(record)
 
@@ -197,6 +200,19 @@ class Replay:
             if file_name(file.file) in self._files.list(self._segments_directory / directory_name(link))
         ]
         return [*self._holdings.files(), *leaving]
+
+
+def reread(journal: JournalReader, lsn: int, link: str, incarnation: int, sequence: int) -> CatalogEntry | None:
+    """A value from the journal, where the index is not to be trusted."""
+    found = journal.frame(lsn)
+    if found is None:
+        return None
+    header, frame = found
+    for value in _values(decode_frame(frame.records, header.number, frame.payload_offset)):
+        envelope = value.envelope
+        if (envelope.link, envelope.position.incarnation, envelope.position.sequence) == (link, incarnation, sequence):
+            return entry_of(lsn, value)
+    return None
 
 
 def entry_of(lsn: int, record: ValueStored) -> CatalogEntry:

@@ -55,6 +55,8 @@ from linkd.model.values import Envelope, Parent, Place, PlaceKind, Position, Pro
 from linkd.wire import arrow_ipc
 
 NAME_SUFFIX = ".arrow"
+SPARE_SUFFIX = ".spare"
+"""Behind the name of a file that is no segment, and may become one."""
 FILLER_KEY = "linkd.filler"
 _KEY_PREFIX = "linkd."
 _PARENT_FIELDS = tuple(field.name for field in dataclasses.fields(Parent))

@@ -1,18 +1,17 @@
-"""Segment files: writing them in the order that `segment_format` prescribes, and putting them right after a crash. Blocking."""
+"""Segment files: writing them in the order that `segment_format` prescribes. Blocking."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from linkd.errors import StateDamaged, StorageFull
-from linkd.model.kept import SegmentFileHeld
-from linkd.model.values import Envelope, Place
+from linkd.errors import StorageFull
+from linkd.model.values import Place
 from linkd.store.files import Bytes, File, Files
-from linkd.store.segment_format import directory_name, file_name, file_number
+from linkd.store.segment_format import directory_name, file_name, stored_end
 from linkd.wire import arrow_ipc
 
 _WRITE_PARTS = 64
@@ -20,14 +19,44 @@ _WRITE_PARTS = 64
 
 
 @dataclass(frozen=True, slots=True)
+class InPlace:
+    """The body of a value lies in its file already. `behind` is where the end mark is; `filler`: see `in_place.Seat`."""
+
+    file: File
+    behind: int
+    filler: bytes
+    volatile: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentWrite:
-    """A value on its way into a segment. `schema` begins a new file; `body` gives the body in pieces."""
+    """A value on its way into a segment. `schema` begins a new file; `body` gives the body in pieces, unless that is `in_place`."""
 
     link: str
     place: Place
     schema: bytes | None
     metadata: bytes
     body: Callable[[], Iterable[Bytes]]
+    in_place: InPlace | None = None
+
+    @property
+    def stored_bytes(self) -> int:
+        return self.place.metadata_bytes + self.place.body_bytes
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """Of them, what the next sync makes durable."""
+        return 0 if self.in_place is not None and self.in_place.volatile else self.stored_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """What lets readers see a message, in the place of an end mark."""
+
+    file: File
+    offset: int
+    data: bytes
+    in_place: bool
 
 
 class SegmentWriter:
@@ -43,12 +72,17 @@ class SegmentWriter:
         self._open: OrderedDict[str, tuple[int, File]] = OrderedDict()
         self._left: list[File] = []
         self._touched: dict[tuple[str, int], File] = {}
-        self._written: dict[tuple[Path, int], tuple[File, Place]] = {}
+        self._written: dict[tuple[Path, int], _Prefix] = {}
+        self._volatile: dict[tuple[Path, int], _Prefix] = {}
         self._lock = threading.Lock()
         self._unsynced: set[Path] = set()
+        self._never_synced: set[Path] = set()
 
     def write(self, write: SegmentWrite) -> None:
         """Write a value behind the end mark of its file: no reader sees it yet. After `StorageFull` it may be written again."""
+        if write.in_place is not None:
+            self._write_around(write, write.in_place)
+            return
         file = self._file_of(write)
         place = write.place
         at = place.offset + arrow_ipc.PREFIX_BYTES
@@ -62,7 +96,28 @@ class SegmentWriter:
         parts.append(arrow_ipc.EOS)
         file.pwritev(parts, at)
         self._touched[write.link, place.file] = file
-        self._written[_path(self._directory, write.link, place.file), place.offset] = file, place
+        prefix = _Prefix(file, place.offset, arrow_ipc.prefix(place.metadata_bytes), in_place=False)
+        self._written[_path(self._directory, write.link, place.file), place.offset] = prefix
+
+    def _write_around(self, write: SegmentWrite, there: InPlace) -> None:
+        """The body is there: an end mark behind it, the metadata before it, and before that perhaps what passes over a gap."""
+        place, file = write.place, there.file
+        file.pwrite(arrow_ipc.EOS, stored_end(place))
+        prefix = arrow_ipc.prefix(place.metadata_bytes)
+        if there.filler:
+            file.pwritev((prefix, write.metadata), place.offset)
+            file.pwrite(there.filler[len(prefix) :], there.behind + len(prefix))
+            prefix = there.filler[: len(prefix)]
+        else:
+            file.pwrite(write.metadata, place.offset + len(prefix))
+        path = _path(self._directory, write.link, place.file)
+        written = self._volatile if there.volatile else self._written
+        written[path, place.offset] = _Prefix(file, there.behind, prefix, in_place=True)
+        if not there.volatile:
+            self._touched[write.link, place.file] = file
+            return
+        with self._lock:
+            self._never_synced.add(path)
 
     def take_back(self, writes: Iterable[SegmentWrite]) -> None:
         """These are not committed, and no reader may see them: they will be written again, or never. Files that begin with them go."""
@@ -70,6 +125,7 @@ class SegmentWriter:
             number = write.place.file
             path = _path(self._directory, write.link, number)
             self._written.pop((path, write.place.offset), None)
+            self._volatile.pop((path, write.place.offset), None)
             if write.schema is None:
                 continue
             opened = self._open.pop(write.link) if self._open.get(write.link, (0,))[0] == number else None
@@ -84,17 +140,40 @@ class SegmentWriter:
             file.datasync()
         self._touched.clear()
 
-    def publish(self) -> None:
-        """The frames are durable: let readers see the values."""
-        for file, place in self._written.values():
-            file.pwrite(arrow_ipc.prefix(place.metadata_bytes), place.offset)
+    def publish(self) -> Exception | None:
+        """The frames are durable: let readers see the values. Returns what kept them from it; a start does it then."""
         with self._lock:
             self._unsynced.update(path for path, _ in self._written)
-        self._written.clear()
+        late = _show(self._written)
         with self._lock:
             while len(self._open) > self._open_max:
                 self._left.append(self._open.popitem(last=False)[1][1])
+        return late or self.publish_volatile()
+
+    def publish_volatile(self) -> Exception | None:
+        """The frames are written: let readers see what lies in volatile files. As `publish`."""
+        late = _show(self._volatile)
         self._close_left()
+        return late
+
+    def is_unsynced(self, link: str, place: Place) -> bool:
+        """Whether a start may cut this value off, for neither it nor its frame are durable. From another thread."""
+        prefix = self._written.get((_path(self._directory, link, place.file), place.offset))
+        return prefix is not None and not prefix.in_place
+
+    def retire(self, file: File) -> None:
+        """Nothing more is written to this shared file: it is closed behind what was. From another thread."""
+        with self._lock:
+            self._left.append(file)
+
+    def sync_volatile(self) -> None:
+        """Make durable what lies in volatile files: the store is closed properly. Those that were deleted are passed over."""
+        self._sync_files(self._never_synced)
+        self._never_synced.clear()
+
+    def were_volatile(self, files: Iterable[tuple[str, int]]) -> None:
+        """An earlier life of the store has left these as they are."""
+        self._never_synced.update(_path(self._directory, link, number) for link, number in files)
 
     def was_published(self, paths: Iterable[Path]) -> None:
         """Prefixes in these files may not be durable: an earlier life of the store wrote them."""
@@ -105,7 +184,10 @@ class SegmentWriter:
         """Make durable what was published before this call. Files that were deleted since are passed over."""
         with self._lock:
             unsynced, self._unsynced = self._unsynced, set()
-        for path in sorted(unsynced):
+        self._sync_files(unsynced)
+
+    def _sync_files(self, paths: Iterable[Path]) -> None:
+        for path in sorted(paths):
             if path.name in self._files.list(path.parent):
                 file = self._files.open(path, writable=True)
                 try:
@@ -113,23 +195,31 @@ class SegmentWriter:
                 finally:
                     file.close()
 
-    def let_go(self, link: str, numbers: Container[int]) -> None:
+    def let_go(self, link: str, numbers: Collection[int]) -> None:
         """These files of a link were deleted, and no more values go to them: their room comes free when they are closed. From another thread."""
         with self._lock:
             number, file = self._open.get(link, (0, None))
             if file is not None and number in numbers:
                 del self._open[link]
                 file.close()
+            gone = {_path(self._directory, link, number) for number in numbers}
+            self._never_synced -= gone
 
     def close(self) -> None:
         self._left += [file for _, file in self._open.values()]
         self._open.clear()
+        self._written.clear()
+        self._touched.clear()
         self._close_left()
 
     def _close_left(self) -> None:
-        for file in self._left:
+        """Closes what nothing waits in."""
+        used = {id(file) for file in self._touched.values()} | {id(one.file) for one in self._written.values()}
+        with self._lock:
+            left = [file for file in self._left if id(file) not in used]
+            self._left = [file for file in self._left if id(file) in used]
+        for file in left:
             file.close()
-        self._left.clear()
 
     def _file_of(self, write: SegmentWrite) -> File:
         with self._lock:
@@ -148,11 +238,27 @@ class SegmentWriter:
         return file
 
 
+def _show(prefixes: dict[tuple[Path, int], _Prefix]) -> Exception | None:
+    """Write these; those that were written are taken out."""
+    try:
+        for key, one in list(prefixes.items()):
+            one.file.pwrite(one.data, one.offset)
+            del prefixes[key]
+    except Exception as problem:  # of a thread: it is told there
+        return problem
+    return None
+
+
+def make_link_directory(files: Files, directory: Path) -> None:
+    """The directory of a link's segments, durably, if it is not there."""
+    if not files.list(directory):
+        files.make_directory(directory)
+        files.sync_directory(directory.parent)
+
+
 def create_segment(files: Files, path: Path, schema: bytes) -> File:
     """A new file: an Arrow stream without values. Its name is durable when this returns."""
-    if not files.list(path.parent):
-        files.make_directory(path.parent)
-        files.sync_directory(path.parent.parent)
+    make_link_directory(files, path.parent)
     file = files.create(path)
     try:
         file.pwritev((schema, arrow_ipc.EOS), 0)
@@ -166,100 +272,3 @@ def create_segment(files: Files, path: Path, schema: bytes) -> File:
 
 def _path(directory: Path, link: str, number: int) -> Path:
     return directory / directory_name(link) / file_name(number)
-
-
-@dataclass(slots=True)
-class _SegmentFile:
-    """What is known of a file: what was durable when it was written to last, and the messages that may lack their prefixes.
-
-    They are (offset, metadata bytes), those of the last two syncs: the second of them made the prefixes of the first durable, if it was reached.
-    """
-
-    durable_lsn: int = -1
-    prefixes: list[tuple[int, int]] = field(default_factory=list)
-    before: list[tuple[int, int]] = field(default_factory=list)
-
-
-class SegmentRecovery:
-    """Gathers what the journal says of segments (`saw`), then makes the files agree with what is held (`repair`).
-
-    `published` are then the files of which a prefix may be in the page cache only: an earlier process wrote it, or this one.
-    """
-
-    def __init__(self, files: Files, directory: Path) -> None:
-        self._files = files
-        self._directory = directory
-        self._seen: dict[tuple[str, int], _SegmentFile] = {}
-        self.published: set[Path] = set()
-
-    def saw(self, envelope: Envelope, place: Place, durable_lsn: int) -> None:
-        """The journal has a value in a segment; in order. `durable_lsn` was durable when it was written: it tells one sync from the next."""
-        file = self._seen.setdefault((envelope.link, place.file), _SegmentFile())
-        if file.durable_lsn != durable_lsn:
-            file.durable_lsn = durable_lsn
-            file.before, file.prefixes = file.prefixes, []
-        file.prefixes.append((place.offset, place.metadata_bytes))
-
-    def repair(self, held: Iterable[tuple[str, SegmentFileHeld]]) -> tuple[str, ...]:
-        """Publish what is committed, cut and delete what is not. Returns notes of what was done.
-
-        Raises `StateDamaged` if a file that is held is missing or too short.
-        """
-        known: dict[str, dict[int, SegmentFileHeld]] = {}
-        for link, file in held:
-            known.setdefault(link, {})[file.file] = file
-        notes: list[str] = []
-        for name in self._files.list(self._directory):
-            notes += self._delete_unknown(name, known.get(name, {}))
-        for name, files in known.items():
-            for number, file in files.items():
-                notes += self._repair_file(self._directory / directory_name(name) / file_name(number), file, self._prefixes(name, file))
-        return tuple(notes)
-
-    def _prefixes(self, link: str, file: SegmentFileHeld) -> list[tuple[int, int]]:
-        """The messages of a file that may lack their prefixes."""
-        seen = self._seen.get((link, file.file))
-        gate = [(file.gate_offset, file.gate_metadata_bytes)] if file.gate_offset else []
-        return gate + (seen.before + seen.prefixes if seen is not None else [])
-
-    def _delete_unknown(self, link: str, known: Container[int]) -> list[str]:
-        """Files that nothing durable names: made for values that were never committed, or whose values were dropped."""
-        directory = self._directory / link
-        unknown = [name for name in self._files.list(directory) if (number := file_number(name)) is not None and number not in known]
-        for name in unknown:
-            self._files.unlink(directory / name)
-        if unknown:
-            self._files.sync_directory(directory)
-        return [f"{directory / name}: deleted, nothing in it is committed and kept" for name in unknown]
-
-    def _repair_file(self, path: Path, known: SegmentFileHeld, prefixes: Sequence[tuple[int, int]]) -> list[str]:
-        """Write what is missing of prefixes and end mark, cut what is behind. The order matters no more: it is committed, or behind."""
-        file = self._files.open(path, writable=True)
-        try:
-            end = known.end + len(arrow_ipc.EOS)
-            surplus = file.size() - end
-            if surplus < 0:
-                raise StateDamaged(
-                    f"{path} has {file.size()} bytes, but what was committed needs {end}. `linkd repair` goes on without "
-                    "what is missing; or restore a backup"
-                )
-            changed = False
-            for offset, metadata_bytes in prefixes:
-                changed |= _put(file, arrow_ipc.prefix(metadata_bytes), offset)
-                self.published.add(path)
-            changed |= _put(file, arrow_ipc.EOS, known.end)
-            if surplus:
-                file.truncate(end)
-            if surplus or changed:
-                file.datasync()
-        finally:
-            file.close()
-        return [f"{path}: cut {surplus} bytes that were not committed"] if surplus else []
-
-
-def _put(file: File, data: bytes, offset: int) -> bool:
-    """Write `data` unless it is there; whether it was written."""
-    if file.pread(len(data), offset) == data:
-        return False
-    file.pwrite(data, offset)
-    return True

@@ -1,15 +1,48 @@
-"""Segment files that their publishers write themselves."""
+"""Segment files that their publishers write themselves, and segment files that readers map: who has which. What lies in them: `segment_format`.
+
+A shared file is made for one writer, of one link, generation and schema, with zeros in it up to its size. The writer lays values into it (`placed`),
+which are committed like any other payload, later, in another order, or never. Its bytes are a reader's, too: whoever was told where a value lies
+(`located`) holds the file until it has `released` that. So of a file that was let go of by retention
+
+    held by a reader           the name stays, with `.spare` behind it, until the last reader has released it
+    given to its writer again  if that lives, and nobody holds it or went away without releasing it: it gets another number, and the writer has
+                               its descriptor already. Renamed only when nothing in it is live, and begun anew before it has a segment's name
+    else                       it is deleted; mappings of it stay valid
+
+`SharedFiles` belongs to the event loop, but for what is upkeep's, which it calls in its thread. Nothing here outlives the process: a start deletes
+spare files, and all others that nothing durable names.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from linkd.store.staging import StagedPayload
+import xxhash
+
+from linkd import limits
+from linkd.errors import InvalidArgument, LinkNotFound, StateDamaged, ValueTooLarge
+from linkd.model.values import Envelope, Place, PlaceKind
+from linkd.store.files import File, Files, open_descriptor
+from linkd.store.holdings import Holdings
+from linkd.store.inodes import Inode, Inodes, Use
+from linkd.store.open_files import OpenFiles
+from linkd.store.segment_format import SPARE_SUFFIX, directory_name, file_name
+from linkd.store.segments import SegmentWriter, make_link_directory
+from linkd.store.staging import Piece, StagedPayload
+from linkd.wire import arrow_ipc
 
 
 @dataclass(frozen=True, slots=True)
 class SharedFile:
-    """What a writer session holds."""
+    """What a writer session holds: room for values of one link, schema and generation, from `start` on up to `size_bytes`.
+
+    `id` names the inode in this life of the home: it stays when the file is used again, under another `number`.
+    """
 
     id: int
     link: str
@@ -23,7 +56,7 @@ class SharedFile:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Where a value lies, for a reader that maps the file."""
+    """Where a value lies, for a reader that maps the file: its body, and the metadata as it was published. `size_bytes` are the file's now."""
 
     id: int
     size_bytes: int
@@ -33,4 +66,313 @@ class Located:
 
 
 class PlacedPayload(StagedPayload):
-    """A payload that its publisher wrote into a shared file."""
+    """A payload that its publisher wrote into a shared file; checked, and hashed as it lay there."""
+
+    def __init__(self, region: _Region, metadata: bytes, info: arrow_ipc.BatchInfo, xxh3: int) -> None:
+        super().__init__(region, metadata, info, xxh3)
+        self.file = region.file
+        self.inode = region.inode
+        self.body_offset = region.offset
+
+
+class _Region:
+    """The body of a payload, where its publisher laid it."""
+
+    def __init__(self, files: SharedFiles, file: SharedFile, inode: Inode, offset: int, size_bytes: int) -> None:
+        self._files = files
+        self.file = file
+        self.inode = inode
+        self.offset = offset
+        self._size_bytes = size_bytes
+
+    def parts(self) -> Iterator[Piece]:
+        handle = self.inode.handle
+        if handle is None:
+            raise StateDamaged(f"a payload in file {self.file.number} of {self.file.link} was asked for behind its commit")
+        for at in range(0, self._size_bytes, limits.STORE_READ_BYTES):
+            yield handle.pread(min(limits.STORE_READ_BYTES, self._size_bytes - at), self.offset + at)
+
+    def discard(self) -> None:
+        self._files.settled(self.inode, self.offset)
+
+
+class SharedFiles:
+    """See the head of the file. `on_gone` is told, on the loop, the id of a file that nothing will speak of any more."""
+
+    def __init__(self, files: Files, directory: Path, holdings: Holdings, open_files: OpenFiles, segments: SegmentWriter) -> None:
+        self._files = files
+        self._directory = directory
+        self._holdings = holdings
+        self._open_files = open_files
+        self._segments = segments
+        self._lock = threading.Lock()
+        self._inodes = Inodes()
+        self._closed: list[tuple[str, int]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.on_gone: Callable[[int], None] = lambda file_id: None
+        self._wake: Callable[[], None] = lambda: None
+
+    def start(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None], left: Iterable[tuple[str, int]]) -> None:
+        """`wake` wakes upkeep; `left` are the shared files that an earlier life of the store has left."""
+        self._loop, self._wake = loop, wake
+        self._closed += left
+
+    # -- for writers ----------------------------------------------------------------------------------------------------------------------
+
+    async def share(
+        self, link: str, schema_id: bytes, schema: bytes, generation: int, *, volatile: bool, owner: object, size_bytes: int
+    ) -> SharedFile:
+        """A file for this writer: one of its own of this link that came free, or a new one. `schema` is the encapsulated message of that id.
+
+        `volatile`: the link's durability is `memory`. Whoever calls looks at the disk budget before. Raises `StorageFull`, `StorageFailed`,
+        and `InvalidArgument` if the schema leaves no room, or the owner was forsaken meanwhile.
+        """
+        if len(schema) + len(arrow_ipc.EOS) > size_bytes:
+            raise InvalidArgument(f"{link}: a file of {size_bytes} bytes has no room behind the schema")
+        number = self._holdings.new_file(link)
+        path = self._path(link, number)
+        with self._lock:
+            inode = self._inodes.grant(owner, link, number, path, size_bytes)
+            inode.end = len(schema)
+        try:
+            await asyncio.to_thread(self._prepare, inode, path, schema)
+        except BaseException:  # it may go on in its thread
+            self._end_writing([inode], reusable=False)
+            raise
+        if not inode.is_open:
+            raise InvalidArgument(f"{link}: the client that asked for room has gone")
+        return SharedFile(inode.id, link, number, schema_id, generation, volatile, len(schema), inode.size_bytes)
+
+    def descriptor(self, file_id: int, *, writable: bool) -> int:
+        """A new OS descriptor of the file, which the caller closes. Raises `LinkNotFound` if it has gone, `StorageFailed`."""
+        inode = self._inodes.get(file_id)
+        if inode is None or (writable and inode.owner is None):
+            raise LinkNotFound("the file of this value has gone: ask for the value again")
+        for path in (inode.path, spare_path(inode.path)):  # upkeep may be renaming it
+            with suppress(FileNotFoundError):
+                return open_descriptor(path, writable=writable)
+        raise LinkNotFound(f"{inode.path} has gone: ask for the value again")
+
+    async def placed(self, file: SharedFile, body_offset: int, body_bytes: int, metadata: bytes) -> PlacedPayload:
+        """A value that lies in the file: its body, behind all that was placed there before, and the metadata of its record batch.
+
+        Raises `InvalidArgument` for what does not fit the file or is not sound (`wire.arrow_ipc.check_batch`), `ValueTooLarge`,
+        `StorageFailed`. The payload is settled with its commit, or by `discard`.
+        """
+        size_bytes = arrow_ipc.PREFIX_BYTES + len(metadata) + body_bytes
+        if size_bytes > limits.VALUE_SIZE_MAX_BYTES:
+            raise ValueTooLarge(
+                f"a value has more than {limits.VALUE_SIZE_MAX_BYTES} bytes; publish it as several values (fewer rows in each)"
+            )
+        if len(metadata) > limits.MESSAGE_METADATA_MAX_BYTES or len(metadata) % 8:
+            raise InvalidArgument(f"{file.link}: a value was placed with {len(metadata)} bytes of metadata")
+        info = arrow_ipc.check_batch(metadata, body_bytes)
+        with self._lock:
+            inode = self._inodes.placing(file.id, file.number, body_offset, body_bytes)
+        region = _Region(self, file, inode, body_offset, body_bytes)
+        try:
+            if body_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
+                xxh3 = _hash(region, metadata)
+            else:
+                xxh3 = await asyncio.to_thread(_hash, region, metadata)
+        except BaseException:
+            region.discard()
+            raise
+        return PlacedPayload(region, metadata, info, xxh3)
+
+    def unshare(self, file: SharedFile, *, reusable: bool) -> None:
+        """Its writer places nothing more in it; what it has placed may be committed yet. Again is harmless.
+
+        `reusable`: nor does it write to it, before it is told that the file is another one.
+        """
+        inode = self._inodes.get(file.id)
+        if inode is not None and inode.number == file.number:
+            self._end_writing([inode], reusable=reusable)
+
+    def forsake(self, owner: object) -> None:
+        """The writer is gone: no file of its is used again."""
+        with self._lock:
+            of_it = self._inodes.of_owner(owner)
+            self._closed += [(one.link, one.number) for one in of_it if one.use is Use.SEGMENT and not one.is_written]
+        self._end_writing(of_it, reusable=False)
+
+    def settled(self, inode: Inode, body_offset: int) -> None:
+        """What was placed there was committed, or will not be."""
+        with self._lock:
+            inode.bodies.pop(body_offset, None)
+        self._look_at(inode)
+
+    def is_free(self, inode: Inode, start: int, end: int) -> bool:
+        """Whether nothing lies in these bytes that was placed there and is not settled."""
+        with self._lock:
+            return all(offset >= end or offset + length <= start for offset, length in inode.bodies.items())
+
+    def is_segment(self, file: SharedFile) -> bool:
+        """Whether the file is what its writer knows, and was not let go of by retention."""
+        return self._inodes.of_file(file.link, file.number) is not None
+
+    def give_back(self) -> None:
+        """Room is short: files that wait to be used again go."""
+        with self._lock:
+            for inode in self._inodes.spare():
+                inode.reusable = False
+        self._wake()
+
+    # -- for readers ----------------------------------------------------------------------------------------------------------------------
+
+    def located(self, envelope: Envelope, place: Place) -> Located | None:
+        """Where a value lies in a segment file; the file is held by one count more. None if it does not, or may be cut off by a crash."""
+        link, number = envelope.link, place.file
+        if place.kind is not PlaceKind.SEGMENT or self._segments.is_unsynced(link, place):
+            return None
+        with self._lock:
+            is_there = self._holdings.file(link, number) is not None
+            inode = self._inodes.hold(link, number, self._path(link, number)) if is_there else None
+        if inode is None:
+            return None
+        try:
+            with self._open_files.reading(inode.path) as file:
+                stamped = file.pread(place.metadata_bytes, place.offset + arrow_ipc.PREFIX_BYTES)
+                metadata = arrow_ipc.unstamp(stamped, place.size_bytes - place.body_bytes - arrow_ipc.PREFIX_BYTES)
+                arrow_ipc.check_batch(metadata, place.body_bytes)
+                inode.size_bytes = file.size()
+        except (StateDamaged, InvalidArgument):  # it has gone, or is not what it was: whoever reads it says which
+            self.released(inode.id, 1)
+            return None
+        return Located(inode.id, inode.size_bytes, place.offset + arrow_ipc.PREFIX_BYTES + place.metadata_bytes, place.body_bytes, metadata)
+
+    def held(self, file_id: int) -> None:
+        """The file is held by one count more: a reader passes on what it holds."""
+        inode = self._inodes.get(file_id)
+        if inode is not None:
+            inode.holds += 1
+
+    def released(self, file_id: int, count: int) -> None:
+        """So many counts less."""
+        inode = self._inodes.get(file_id)
+        if inode is not None:
+            inode.holds -= count
+            self._look_at(inode)
+
+    def tainted(self, file_id: int) -> None:
+        """Somebody who held the file went away without releasing it, and may read it yet: it is never used again."""
+        inode = self._inodes.get(file_id)
+        if inode is not None:
+            inode.reusable = False
+            self._look_at(inode)
+
+    # -- for upkeep -----------------------------------------------------------------------------------------------------------------------
+
+    def is_in_use(self, link: str, number: int) -> bool:
+        """Whether the file is a writer's that lives: what is left in it is not worth copying, for the file comes free as a whole soon."""
+        inode = self._inodes.of_file(link, number)
+        return inode is not None and inode.owner is not None
+
+    def closed(self) -> list[tuple[str, int]]:
+        """The segments that no more values go to, or that lost their writer, since this was asked last."""
+        with self._lock:
+            closed, self._closed = self._closed, []
+            return closed
+
+    def let_go(self, link: str, number: int, path: Path) -> None:
+        """Nothing in this segment is live: it is deleted, or kept as a spare file. It must be there."""
+        with self._lock:
+            self._inodes.left([one for one in self._inodes.leaving() if self._holdings.file(*one) is not None])
+            inode = self._inodes.let_go(link, number)
+            keeps = inode is not None and (inode.holds > 0 or inode.is_written or self._inodes.may_be_used_again(inode))
+        self._open_files.forget(path)
+        if keeps:
+            self._files.rename(path, spare_path(path))
+        else:
+            self._files.unlink(path)
+        with self._lock:
+            if inode is not None and keeps:
+                inode.reusable = self._inodes.may_be_used_again(inode)
+                inode.use = Use.SPARE
+            elif inode is not None:
+                self._forget(inode)
+
+    def tidy(self) -> None:
+        """Deletes the files that were given to a writer and are nothing now, and nobody holds or gets."""
+        with self._lock:
+            unnamed = [inode for inode in self._inodes.unnamed() if self._holdings.file(inode.link, inode.number) is None]
+        for inode in unnamed:
+            self.let_go(inode.link, inode.number, inode.path)
+        with self._lock:
+            over = self._inodes.over()
+        for inode in over:
+            if inode.use is Use.SPARE:
+                self._files.unlink(spare_path(inode.path))
+            with self._lock:
+                self._forget(inode)
+
+    # -- together -------------------------------------------------------------------------------------------------------------------------
+
+    def _prepare(self, inode: Inode, path: Path, schema: bytes) -> None:
+        """Begins the file: a stream without values, and behind it zeros, or what lay there before. In a thread."""
+        try:
+            if inode.use is Use.NOTHING:
+                make_link_directory(self._files, path.parent)
+                inode.handle = self._files.create(spare_path(path))
+                inode.path, inode.use = path, Use.SPARE
+                _fill(inode.handle, inode.size_bytes)
+            else:
+                inode.handle = self._files.open(spare_path(inode.path), writable=True)
+            inode.handle.pwritev((schema, arrow_ipc.EOS), 0)
+            self._files.rename(spare_path(inode.path), path)
+            inode.path, inode.use = path, Use.SEGMENT
+            self._files.sync_directory(path.parent)
+        finally:
+            with self._lock:
+                inode.is_prepared = True
+            if not inode.is_open:
+                self._look_at(inode)
+
+    def _end_writing(self, inodes: Sequence[Inode], *, reusable: bool) -> None:
+        with self._lock:
+            for inode in inodes:
+                inode.is_open = False
+                if not reusable:
+                    inode.reusable, inode.owner = False, None
+        for inode in inodes:
+            self._look_at(inode)
+
+    def _look_at(self, inode: Inode) -> None:
+        """Something about it is over: nothing more is written to it, perhaps, or it is nothing any more."""
+        with self._lock:
+            if inode.is_written:
+                return
+            handle, inode.handle = inode.handle, None
+            if handle is not None and self._holdings.close(inode.link, inode.number):
+                self._closed.append((inode.link, inode.number))
+        if handle is not None:
+            self._segments.retire(handle)
+        if handle is not None or inode.use is not Use.SEGMENT:
+            self._wake()
+
+    def _forget(self, inode: Inode) -> None:
+        self._inodes.forget(inode)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.on_gone, inode.id)
+
+    def _path(self, link: str, number: int) -> Path:
+        return self._directory / directory_name(link) / file_name(number)
+
+
+def spare_path(path: Path) -> Path:
+    """The name of what was this segment, or is to be it."""
+    return path.with_name(path.name + SPARE_SUFFIX)
+
+
+def _fill(file: File, size_bytes: int) -> None:
+    """Zeros, so that the file has its blocks and its writer pages that are there."""
+    zeros = memoryview(bytes(min(size_bytes, limits.STORE_READ_BYTES)))
+    for at in range(0, size_bytes, len(zeros)):
+        file.pwrite(zeros[: size_bytes - at], at)
+
+
+def _hash(region: _Region, metadata: bytes) -> int:
+    state = xxhash.xxh3_64(arrow_ipc.prefix(len(metadata)) + metadata)
+    for piece in region.parts():
+        state.update(piece)
+    return int(state.intdigest())

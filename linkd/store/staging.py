@@ -41,6 +41,18 @@ class Memory(Protocol):
         ...
 
 
+class Content(Protocol):
+    """The body of a payload."""
+
+    def parts(self) -> Iterator[Piece]:
+        """All of it, in pieces."""
+        ...
+
+    def discard(self) -> None:
+        """Nobody will ask for it any more; again is harmless."""
+        ...
+
+
 class StagedPayload:
     """One encapsulated Arrow IPC record batch message, whole and checked, that waits for its commit.
 
@@ -48,8 +60,8 @@ class StagedPayload:
     `rows` its rows.
     """
 
-    def __init__(self, incoming: _Content, metadata: bytes, info: arrow_ipc.BatchInfo, xxh3: int) -> None:
-        self._content = incoming
+    def __init__(self, content: Content, metadata: bytes, info: arrow_ipc.BatchInfo, xxh3: int) -> None:
+        self._content = content
         self.metadata = metadata
         self.rows = info.rows
         self.body_bytes = info.body_bytes

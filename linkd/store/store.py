@@ -26,17 +26,18 @@ from pathlib import Path
 from linkd.errors import InternalFault, StorageFailed, StorageFull, ValueTooLarge
 from linkd.limits import DRAIN_TIMEOUT_S
 from linkd.model.kept import Kept, SchemaMessage
-from linkd.model.records import Dropped, Record, ValueStored
-from linkd.model.terms import AT_ONCE_S, durability_of
+from linkd.model.records import Dropped, Record
+from linkd.model.terms import AT_ONCE_S, NEVER_S, durability_of
 from linkd.model.values import Durability, Envelope, Place
 from linkd.store import checkpoint_file, commit_log
 from linkd.store import directory as layout_of
-from linkd.store.catalog import Catalog, CatalogEntry
+from linkd.store.catalog import Catalog
 from linkd.store.checkpoint_file import Checkpoint
 from linkd.store.commit_log import CommitLog
 from linkd.store.commit_records import CommitRecords
 from linkd.store.committer import Committed, Committer, GroupCommitted
 from linkd.store.copying import Copier
+from linkd.store.damage import Damage
 from linkd.store.files import Files, LocalFiles
 from linkd.store.ground import Ground
 from linkd.store.holdings import Holdings
@@ -46,14 +47,15 @@ from linkd.store.journal_reader import JournalReader, JournalRecovery, recover
 from linkd.store.open_files import OpenFiles
 from linkd.store.payloads import PayloadReader
 from linkd.store.placement import Placement
-from linkd.store.recovering import RecoveryReport, Replay, check_reach, entry_of
+from linkd.store.recovering import RecoveryReport, Replay, check_reach, reread
 from linkd.store.segments import SegmentWriter
+from linkd.store.shared_files import SharedFiles
 from linkd.store.staging import IncomingPayload, Memory, Spool, StagedPayload, Staging
 from linkd.store.standstill import working
 from linkd.store.store_limits import StoreLimits
 from linkd.store.tail import TailPayloads
 from linkd.store.upkeep import State, Upkeep
-from linkd.wire.frames import decode_frame
+from linkd.store.volatile import volatile_values
 
 
 class Store:
@@ -86,15 +88,16 @@ class Store:
         journal_directory, segments_directory = directory / layout_of.JOURNAL, directory / layout_of.SEGMENTS
         self._reader = JournalReader(files, journal_directory, headers)
         self._holdings = Holdings(checkpoint.held, limits.segment_roll_min_bytes)
-        self._placement = Placement(limits, self._holdings)
         self._staging = Staging(files, directory / layout_of.STAGING, limits.staged_in_memory_max_bytes, memory)
         self._open_files = OpenFiles(files, limits.open_files_max)
-        self._payloads = PayloadReader(self._open_files, journal_directory, segments_directory, self._place_of)
-        self._catalog = Catalog(catalog_path, store_id, self._reread)
+        self._catalog = Catalog(catalog_path, store_id, functools.partial(reread, self._reader))
+        self._payloads = PayloadReader(self._open_files, journal_directory, segments_directory, self._catalog.place_of)
         self._layout = JournalLayout(journal.end, limits, random_generation)
         written = Journal(files, journal_directory, limits.preallocate_bytes, headers, journal.end.next_lsn - 1)
         segments = self._segments = SegmentWriter(files, segments_directory, limits.open_files_max)
         self._written = written
+        self.shared = SharedFiles(files, segments_directory, self._holdings, self._open_files, segments)
+        self._placement = Placement(limits, self._holdings, self.shared)
         self._committer = Committer(self._layout, written, segments, self._catalog, limits, sealed=journal.end.sealed, now_s=now_s)
         envelopes = directory / layout_of.ENVELOPES
         self._replay = Replay(
@@ -112,8 +115,9 @@ class Store:
             self._reader,
             segments,
             self._open_files,
+            self.shared,
             lambda: Copier(files, journal_directory, segments_directory, self._holdings, self._schemas, limits),
-            CommitLog(files, directory / commit_log.DIRECTORY, self._reader),
+            CommitLog(files, directory / commit_log.DIRECTORY),
         )
         self._upkeep = Upkeep(ground, checkpoint.lsn, now_s)
 
@@ -179,8 +183,9 @@ class Store:
         The same pass brings catalog and segments up to date. Raises `StateDamaged` naming file and offset,
         `StateForeign`.
         """
-        yield from self._replay.records(self._layout.next_lsn)
+        yield from self._replay.records(self._layout.next_lsn, settled=self._recovered.end.sealed)
         self._segments.was_published(self._replay.published)
+        self._segments.were_volatile((link, file.file) for link, file in self._holdings.shared_files() if file.volatile)
         self._replayed = True
 
     def start(
@@ -192,10 +197,13 @@ class Store:
         on_group: Callable[[GroupCommitted], None] | None = None,
         on_failure: Callable[[StorageFailed], None] | None = None,
         on_full: Callable[[str], None] | None = None,
+        on_damage: Callable[[Damage], None] | None = None,
     ) -> None:
         """Begin to take commits. `on_group` and `on_failure` are called on the loop, for telemetry and for going read-only.
 
         `on_full` is called there with the reason when there is no room for what waits, and with "" when it was written after all.
+
+        `on_damage` is called there when the oldest journal file is damaged, and again until what is lost was dropped; without it that is a failure.
 
         `keep` is called on the loop for the home's state behind all frames that were appended so far; without it no checkpoints are made, and
         the journal grows. Without `thread`, nothing is committed but by `commit_waiting`, nothing freed but by `tidy`.
@@ -207,8 +215,11 @@ class Store:
             self._checkpoint = checkpoint_file.NONE  # whoever wanted it has it
         self._committer.start(loop, thread=thread, on_group=on_group, on_failure=on_failure, on_full=on_full)
         self._upkeep.start(loop, self._state if keep is not None else None, self._committer.fail, thread=thread)
+        self._upkeep.on_damage = on_damage
         left_lsn = self._recovered.end.next_lsn - 1 if self._recovered.end.sealed else 0
-        if self._holdings.waiting() or self._holdings.parts() or self._holdings.spent() or self._holdings.copied_lsn < left_lsn:
+        left = [(link, file.file) for link, file in self._holdings.shared_files()]
+        self.shared.start(loop, self._upkeep.notify, left)
+        if left or self._holdings.waiting() or self._holdings.parts() or self._holdings.spent() or self._holdings.copied_lsn < left_lsn:
             self._upkeep.does_what_was_left(left_lsn)
 
     def commit_waiting(self) -> None:
@@ -265,11 +276,13 @@ class Store:
         *,
         durable: bool = True,
         sync_within_s: float = AT_ONCE_S,
+        bulk_within_s: float | None = None,
     ) -> asyncio.Future[Committed]:
         """Commit records as one atomic frame. The future resolves when it is durable; cancelling it takes nothing back.
 
         With `sync_within_s` it resolves when it is written: that survives the end of the process, and power loss not before the sync that
         is made so many seconds later at the latest (`NEVER_S`: not for this frame; sooner for any reason). What drops values is synced at once.
+        `bulk_within_s` is what the payloads need where that is less; those that need none stay in volatile files, others are copied out of them.
 
         The k-th `ValueStored` takes the k-th payload: one whole encapsulated record batch message, of which the
         envelope says size and xxh3; the places in the records are provisional. Frames become durable in the order of
@@ -279,7 +292,8 @@ class Store:
         Raises, having changed nothing, `InvalidArgument`, `ValueTooLarge`, `Overloaded` (without `room`),
         `StorageFailed`, `Draining`.
         """
-        planned = self._placement.plan(records, payloads)
+        is_lasting = (sync_within_s if bulk_within_s is None else bulk_within_s) < NEVER_S
+        planned = self._placement.plan(records, payloads, is_lasting=is_lasting)
         draft = planned.draft
         if JournalLayout.frame_bytes(draft.records, draft.payloads) > self._limits.frame_max_bytes:
             raise ValueTooLarge(
@@ -287,7 +301,7 @@ class Store:
                 f"{self._limits.frame_max_bytes} are possible; commit fewer values at once"
             )
         drops = [record for record in records if isinstance(record, Dropped)]
-        within_s = AT_ONCE_S if drops else sync_within_s
+        within_s = AT_ONCE_S if drops or planned.syncs_at_once else sync_within_s
         future = self._committer.submit(draft, within_s, self.durability(within_s))
         self._placement.keep(planned)
         self._drop(drops, future)
@@ -341,6 +355,10 @@ class Store:
         """The newest value of a link at that time."""
         return self._catalog.last_before(link, created_at_ns)
 
+    def volatile_values(self) -> list[tuple[str, int, int]]:
+        """The values (link, first and last sequence) that a power cut may have taken, whatever is on disk: see `segment_format`."""
+        return volatile_values(self._holdings, self._catalog)
+
     def usage(self) -> dict[str, int]:
         """Bytes on disk of each link's payloads."""
         return self._holdings.used_bytes()
@@ -365,26 +383,6 @@ class Store:
 
     def _schemas(self) -> Mapping[bytes, bytes]:
         return self._placement.schemas
-
-    def _place_of(self, envelope: Envelope) -> Place | None:
-        """Where the value is now, or `None` if it is not there any more."""
-        position = envelope.position
-        for _, place in self._catalog.values(envelope.link, position.sequence, position.sequence, incarnation=position.incarnation):
-            return place
-        return None
-
-    def _reread(self, lsn: int, link: str, incarnation: int, sequence: int) -> CatalogEntry | None:
-        """A value from the journal, where the catalog's row is not to be trusted."""
-        found = self._reader.frame(lsn)
-        if found is None:
-            return None
-        header, frame = found
-        for record in decode_frame(frame.records, header.number, frame.payload_offset):
-            if isinstance(record, ValueStored):
-                envelope = record.envelope
-                if (envelope.link, envelope.position.incarnation, envelope.position.sequence) == (link, incarnation, sequence):
-                    return entry_of(lsn, record)
-        return None
 
 
 def _succeeded(done: asyncio.Future[Committed]) -> bool:

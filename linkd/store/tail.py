@@ -1,7 +1,8 @@
 """The payloads in segments of frames that nothing names as durable: whether an interrupted write, or a power cut, left them whole. Blocking.
 
 A frame of a link whose durability is not `fsync` is written before its payload is synced, so after a power cut the one may be there without the
-other. Frames that are acked when they are durable never fail here: their payloads were synced first.
+other. Frames that are acked when they are durable never fail here: their payloads were synced first. So were all that lie in shared files, or they
+are volatile: those are not looked at, for whoever wrote them may have changed them since, and that is no reason to take a frame back.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class TailPayloads:
 
     def _is_whole(self, record: Record, drops: Sequence[Dropped]) -> bool:
         """Whether the payload is what its envelope says, in a file that begins as it must. What is dropped later may be gone."""
-        if not isinstance(record, ValueStored) or record.place.kind is not PlaceKind.SEGMENT:
+        if not isinstance(record, ValueStored) or record.place.kind is not PlaceKind.SEGMENT or record.shared:
             return True
         envelope, place = record.envelope, record.place
         if any(one.link == envelope.link and one.first_sequence <= envelope.position.sequence <= one.last_sequence for one in drops):

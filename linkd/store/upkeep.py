@@ -17,8 +17,9 @@ any point:
     fold        the same for whatever the journal still has, without deleting anything, when the store closes: some of it at a time, as long as
                 there is time. What was left so is folded behind the next start.
 
-What finds no room is tried again later, from where it stands. Any other failure ends it, and with it the store's commits: a store that cannot
-be kept small, or not be read, must not look healthy.
+What finds no room is tried again later, from where it stands. Frames of the oldest journal file that turn out to be damaged are set aside
+and told of; the file goes when the values that are lost with them were dropped. Any other failure ends it, and with it the store's commits:
+a store that cannot be kept small, or not be read, must not look healthy.
 """
 
 from __future__ import annotations
@@ -28,19 +29,21 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from linkd.errors import StorageFull
+from linkd.errors import StateDamaged, StorageFull
 from linkd.model.kept import Held, Kept, SegmentFileHeld
 from linkd.model.records import Dropped
-from linkd.store import checkpoint_file
+from linkd.store import checkpoint_file, slack
 from linkd.store.checkpoint_file import Checkpoint
 from linkd.store.copying import Copied, Copier
+from linkd.store.damage import Damage, DamagedJournalFile
 from linkd.store.freeing import Freeing
 from linkd.store.ground import Ground
+from linkd.store.journal_format import FileHeader, Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,9 @@ class Upkeep:
         self._held_back: Counter[tuple[str, int, int]] = Counter()
         self._next_lsn = checkpoint_lsn + 1
         self._behind_checkpoint: list[Callable[[], None]] = []
+        self._damaged: DamagedJournalFile | None = None
+        self._damage: Damage | None = None
+        self.on_damage: Callable[[Damage], None] | None = None
         self.gate: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True)
         self.checkpoint_lsn = checkpoint_lsn
 
@@ -95,18 +101,18 @@ class Upkeep:
         with self._wake:
             self._held_back[_what(record)] -= 1
             self._held_back += Counter()
-        self._notify()
+        self.notify()
 
     def does_what_was_left(self, fold_lsn: int = 0) -> None:
         """An earlier life of the store dropped what it did not free, or stopped before all up to this frame was folded."""
         self._left_lsn = fold_lsn
-        self._notify()
+        self.notify()
 
     def look(self, next_lsn: int) -> None:
         """The journal ends here now; wakes the thread if something is due. Costs nothing if not."""
         self._next_lsn = next_lsn
         if self._has_surplus() or self._is_checkpoint_due():
-            self._notify()
+            self.notify()
 
     async def close(self, fold_within_s: float = 0.0) -> None:
         """Fold as long as there is time, and leave what is not done to the next start. Again is harmless."""
@@ -214,7 +220,8 @@ class Upkeep:
         self._loop.call_soon_threadsafe(on_loop)
         return taken.result()
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Something may be due."""
         with self._wake:
             self._looking = True
             self._wake.notify()
@@ -235,25 +242,22 @@ class Upkeep:
         for link, part in parts:
             if not self._closing:
                 self._freeing.part(link, part)
-        if parts:
+        closed = self._ground.shared.closed()
+        if parts or closed:
             self._freeing.spent_files()
-        links = {link for link, _ in parts}
-        for link, file in holdings.partly_spent() if self._take is not None else ():
-            if link in links and not self._closing and self._is_mostly_free(link, file):
+        for link, file in slack.worth_copying(self._ground, {link for link, _ in parts}, closed) if self._take is not None else ():
+            if not self._closing:
                 self._move_rest(link, file)
-
-    def _is_mostly_free(self, link: str, file: SegmentFileHeld) -> bool:
-        """What is live in it begins in its second half."""
-        ground = self._ground
-        if file.end < ground.limits.segment_roll_min_bytes:
-            return False
-        first = ground.holdings.first_live(link, file.first_sequence)
-        found = next(ground.catalog.in_file(link, file.file, first, file.last_sequence), None)
-        return found is not None and 2 * found[1].offset > file.end
+        self._ground.shared.tidy()
 
     def _move_rest(self, link: str, file: SegmentFileHeld) -> None:
         """Copies what is live in a segment file into another one, and deletes it. A crash on the way has the index made again."""
         ground = self._ground
+        if file.shared:  # its last values may be newer than what was synced and entered
+            state = self._state()
+            if not state.durable.result():
+                return
+            ground.catalog.write_through(state.lsn, ground.limits.catalog_batch_values)
         copier = ground.copier()
         first = ground.holdings.first_live(link, file.first_sequence)
         values = ground.catalog.in_file(link, file.file, first, file.last_sequence)
@@ -294,7 +298,11 @@ class Upkeep:
             frames = ground.reader.frames(holdings.copied_lsn, until_lsn + 1)
             there = itertools.takewhile(lambda one: one[1].lsn <= until_lsn, frames)
             uncopied = (one for one in there if one[0].number > holdings.copied_file)
-            copied = copier.copy(uncopied, go_on, ground.limits.fold_part_bytes)
+            try:
+                copied = copier.copy(uncopied, go_on, ground.limits.fold_part_bytes)
+            except StateDamaged:
+                self._left_lsn = 0  # when its file is the oldest it is looked into; nothing is deleted until then
+                return
             if not copied.files:
                 holdings.copied_lsn = max(holdings.copied_lsn, copied.lsn)
                 if not copied.lsn:
@@ -308,17 +316,55 @@ class Upkeep:
         """Lets the oldest journal file go. False if that is not possible now."""
         ground = self._ground
         number = ground.journal.oldest
+        if self._waits_for_drops():
+            return False
         if number > ground.holdings.copied_file:
             copier = ground.copier()
-            copied = copier.copy(ground.reader.frames_of_oldest(ground.holdings.copied_lsn), lambda: not self._closing)
+            try:
+                copied = copier.copy(self._frames_of_oldest(ground.holdings.copied_lsn), lambda: not self._closing)
+            except StateDamaged:
+                if self.on_damage is None or self._damaged is not None:
+                    raise
+                return self._look_at_damage()
             self._take_note(copier, copied)
             if not self._closing:
                 ground.holdings.copied_file = number
         if not self.checkpoint(self._state()) or number > ground.holdings.copied_file:
             return False
-        ground.commits.keep_oldest(number)
+        ground.commits.keep(number, self._frames_of_oldest())
+        self._damaged = None
         ground.open_files.forget(ground.journal.delete_oldest())
         return True
+
+    def _frames_of_oldest(self, covered_lsn: int = 0) -> Iterator[tuple[FileHeader, Frame]]:
+        """Its frames; of a file that is damaged those that are whole."""
+        return self._damaged.frames(covered_lsn) if self._damaged is not None else self._ground.reader.frames_of_oldest(covered_lsn)
+
+    def _look_at_damage(self) -> bool:
+        """Sets aside what cannot be read of the oldest journal file, and tells of it. True if nothing is lost by that."""
+        ground = self._ground
+        ground.catalog.write_through(ground.catalog.durable_lsn, ground.limits.catalog_batch_values)
+        damaged = DamagedJournalFile(ground.files, ground.segments_directory.parent, *ground.reader.first_two())
+        self._damage = damaged.look(ground.catalog, ground.holdings)
+        self._damaged = damaged
+        self._tell(self._damage)
+        return not self._damage.lost
+
+    def _waits_for_drops(self) -> bool:
+        """Whether values that were lost with a damaged journal file are still said to be there."""
+        if self._damage is None:
+            return False
+        is_live = self._ground.holdings.is_live
+        if any(is_live(one.link, one.generation, sequence) for one in self._damage.lost for sequence in (one.first, one.last)):
+            self._tell(self._damage)
+            return True
+        self._damage = None
+        return False
+
+    def _tell(self, damage: Damage) -> None:
+        assert self._loop is not None
+        assert self.on_damage is not None
+        self._loop.call_soon_threadsafe(self.on_damage, damage)
 
 
 def _what(record: Dropped) -> tuple[str, int, int]:

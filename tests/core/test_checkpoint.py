@@ -112,7 +112,10 @@ def test_the_names_of_tasks_that_are_long_gone_are_forgotten() -> None:
         (Ledger, "shapes links tasks groups executions epoch last_token run run_outcome producers holds boot weak_links"),
         (Producers, "known answers forgotten_epoch"),
         (KnownProducer, "id epoch last_sequence answers"),
-        (Link, "name incarnation next_sequence durable_sequence last_created_at_ns generations newest remembered gone incarnations dropped"),
+        (
+            Link,
+            "name incarnation next_sequence durable_sequence last_created_at_ns generations newest remembered gone incarnations dropped",
+        ),
         (
             Generation,
             (

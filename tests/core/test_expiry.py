@@ -14,7 +14,7 @@ from pure_home import PureHome, draft
 from linkd.core import expiry, holds, publishing
 from linkd.core.checkpoint import keep, restored
 from linkd.core.expiry import Moment
-from linkd.core.gone import Dropped as DroppedValues
+from linkd.core.gone import DropCount
 from linkd.core.links import dropped_within
 from linkd.core.tasks import End, Offer
 from linkd.errors import InvalidArgument, LinkNotFound, Overloaded
@@ -95,7 +95,7 @@ def test_a_group_keeps_what_it_has_not_done_unless_retention_is_hard_and_then_it
     group = home.ledger.groups["g", "a"]
     assert (group.cursor.done_sequence, group.cursor.ahead) == (9, [])
     assert group.lost_values == 4, "one of the five was done ahead of the others"
-    assert home.ledger.links["a"].dropped == {"values": DroppedValues(9, home.now_ns)}
+    assert home.ledger.links["a"].dropped == {"values": DropCount(9, home.now_ns)}
     home.admit([Dropped("a", 1, 3, 5, "age", dropped_at_ns=1)])
     assert home.ledger.links["a"].dropped["values"].values == 9, "what is gone goes once"
     assert "age" not in home.ledger.links["a"].dropped

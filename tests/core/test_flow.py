@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pure_home import PureHome, draft
 
+from linkd.core import expiry
 from linkd.core.cursor import Cursor
 from linkd.core.disk import DiskState, Volume, budget_bytes, next_state, surplus_bytes
 from linkd.core.flow import Flow, Reader, circle
@@ -17,9 +18,9 @@ from linkd.core.ledger import Ledger
 from linkd.core.links import LinkShape
 from linkd.core.tasks import Offer, TaskShape
 from linkd.limits import GIB
-from linkd.model.records import Dropped, GroupMoved, GroupOpened, SnapshotLeased, TaskKind
+from linkd.model.records import Dropped, GroupLeased, GroupMoved, GroupOpened, SnapshotLeased, TaskKind
 from linkd.model.terms import LinkTerms
-from linkd.model.values import Envelope
+from linkd.model.values import Envelope, Position
 
 BOUND_BYTES = 350
 """Three values of the 100 bytes that each has here, and a half."""
@@ -76,6 +77,7 @@ class World:
     held: dict[str, list[SnapshotLeased]] = field(default_factory=lambda: {name: [] for name in TASKS})
     disk: Envelopes = field(init=False)
     flow: Flow = field(init=False)
+    dropped: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.disk = Envelopes(self.home)
@@ -115,13 +117,24 @@ class World:
             cursor.settle(sequence, sequence)
             self.home.admit([GroupMoved("g", "s", 1, 1, cursor.done_sequence, cursor.done_sequence + 1, cursor.ranges_ahead())])
 
-    def drop(self) -> Dropped | None:
+    def seek(self) -> None:
+        """The group is put back to the first value."""
+        group = self.home.ledger.groups.get(("g", "s"))
+        if group is not None:
+            self.home.admit([GroupMoved("g", "s", 1, 1, 0, 1, run_generation=group.run_generation + 1)])
+
+    def drop(self, frees: bool) -> tuple[Dropped, ...]:
+        """The index forgets it soon, or is not come to that yet."""
         [*full] = self.flow.full({"s": 100})
-        record = self.flow.drops(full[0], 100, 7) if full else None
-        if record is not None:
+        records = self.flow.drops(full[0], 100, 7) if full else ()
+        for record in records:
             self.admit(self.home.admit([record]))
-            self.disk.gone.update(range(record.first_sequence, record.last_sequence + 1))  # the index forgets it soon
-        return record
+            going = set(range(record.first_sequence, record.last_sequence + 1))
+            assert not going & self.dropped, "once"
+            self.dropped |= going
+            if frees:
+                self.disk.gone |= going
+        return records
 
     # -- the model ------------------------------------------------------------------------------------------------------------------------
 
@@ -137,7 +150,8 @@ class World:
         return found
 
     def _behind(self, cursor: Cursor) -> int:
-        return sum(one.size_bytes for one in self.disk.stored("s") if one.position.sequence > cursor.done_sequence)
+        kept = (one for one in self.disk.stored("s") if one.position.sequence not in self.dropped)
+        return sum(one.size_bytes for one in kept if one.position.sequence > cursor.done_sequence)
 
     def check(self) -> None:
         expected = {reader: size for reader, size in self.waiting().items() if size and size + 100 > BOUND_BYTES}
@@ -154,7 +168,8 @@ STEPS = st.lists(
         st.tuples(st.just("take"), st.sampled_from(PATIENT)),
         st.tuples(st.just("commit"), st.sampled_from(PATIENT), st.integers(0, 3)),
         st.tuples(st.just("ack"), st.integers(1, 12)),
-        st.tuples(st.just("drop")),
+        st.tuples(st.just("seek")),
+        st.tuples(st.just("drop"), st.booleans()),
     ),
     max_size=60,
 )
@@ -165,8 +180,7 @@ def test_what_waits_is_what_a_look_at_every_value_finds(steps: list[tuple[object
     world = World()
     for name, *arguments in steps:
         leased = {sequence for held in world.held.values() for one in held for sequence in _sequences(one)}
-        dropped = getattr(world, str(name))(*arguments)
-        if isinstance(dropped, Dropped):
+        for dropped in getattr(world, str(name))(*arguments) or ():
             taken = {sequence for sequence in leased if dropped.first_sequence <= sequence <= dropped.last_sequence}
             assert not {one for one in taken if one in _still_leased(world)}, "never what is on lease"
         world.check()
@@ -180,6 +194,38 @@ def _sequences(lease: SnapshotLeased) -> Iterator[int]:
 
 def _still_leased(world: World) -> set[int]:
     return {sequence for held in world.held.values() for one in held for sequence in _sequences(one)}
+
+
+def test_what_was_dropped_and_is_not_freed_yet_makes_no_room_again_for_a_group_that_was_put_back() -> None:
+    world = World()
+    world.flow.running = False  # the group is the only reader
+    world.home.admit([GroupOpened("g", "s", 1, 1, 0, True)])
+    for sequence in (1, 2):
+        world.publish("s")
+        world.home.admit([GroupLeased("g", "s", Position(1, sequence), sequence, 1)])
+    world.publish("s")
+    world.publish("s")
+    first = world.drop(False)
+    world.seek()
+    for _ in range(3):
+        world.publish("s")
+    second = world.drop(False)
+    assert [(one.first_sequence, one.last_sequence) for one in (*first, *second)] == [(3, 4), (1, 2), (5, 5)]
+    assert world.flow.waiting_bytes("s") == 200, "6 and 7"
+
+
+def test_what_is_forgotten_made_its_room_when_it_was_dropped() -> None:
+    world = World()
+    world.flow.running = False
+    world.home.admit([GroupOpened("g", "s", 1, 1, 0, True)])
+    for _ in range(4):
+        world.publish("s")
+    [_] = world.drop(False)
+    [_] = forgotten = expiry.forgotten(world.home.ledger, 8)
+    world.admit(world.home.admit([*forgotten]))
+    for _ in range(2):
+        world.publish("s")
+    assert world.flow.waiting_bytes("s") == 400
 
 
 def test_a_value_is_looked_at_once_for_each_reader() -> None:

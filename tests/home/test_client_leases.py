@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,21 @@ async def test_a_program_that_lost_its_lease_is_told_and_goes_on(tmp_path: Path,
             quick_rest = [number_of(snap) async for snap in _committed(theirs)]
             assert quick_rest == [2]
             assert [number_of(snap) async for snap in _committed(mine)] == []
+
+
+async def test_a_failure_counts_however_soon_its_program_ends(tmp_path: Path, connect: Connect) -> None:
+    async with home_with(tmp_path, max_attempts=2) as (home, _):
+        await begun(home, connect, 2)
+        seen = []
+        for _ in range(3):
+            with contextlib.suppress(ValueError):
+                async with connected(home) as client:
+                    snap = await anext(client.snapshots())
+                    seen.append((number_of(snap), snap.attempt))
+                    async with snap:
+                        if number_of(snap) == 1:
+                            raise ValueError
+        assert seen == [(1, 1), (1, 2), (2, 1)]
 
 
 async def test_an_interrupted_program_has_not_failed(tmp_path: Path, connect: Connect) -> None:

@@ -129,7 +129,9 @@ async def test_commits_with_outputs_wait_and_those_that_only_free_go_on(home: In
     await task.commit(first.ready, staged)
 
 
-async def test_in_the_reserve_whatever_ends_or_moves_on_is_journaled_and_nothing_is_published(home: InProcessHome, connect: Connect) -> None:
+async def test_in_the_reserve_whatever_ends_or_moves_on_is_journaled_and_nothing_is_published(
+    home: InProcessHome, connect: Connect
+) -> None:
     outsider, task, supervisor = await connect(home), await connect(home, "double"), await connect(home, "@run")
     await outsider.publish("numbers", {"n": 1})
     await supervisor.begin()

@@ -11,13 +11,15 @@ from raw_client import RawClient, client_of, next_value, send_ack, until
 
 from linkd.core.layout import Layout
 from linkd.core.links import LinkShape
-from linkd.errors import LinkNotFound
+from linkd.errors import InvalidArgument, LinkNotFound
 from linkd.limits import CLOCK_STEADY_S
 from linkd.model.records import HoldPlaced
 from linkd.model.terms import LinkTerms, Retain
 from linkd.telemetry.events import ClockJumped, ValueDropped, ValuesLost
 from linkd.testing.clock import FakeClock
 from linkd.testing.home import InProcessHome, running_home
+from linkd.wire import methods
+from linkd.wire.v1 import links_pb2 as pb
 
 HOUR_S = 3600.0
 TERMS = {
@@ -64,7 +66,10 @@ async def test_a_link_keeps_the_last_values_and_says_of_others_why_they_are_gone
         await there(home, client, "few", [8, 9, 10])
         with pytest.raises(LinkNotFound, match=r"few@2 expired \(values\) at 20\d\d-.*: the first value there is is few@8"):
             await client.read("few", first_sequence=2, last_sequence=2)
+        with pytest.raises(InvalidArgument, match=r"few@2 expired \(values\) at 20\d\d-.*: the first behind it is few@8"):
+            await (await client.subscribe("few", start="2")).read()
         assert [value.sequence for value in await client.read("few", first_sequence=5, last_sequence=8)] == [8]
+        await home.home.barrier()
         told = [event for event in home.events.heard if isinstance(event, ValueDropped)]
         assert (sum(event.values for event in told), {event.reason for event in told}) == (7, {"values"})
         await home.restart()
@@ -141,7 +146,7 @@ async def test_what_a_group_has_not_done_stays_unless_retention_is_hard(tmp_path
             described = await client.describe()
             links = {link.name: link for link in described.links}
             assert [(one.reason, one.values) for one in links["hard"].dropped] == [("values", 4)]
-            assert (links["hard"].retain, links["young"].retain) == ("3 values, hard", "100 s")
+            assert (links["hard"].retain, links["young"].retain) == ("3 values, hard", "100s")
             assert {group.link: group.lost_values for group in described.groups} == {"few": 0, "hard": 3}
             await home.restart()
 
@@ -172,6 +177,24 @@ async def test_holds_and_readers_keep_what_they_name(tmp_path: Path) -> None:
         home.home.retention.hold(HoldPlaced("export", "few", 1, 4, 4, clock.now_ns() + 10**12))
         home.home.retention.release("export")
         assert not home.home.ledger.holds
+
+
+async def test_a_query_or_export_holds_what_it_reads_and_lets_go_when_it_dies(tmp_path: Path) -> None:
+    async with served(tmp_path) as (home, client):
+        for _ in range(3):
+            await client.publish("few", *({"text": "x" * 1_000} for _ in range(4_000)))
+        for call in (pb.ReadRequest(link="few"), pb.ReadRequest(link="few", follow=True)):
+            stream = client.stream(methods.READ, call)
+            await stream.read()
+            await until(lambda: bool(list(home.home.retention.readings)))
+            await client.publish("few", {"text": ""})
+            await passes(home, 1.0)
+            [held] = (await client.describe("few")).holds
+            await home.home.barrier()
+            assert held.first_sequence == home.home.ledger.links["few"].generations[1].kept_sequence
+            stream.cancel()
+            await until(lambda: not list(home.home.retention.readings))
+            assert not (await client.describe()).holds
 
 
 async def test_room_that_is_short_is_made_of_what_may_go(tmp_path: Path) -> None:

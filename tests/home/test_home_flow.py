@@ -156,6 +156,9 @@ async def test_the_newest_is_dropped_counted_and_keeps_its_place(tmp_path: Path,
         await stream.write(rows_value("s", {"n": 3}, producer={"id": "~p", "epoch": 1, "sequence": 4}))
         again = await stream.read()
         assert (again.repeated, again.dropped, again.first.sequence) == (True, True, 4)
+        [told] = (await client.describe("s")).links
+        assert (told.bound_bytes, told.waiting_bytes, told.on_full) == (2 * SIZE_BYTES, 2 * SIZE_BYTES, "drop_newest")
+        assert [(one.reason, one.values) for one in told.dropped] == [("full", 2)]
         assert await work(await connect(home, "t"), 2, lambda numbers: {}) == [[0], [1]]
         await stream.write(rows_value("s", {"n": 4}, producer={"id": "~p", "epoch": 1, "sequence": 5}))
         assert (await stream.read()).first.sequence == 5

@@ -59,6 +59,7 @@ class GroupPromises:
     """The part of `promises.Promises` that is about consumer groups."""
 
     _known: dict[str, dict[int, Known]] = field(default_factory=dict)
+    _going: set[tuple[str, int]] = field(default_factory=set)
     _tokens: set[int] = field(default_factory=set)
     _groups: dict[GroupName, dict[int, Place]] = field(default_factory=dict)
     _standing: dict[GroupName, Standing] = field(default_factory=dict)
@@ -151,12 +152,25 @@ class GroupPromises:
         for key, letters in self._buried.items():
             check(len(letters & numbers) <= 1, "a dead letter is written once", key)
 
-    def groups_dropping(self, link: str, first: int, last: int) -> None:
-        """Nothing goes that somebody has in hand or has still to get."""
+    def check_bound(self, link: str, size_bytes: int, sizes: dict[int, int], bound_bytes: int) -> None:
+        """What waits for a group, of what is known to be there, is within the bound with what was taken in; or it is alone."""
+        known = {n: one for n, one in self._known.get(link, {}).items() if (link, n) not in self._going}
+        for group, places in self._groups.items():
+            standing = self._stands(group)
+            place = places.get(standing.generation)
+            if group.link != link or place is None or standing.lost or standing.seeking:
+                continue
+            behind = [one.value for n, one in known.items() if n >= place.first and n not in place.asked and not one.maybe]
+            waiting_bytes = sum(sizes[one.number] for one in behind if one.generation == standing.generation)
+            check(not waiting_bytes or waiting_bytes + size_bytes <= bound_bytes, "a bound holds", (group, waiting_bytes, size_bytes))
+
+    def groups_dropping(self, link: str, first: int, last: int, *, sheds: bool) -> None:
+        """Nothing goes that somebody has in hand or has still to get; of a link that `sheds`, nothing that the home knows somebody to have."""
         for group, places in self._groups.items():
             place = places.get(self._stands(group).generation)
             if group.link == link and place is not None:
                 needed = [n for n in range(first, last + 1) if n in place.tries and n not in place.asked]
+                needed = [n for n in needed if not (sheds and n in place.unsure)]
                 check(not needed, "nothing goes that is needed", (group, needed))
 
     def groups_stopped(self, how: Stop) -> None:

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from group_promises import Broken, GroupPromises, Known, check
 
 from linkd.testing.simulation.witness import Span, Stop, Told
+from linkd.testing.simulation.world import BOUND_BYTES
+
+BOUNDED, KEEPING = ("waits", "sheds", "spurns"), "waits"
+"""Links with a bound, and the one of them that sheds nothing."""
 
 
 @dataclass(slots=True)
@@ -34,12 +38,12 @@ class Promises(GroupPromises):
 
     _positions: dict[tuple[str, int, int], int] = field(default_factory=dict)
     _link_of: dict[int, str] = field(default_factory=dict)
+    _sizes: dict[int, int] = field(default_factory=dict)
     _failed: set[int] = field(default_factory=set)
     _commits: dict[tuple[str, int, bytes], list[Commit]] = field(default_factory=dict)
     _commit_of: dict[int, Commit] = field(default_factory=dict)
     _by_execution: dict[tuple[str, int], list[Commit]] = field(default_factory=dict)
     _outstanding: dict[str, dict[int, list[Span]]] = field(default_factory=dict)
-    _going: set[tuple[str, int]] = field(default_factory=set)
     _gone: set[tuple[str, int]] = field(default_factory=set)
     _newest: dict[tuple[str, int, bytes], int] = field(default_factory=dict)
     _epochs: dict[str, int] = field(default_factory=dict)
@@ -52,6 +56,11 @@ class Promises(GroupPromises):
         for number in numbers:
             self._link_of[number] = link
         self._failed.difference_update(numbers)
+
+    def admitted(self, link: str, values: Sequence[tuple[int, int]]) -> None:
+        self._sizes.update((number, size_bytes) for size_bytes, number in values)
+        if link in BOUNDED:
+            self.check_bound(link, sum(size_bytes for size_bytes, _ in values), self._sizes, BOUND_BYTES)
 
     def failed(self, numbers: Sequence[int]) -> None:
         self._failed.update(numbers)
@@ -199,9 +208,10 @@ class Promises(GroupPromises):
                 check(
                     last < span.first or span.last < first or self._is_done(span), "nothing goes that is needed", (span, link, first, last)
                 )
+        check(generation or link != KEEPING, "a link that makes its publishers wait sheds nothing", (link, first, last))
         for name, (of_link, held_first, held_last) in self._holds.items():
             check(of_link != link or last < held_first or held_last < first, "what is held stays", (name, link, first, last))
-        self.groups_dropping(link, first, last)
+        self.groups_dropping(link, first, last, sheds=link in BOUNDED)
         self._going.update((link, sequence) for sequence in range(first, last + 1))
 
     def held(self, name: str, link: str, first: int, last: int) -> None:

@@ -15,6 +15,9 @@ from linkd.model.records import OutputRange, SnapshotCommitted, SourceMoved
 from linkd.model.values import Parent
 from linkd.store.commit_log import CHAIN_START, DIRECTORY, check_chain, read_file
 from linkd.store.files import LocalFiles
+from linkd.store.offline.repair_plan import plan_repair
+from linkd.store.offline.repairing import carry_out
+from linkd.store.offline.verification import verify
 from linkd.store.store import Store
 from linkd.store.store_limits import StoreLimits
 from linkd.testing.sample_values import sample_value
@@ -111,3 +114,67 @@ async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\x00" * 100)
     with pytest.raises(StateDamaged, match=f"{path.name} is not what was written"):
         read_file(LocalFiles(), path)
+
+
+async def test_files_that_do_not_say_when_are_not_taken_for_old_ones(tmp_path: Path) -> None:
+    """A file that begins with the move of a source has no time."""
+    store = Store.open(tmp_path / "s", limits=LIMITS)
+    list(store.replay())
+    store.start(asyncio.get_running_loop(), thread=False, keep=keep)
+    for number in range(1, 61):
+        future = store.append([SourceMoved("flights", 1, b"", "digest", number, 0, False), commit(number)])
+        store.commit_waiting()
+        await future
+    store.tidy()
+    await store.close()
+    start, found = batches(tmp_path / "s")
+    assert (start, len(list((tmp_path / "s" / DIRECTORY).iterdir())) > 3) == (CHAIN_START, True)
+    check_chain(found, start)
+
+
+def damage_of(directory: Path) -> list[str]:
+    return [f"{finding.file.name}: {finding.what}" for finding in verify(LocalFiles(), directory).damage]
+
+
+def flip(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 4
+    path.write_bytes(content)
+
+
+async def test_verify_finds_whatever_changed_in_a_file_and_repair_says_that_something_is_lost(tmp_path: Path) -> None:
+    directory = tmp_path / "s"
+    await committed(directory, 1, 60)
+    assert damage_of(directory) == []
+    paths = sorted((directory / DIRECTORY).iterdir())
+    whole = paths[1].read_bytes()
+    for at in range(0, len(whole), len(whole) // 12):
+        flip(paths[1], at)
+        assert damage_of(directory) == [f"{paths[1].name}: the records of commits are not what was written"], at
+        paths[1].write_bytes(whole)
+    flip(paths[1], 700)
+    done = await asyncio.to_thread(carry_out, LocalFiles(), directory, plan_repair(LocalFiles(), directory), "now", 5)
+    assert done.lost == ()
+    assert (done.quarantine / DIRECTORY / paths[1].name).exists()
+    assert damage_of(directory) == []
+    await committed(directory, 61, 90)
+    assert damage_of(directory) == []
+
+
+async def test_a_file_that_is_gone_from_the_middle_is_noticed(tmp_path: Path) -> None:
+    directory = tmp_path / "s"
+    await committed(directory, 1, 60)
+    paths = sorted((directory / DIRECTORY).iterdir())
+    paths[1].unlink()
+    assert damage_of(directory) == [f"{paths[2].name}: it does not lead on from the file before it: one between is gone, or was changed"]
+    await asyncio.to_thread(carry_out, LocalFiles(), directory, plan_repair(LocalFiles(), directory), "now", 5)
+    assert damage_of(directory) == []
+
+
+async def test_commits_go_on_behind_a_newest_file_that_is_damaged(tmp_path: Path) -> None:
+    directory = tmp_path / "s"
+    await committed(directory, 1, 30)
+    newest = sorted((directory / DIRECTORY).iterdir())[-1]
+    flip(newest, 700)
+    await committed(directory, 31, 60)
+    assert damage_of(directory) == [f"{newest.name}: the records of commits are not what was written"]

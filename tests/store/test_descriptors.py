@@ -99,7 +99,7 @@ async def test_no_descriptor_is_closed_between_a_write_and_its_sync_but_for_pref
                 commit = SnapshotCommitted("clean", 1, value.envelope.id, sequence, 1, (), (), 0, 1, {})
                 within_s = WEAK_S if link in "cd" else 0.0
                 store.append([value.schema_kept, value.stored, commit], [value.payload], sync_within_s=within_s)
-            if number % 4 == 0:
+            if number % 5 == 0:  # not the number of values that a file holds
                 store.commit_waiting()
             if number == 40:
                 store.append([Dropped("a", 1, life * 60 + 1, life * 60 + 29, "because", 2 * life + 1)])

@@ -172,6 +172,8 @@ async def test_a_value_that_is_damaged_in_a_segment_gives_way_to_a_batch_without
     assert after == [number for number in before if number != 3]
     assert (repaired.quarantine / "note.json").exists()
     assert list(repaired.quarantine.glob("*.bytes"))
+    [remark] = verify(LocalFiles(), directory).findings
+    assert (remark.file, remark.harmless) == (repaired.quarantine, True)
 
 
 async def test_a_segment_file_that_is_gone_takes_its_values_and_nothing_else(pristine: Path, tmp_path: Path) -> None:

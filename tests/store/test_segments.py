@@ -17,7 +17,8 @@ from linkd.model.values import Place
 from linkd.store.files import LocalFiles
 from linkd.store.holdings import Holdings
 from linkd.store.segment_format import place_value, stamped_metadata
-from linkd.store.segments import SegmentRecovery, SegmentWrite, SegmentWriter
+from linkd.store.segment_recovery import SegmentRecovery
+from linkd.store.segments import SegmentWrite, SegmentWriter
 from linkd.store.store import Store
 from linkd.store.store_limits import StoreLimits
 from linkd.testing.sample_values import SampleValue, sample_value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from typing import Any
 
@@ -12,7 +13,7 @@ from side_by_side.scenarios.idle import MIB, resident_mib
 from side_by_side.servers import home
 from side_by_side.sizes import Sizes
 
-BUSY = "busy"
+BUSY, QUIET = "busy", "quiet"
 SETTLE_S = 0.5
 """For what a home still does behind the last answer."""
 KB = 1_000
@@ -24,9 +25,15 @@ def scenarios(sizes: Sizes) -> list[Scenario]:
             served = home(processes, open_to_all=True)
 
             def speed(seed: int) -> float:
-                more = {"link": BUSY, "shape": "dicts", "count": sizes.records, "seed": seed}
-                producer = processes.role("linkd_roles", "publish_records", endpoint=served.endpoint, **more)
-                return published(processes, producer, sizes.records, RECORD_BYTES)["records_s"]
+                """The median of three, for a busy moment of the machine is not growth."""
+                count = sizes.records // 3
+                speeds = []
+                for number in range(3):
+                    more = {"link": BUSY, "shape": "dicts", "count": count, "seed": seed + number}
+                    producer = processes.role("linkd_roles", "publish_records", endpoint=served.endpoint, **more)
+                    speeds.append(published(processes, producer, count, RECORD_BYTES)["records_s"])
+                    producer.dismiss()
+                return statistics.median(speeds)
 
             alone = speed(seed)
             first = processes.role("linkd_roles", role, endpoint=served.endpoint, count=1, **arguments)
@@ -37,7 +44,7 @@ def scenarios(sizes: Sizes) -> list[Scenario]:
             measured(processes, [processes.role("linkd_roles", role, endpoint=served.endpoint, count=sizes.grown, **arguments)])
             time.sleep(SETTLE_S)
             after_mib = resident_mib(served.running.pid, "RssAnon")
-            return {"kb_each": (after_mib - before_mib) * MIB / KB / sizes.grown, "speed_kept": speed(seed + 1) / alone}
+            return {"kb_each": (after_mib - before_mib) * MIB / KB / sizes.grown, "speed_kept": speed(seed + 3) / alone}
 
         what = role.partition("_")[2]
         return Scenario(
@@ -49,6 +56,6 @@ def scenarios(sizes: Sizes) -> list[Scenario]:
 
     return [
         grown("grow_links", 20),
-        grown("grow_groups", 20, link=BUSY),
-        grown("grow_streams", 150, link=BUSY),
+        grown("grow_groups", 20, link=QUIET),
+        grown("grow_streams", 150, link=QUIET),
     ]

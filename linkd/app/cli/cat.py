@@ -50,10 +50,13 @@ def cat(
     name of the file says else. It holds nothing back, and takes little memory however much there is.
     """
     from linkd.app.cli.delivery import Destination, deliver
+    from linkd.app.cli.encoders import JSONL
     from linkd.app.cli.terminal import remark
     from linkd.client.sync import connect
 
     named = parse_extent_name(values)
+    if named.link == COMMITS_LINK and kind is None and output is None:
+        kind = JSONL  # its portions are lists, which a table of text has not
     destination = Destination.of(kind, output, as_json=json)
     if salvage:
         from linkd.app.cli.salvaging import salvage as get_out

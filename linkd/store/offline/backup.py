@@ -68,8 +68,9 @@ def restore(files: Files, source: Path, directory: Path, progress: Progress = la
     Raises `StateForeign` for what is no whole backup, `StateDamaged` naming the file that has changed, `InvalidArgument` if there is state.
     """
     entries = read_manifest(files, source)
+    is_half = layout_of.RESTORING_FILE in files.list(directory)
     taken = [name for name in (layout_of.FORMAT_FILE, layout_of.CATALOG_FILE, *_PARTS) if (directory / name).exists()]
-    if taken:
+    if taken and not is_half:
         raise InvalidArgument(
             f"{directory} has state already ({', '.join(taken)}): nothing is overwritten. Move it away, or name another directory"
         )
@@ -78,13 +79,21 @@ def restore(files: Files, source: Path, directory: Path, progress: Progress = la
         if not (source / entry["path"]).is_file() or _entry(files, source, source / entry["path"]) != entry:
             raise StateDamaged(f"{source / entry['path']} is not what was backed up. Nothing was restored; take another backup")
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for entry in sorted(entries, key=lambda entry: entry["path"] == layout_of.FORMAT_FILE):  # which makes it a store, so it comes last
+    mark = directory / layout_of.RESTORING_FILE
+    if not is_half:
+        files.create(mark).close()
+        files.sync_directory(directory)
+    for name in taken:  # of a restore that was interrupted
+        _delete(files, directory / name)
+    for entry in entries:
         target = directory / entry["path"]
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _copy(files, source / entry["path"], target, progress)
         files.sync_directory(target.parent)
     for folder in [directory, *(path for path in directory.rglob("*") if path.is_dir())]:
         files.sync_directory(folder)
+    files.unlink(mark)
+    files.sync_directory(directory)
     return BackedUp(len(entries), sum(entry["size_bytes"] for entry in entries))
 
 
@@ -110,7 +119,7 @@ def read_manifest(files: Files, source: Path) -> list[dict[str, Any]]:
 
 async def _settle(files: Files, target: Path) -> None:
     """Open the copy once: what was on its way is cut off, the index is made, all is folded, the journal sealed."""
-    store = Store.open(target)
+    store = Store.open(target, files, catalog_path=target / layout_of.CATALOG_FILE)
     for _ in store.replay():
         pass
     store.start(asyncio.get_running_loop(), thread=False)
@@ -134,6 +143,16 @@ def _entry(files: Files, directory: Path, path: Path) -> dict[str, Any]:
     finally:
         file.close()
     return {"path": str(path.relative_to(directory)), "size_bytes": at, "blake3": digest.hexdigest()}
+
+
+def _delete(files: Files, path: Path) -> None:
+    """A file, or a folder with all that is in it."""
+    if path.is_dir():
+        for name in files.list(path):
+            _delete(files, path / name)
+        path.rmdir()
+    else:
+        files.unlink(path)
 
 
 def _copy_tree(files: Files, source: Path, target: Path, progress: Progress) -> None:

@@ -1,11 +1,7 @@
-"""`_commits/`, read and held against its own chain; and what a repair puts in the place of what is damaged in it. Format: `store.commit_log`.
-
-A file whose schema metadata have `linkd.lost` was written again by a repair: the chain before it is not known to lead on to it, and it says why.
-"""
+"""`_commits/`, read and held against its own checksums and its chain. Format: `store.commit_log`."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +11,7 @@ from linkd.store import commit_log
 from linkd.store.files import Files
 from linkd.store.offline.findings import Finding
 
-LOST_KEY = b"linkd.lost"
-_MEANING = "which commits these were is lost, for audits and for `linkd trace` of what was dropped; values and cursors are whole as far as nothing else is said"
+_MEANING = "what these commits were is lost for audits and for `linkd trace`; no value and no cursor is lost by it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +42,10 @@ def check_commits(files: Files, directory: Path) -> Iterator[CommitsFault]:
         try:
             start, batches = commit_log.read_file(files, path)
             end = commit_log.check_chain(batches, start)
-        except StateDamaged as damage:
-            yield CommitsFault(path, f"it is not what was written: {damage}")
+        except StateDamaged:
+            yield CommitsFault(path, "the records of commits are not what was written")
             chain = None
             continue
-        if chain is not None and start != chain and not _says_lost(files, path):
+        if chain is not None and start != chain and not commit_log.says_lost(commit_log.content(files, path)):
             yield CommitsFault(path, "it does not lead on from the file before it: one between is gone, or was changed", leads_on=False)
         chain = end
-
-
-def written_again(files: Files, path: Path, why: str) -> bytes:
-    """The same rows, and in the metadata that what was before them is lost."""
-    import pyarrow as pa
-
-    reader = pa.ipc.open_stream(pa.py_buffer(_content(files, path)))
-    schema = reader.schema.with_metadata({**(reader.schema.metadata or {}), LOST_KEY: why.encode()})
-    written = io.BytesIO()
-    with pa.ipc.new_stream(written, schema) as writer:
-        for batch in reader:
-            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
-    return written.getvalue()
-
-
-def _says_lost(files: Files, path: Path) -> bool:
-    import pyarrow as pa
-
-    return LOST_KEY in (pa.ipc.open_stream(pa.py_buffer(_content(files, path))).schema.metadata or {})
-
-
-def _content(files: Files, path: Path) -> bytes:
-    file = files.open(path)
-    try:
-        return file.pread(file.size(), 0)
-    finally:
-        file.close()

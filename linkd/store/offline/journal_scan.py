@@ -90,7 +90,7 @@ class JournalScan:
         self.next_lsn = self.headers[0].first_lsn if self.headers else 1
         shown = self.headers[:-1] if self._sealed_only else self.headers
         for header, following in zip_longest(shown, self.headers[1 : len(shown) + 1]):
-            yield from self._frames_of(header, following)
+            yield from self.frames_of(header, following)
 
     # -- files ----------------------------------------------------------------------------------------------------------------------------
 
@@ -129,13 +129,15 @@ class JournalScan:
                 self._damage(path, 0, "the file header is damaged", meaning)
             return None
         self._damage(path, 0, "the file header is damaged", "the frames in the file are whole as far as nothing else is said")
-        if first is None and mended is None:
-            return None
-        header = mended or FileHeader(number, first.generation, first.first_lsn)
-        self.derived.append(header)
-        return header
+        if mended is None:
+            if first is None:
+                return None
+            mended = FileHeader(number, first.generation, first.first_lsn)
+        self.derived.append(mended)
+        return mended
 
-    def _frames_of(self, header: FileHeader, following: FileHeader | None) -> Iterator[tuple[FileHeader, Frame]]:
+    def frames_of(self, header: FileHeader, following: FileHeader | None) -> Iterator[tuple[FileHeader, Frame]]:
+        """Those of one file, which `following` comes behind."""
         until = following.first_lsn if following is not None else None
         path = self._directory / file_name(header.number)
         file = self._files.open(path)

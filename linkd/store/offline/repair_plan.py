@@ -11,13 +11,14 @@ from linkd.errors import Error, InvalidArgument, StateDamaged
 from linkd.model.kept import SchemaMessage, SegmentFileHeld
 from linkd.model.records import Dropped, Record, SchemaKept, ValueStored
 from linkd.model.values import Envelope, Place, PlaceKind
-from linkd.store import checkpoint_file, envelope_file
+from linkd.store import checkpoint_file, commit_log, envelope_file
 from linkd.store import directory as layout_of
 from linkd.store.files import Files
 from linkd.store.holdings import Holdings
 from linkd.store.journal_format import FRAME_HEADER_BYTES, FileHeader, Frame, encode_file_header
 from linkd.store.journal_format import file_name as journal_file_name
 from linkd.store.offline.catalog_scan import CatalogScan, IndexUnreadable
+from linkd.store.offline.commits_check import check_commits, commit_files
 from linkd.store.offline.journal_scan import JournalScan
 from linkd.store.offline.mending import empty_frames, filler, mended_region
 from linkd.store.offline.segment_scan import Message, SegmentScan
@@ -52,13 +53,14 @@ class Loss:
 
 @dataclass(slots=True)
 class Plan:
-    """`edits` in place, `aside` whole files, `envelopes` to be written again from the index; `renew`: the index does not know how far the
-    links whose last commits are lost had come, so that they go on in a new incarnation. `lost` is what is known to be lost by now, `commits`
-    how many frames that no checkpoint covers. `store_id` is what `format.json` must say again."""
+    """`edits` in place, `aside` whole files, of which `envelopes` are written again from the index and `rewritten` with this content; `renew`: the
+    index does not know how far the links whose last commits are lost had come, so that they go on in a new incarnation. `lost` is what is known
+    to be lost by now, `commits` how many frames that no checkpoint covers. `store_id` is what `format.json` must say again."""
 
     edits: list[Edit] = field(default_factory=list)
     aside: list[Path] = field(default_factory=list)
     envelopes: dict[Path, tuple[bytes, ...]] = field(default_factory=dict)
+    rewritten: dict[Path, bytes] = field(default_factory=dict)
     lost: list[Loss] = field(default_factory=list)
     commits: int = 0
     store_id: str | None = None
@@ -98,6 +100,7 @@ class _Planner:
             for link, held in self._holdings.files():
                 self._segment(link, held)
             self._envelope_files()
+            self._commits()
         finally:
             if self._index is not None:
                 self._index.close()
@@ -311,6 +314,21 @@ class _Planner:
                         pass
                 except StateDamaged:
                     self._envelope_file(path, link, generation)
+
+    def _commits(self) -> None:
+        """Files that are damaged go; one that does not lead on from what is before it now says so."""
+        faults = {fault.path: fault for fault in check_commits(self._files, self._directory)}
+        cut = False
+        for path in commit_files(self._files, self._directory):
+            fault = faults.get(path)
+            if fault is not None and fault.leads_on:
+                self._plan.aside.append(path)
+                self._plan.notes.append(f"{path}: what was committed in it is lost for audits; values and cursors are not touched")
+                cut = True
+            elif cut or fault is not None:
+                self._plan.rewritten[path] = commit_log.written_again(commit_log.content(self._files, path), DAMAGED)
+                self._plan.aside.append(path)
+                cut = False
 
     def _envelope_file(self, path: Path, link: str, generation: int) -> None:
         self._plan.aside.append(path)

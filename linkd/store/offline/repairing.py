@@ -26,11 +26,11 @@ from linkd.limits import STORE_READ_BYTES
 from linkd.model.records import Dropped, LinkOpened, Record
 from linkd.store import directory as layout_of
 from linkd.store import envelope_file
+from linkd.store.damage import QUARANTINE
 from linkd.store.files import Files
 from linkd.store.offline.repair_plan import DAMAGED, Edit, Loss, Plan
 from linkd.store.store import Store
 
-QUARANTINE = "quarantine"
 _NOTE = "note.json"
 _RECORDS_AT_ONCE = 1_000
 
@@ -51,8 +51,10 @@ def carry_out(files: Files, directory: Path, plan: Plan, name: str, now_ns: int)
         _put(files, edit)
     for path, envelopes in plan.envelopes.items():
         envelope_file.write(files, path, envelopes)
+    for path, content in plan.rewritten.items():
+        _write_again(files, path, content)
     for path in plan.aside:
-        if path not in plan.envelopes:
+        if path not in plan.envelopes and path not in plan.rewritten:
             files.unlink(path)
             files.sync_directory(path.parent)
     if plan.store_id is not None:
@@ -97,6 +99,21 @@ def _copy(files: Files, path: Path, offset: int, end: int, target: Path) -> None
     finally:
         source.close()
         copy.close()
+
+
+def _write_again(files: Files, path: Path, content: bytes) -> None:
+    """The whole file, aside first: at every instant there is the one or the other."""
+    aside = path.with_name(f"{path.name}.new")
+    if aside.name in files.list(path.parent):
+        files.unlink(aside)
+    file = files.create(aside)
+    try:
+        file.pwrite(content, 0)
+        file.datasync()
+    finally:
+        file.close()
+    files.rename(aside, path)
+    files.sync_directory(path.parent)
 
 
 def _put(files: Files, edit: Edit) -> None:

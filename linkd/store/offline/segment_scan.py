@@ -88,6 +88,8 @@ class SegmentScan:
             length = arrow_ipc.metadata_length(head)
         except InvalidArgument:
             length = 0
+        if head == arrow_ipc.EOS and at == self._held.gate_offset:
+            length = self._held.gate_metadata_bytes  # the checkpoint counts, and the index need not know of it yet
         if length:
             message = self._read(at, length)
             if message.is_whole:

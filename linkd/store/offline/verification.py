@@ -6,6 +6,8 @@ In this order, each held against what came before it:
     journal      every frame, and that none is missing between
     segments     every message: its payload against the envelope's xxh3, its envelope against checksum and index, prefixes and end marks
     envelopes    of generations that were dropped
+    quarantine   is named
+    _commits     every file by its checksum, every row by the chain, and that each file leads on to the next
     index        every row by its checksum, by what the files say, and by SQLite's own check
 
 While a home runs, only what it is done with is read: journal files but the last, segments up to where the newest checkpoint has them, each row
@@ -24,9 +26,11 @@ from linkd.model.records import Dropped, SchemaKept, ValueStored
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store import checkpoint_file, envelope_file
 from linkd.store import directory as layout_of
+from linkd.store.damage import QUARANTINE
 from linkd.store.files import Files
 from linkd.store.holdings import Holdings
 from linkd.store.offline.catalog_scan import IndexedValue
+from linkd.store.offline.commits_check import check_commits, commit_files
 from linkd.store.offline.findings import Finding, Verification, ranges
 from linkd.store.offline.index_check import IndexCheck
 from linkd.store.offline.journal_scan import Hole, JournalScan
@@ -78,6 +82,8 @@ class _Verifier:
             if not self._found.running:
                 self._unknown_segments()
             self._envelope_files()
+            self._commits()
+            self._quarantine()
             self._index.check_rows(self._is_live)
         finally:
             self._index.close()
@@ -283,6 +289,19 @@ class _Verifier:
             if path.name in self._files.list(path.parent):
                 meaning = "it says only where values come from that are gone; while the index is whole, that has it too"
                 self._damage(path, "it is not what was written", meaning, link=link)
+
+    def _commits(self) -> None:
+        for path in commit_files(self._files, self._directory):
+            self._read(path)
+        self._found.findings += [fault.finding for fault in check_commits(self._files, self._directory)]
+
+    def _quarantine(self) -> None:
+        """What was set aside, for whoever has forgotten it."""
+        directory = self._directory / QUARANTINE
+        for name in self._files.list(directory):
+            size_bytes = sum(path.stat().st_size for path in (directory / name).rglob("*") if path.is_file())
+            said = f"{size_bytes} bytes are here that were damaged, or in the way of a repair"
+            self._harmless(directory / name, said, "linkd reads nothing of it: delete it when nobody needs it")
 
     # -- telling --------------------------------------------------------------------------------------------------------------------------
 

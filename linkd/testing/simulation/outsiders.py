@@ -13,7 +13,7 @@ from linkd.core.producers import check_same
 from linkd.core.publishing import Draft, Maker
 from linkd.errors import ProducerFenced, ProducerForgotten
 from linkd.model.kept import AnswerKept
-from linkd.model.records import ProducerOpened
+from linkd.model.records import ProducerOpened, Record
 from linkd.model.values import Durability, Producer
 from linkd.store.committer import Committed
 from linkd.testing.simulation.dice import Dice
@@ -33,6 +33,10 @@ class Publish:
     drafts: list[Draft]
     payloads: list[bytes]
     sequence: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(draft.size_bytes for draft in self.drafts)
 
     @property
     def xxh3(self) -> int:
@@ -56,10 +60,16 @@ def new_publish(link: str, dice: Dice, new_number: NewNumber) -> Publish:
 def send(
     home: SimulatedHome, publish: Publish, maker: Maker, now_ns: int, answer: Callable[[list[Told], bool], None], witness: Witness
 ) -> None:
-    """Publishes, as an outsider."""
+    """Publishes, as an outsider, if the link has room; else what its terms say happens."""
     entropy = b"".join(number.to_bytes(10, "big") for number in publish.numbers)
-    records = publishing.publish(home.ledger, publish.drafts, maker, now_ns, entropy)
+    drops, is_dropped = home.relief(publish.link, publish.size_bytes)
+    records: list[Record] = publishing.publish(home.ledger, () if is_dropped else publish.drafts, maker, now_ns, entropy)
     witness.submitted(publish.link, publish.numbers)
+    if is_dropped:
+        records += publishing.drop_newest(home.ledger, publish.drafts, maker.producer, now_ns)
+        witness.failed(publish.numbers)
+        home.admit(records)
+        return
 
     def answered(done: Committed | None, surely_not: bool) -> None:
         if done is not None:
@@ -67,7 +77,8 @@ def send(
         elif surely_not:
             witness.failed(publish.numbers)
 
-    home.admit(records, publish.payloads, answered)
+    home.admit([*drops, *records], publish.payloads, answered)
+    witness.admitted(publish.link, [(draft.size_bytes, number) for draft, number in zip(publish.drafts, publish.numbers, strict=True)])
 
 
 @dataclass(slots=True)

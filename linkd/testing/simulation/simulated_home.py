@@ -14,13 +14,15 @@ import pyarrow as pa
 from linkd.core import expiry, holds, retention
 from linkd.core.checkpoint import keep, restored
 from linkd.core.durability import started, sync_within_s
+from linkd.core.flow import Flow
 from linkd.core.ledger import Ledger
 from linkd.core.links import LinkShape
 from linkd.core.steady_clock import SteadyClock
 from linkd.core.tasks import TaskShape
 from linkd.errors import Draining, Overloaded, StorageFailed
+from linkd.home.flow import StoredSizes
 from linkd.model.records import Dropped, HoldPlaced, HoldReleased, Record, ValueStored
-from linkd.model.terms import AT_ONCE_S, LinkTerms
+from linkd.model.terms import AT_ONCE_S, LinkTerms, OnFull
 from linkd.model.values import Durability, PlaceKind
 from linkd.store.committer import Committed
 from linkd.store.store import Store
@@ -88,6 +90,7 @@ class SimulatedHome:
             raise
         self.ledger.last_token += 1 + int.from_bytes(machine.clock.entropy(5), "big")
         newest_ns = max((link.last_created_at_ns for link in self.ledger.links.values()), default=0)
+        self.flow = Flow(self.ledger, {shape.name: shape.terms for shape in links}, StoredSizes(self.store))
         self._steady = SteadyClock.at_start(machine.clock.now_ns(), machine.clock.monotonic_s(), newest_ns)
 
     def start(self) -> None:
@@ -117,8 +120,25 @@ class SimulatedHome:
             self._witness.dropping(record.link, record.generation, record.first_sequence, record.last_sequence)
         future = self.store.append(records, payloads, sync_within_s=sync_within_s(records, self.terms))
         self.ledger.apply(records)
+        self.flow.admitted(records)
         future.add_done_callback(lambda done: self._settled(records, drops, done, answer))
         self._last = future
+
+    def relief(self, link: str, size_bytes: int) -> tuple[Sequence[Dropped], bool]:
+        """What is to be dropped so that so much fits into the link, and whether it is the publish itself, by the terms of the link.
+
+        Raises Overloaded where whoever publishes has to come again: as `home.flow`, in which it may wait for that.
+        """
+        found = self.flow.full({link: size_bytes})
+        on_full = self.terms(link).on_full
+        if not found:
+            return (), False
+        if on_full is OnFull.DROP_NEWEST:
+            return (), True
+        drops = self.flow.drops(found[0], size_bytes, self._machine.clock.now_ns()) if on_full is OnFull.DROP_OLDEST else ()
+        if not drops:
+            raise Overloaded(str(found[0]))
+        return drops, False
 
     def behind_all(self, answer: Answer) -> None:
         """Answers when everything that was admitted so far is durable, as it is by now if nothing waits."""
@@ -137,6 +157,7 @@ class SimulatedHome:
                 answer(None, SURELY_NOT not in str(problem))
             return
         self.ledger.durable(records)
+        self.flow.settled(records)
         for record in drops:
             self._witness.dropped(record.link, record.generation, record.first_sequence, record.last_sequence)
         if answer is not None:

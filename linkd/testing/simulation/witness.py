@@ -69,6 +69,10 @@ class Witness(Protocol):
         """These are on their way to that link; whether they get there is not known."""
         ...
 
+    def admitted(self, link: str, values: Sequence[tuple[int, int]]) -> None:
+        """Values (bytes, number) of an outsider were taken in, behind what was dropped to make room for them."""
+        ...
+
     def tried(
         self, task: str, execution: int, snapshot: bytes, token: int, spans: Sequence[Span], taken: Sequence[Span], numbers: Sequence[int]
     ) -> None:

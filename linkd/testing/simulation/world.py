@@ -14,7 +14,7 @@ from linkd.core.runs import RunPlan
 from linkd.core.tasks import TaskShape
 from linkd.errors import StorageFailed, StorageFull
 from linkd.model.records import HoldReleased, TaskKind
-from linkd.model.terms import LinkTerms, Order, Retain, TaskTerms
+from linkd.model.terms import LinkTerms, OnFull, Order, Retain, TaskTerms
 from linkd.model.values import Durability
 from linkd.testing.simulation.consumers import Consumers
 from linkd.testing.simulation.dice import Dice
@@ -28,10 +28,15 @@ Step = tuple[str, int]
 """What is done, and the number that its choices are taken from."""
 
 _FEW, _WEAK = Retain(values=12), Durability.INTERVAL
+BOUND_BYTES = 2_000
+"""Of links with a bound: some small values, or two large ones."""
 LINKS = (
     LinkShape("numbers", "", terms=LinkTerms(retain=_FEW)),
     LinkShape("fast", "", terms=LinkTerms(durability=_WEAK, interval_s=0.1, retain=_FEW)),
     LinkShape("loose", "", terms=LinkTerms(durability=Durability.MEMORY, retain=Retain(age_s=60.0, values=12))),
+    LinkShape("waits", "", terms=LinkTerms(bound_bytes=BOUND_BYTES)),
+    LinkShape("sheds", "", terms=LinkTerms(bound_bytes=BOUND_BYTES, on_full=OnFull.DROP_OLDEST)),
+    LinkShape("spurns", "", terms=LinkTerms(bound_bytes=BOUND_BYTES, on_full=OnFull.DROP_NEWEST)),
     LinkShape("events", "from:events"),
     LinkShape("doubled", "double"),
     LinkShape("windows", "window"),
@@ -52,7 +57,7 @@ SOURCE_LINES = 25
 RUN_VALUES_MAX = 60
 """With so many values in an output a run begins afresh, so that its links stay short enough to be read whole after every crash."""
 WEIGHTS = {
-    "publish": 4,
+    "publish": 6,
     "send": 4,
     "consume": 32,
     "work": 40,
@@ -102,6 +107,7 @@ class World:
             Consumers("late", "doubled", Order.LINK, 1, witness, self._new_number),
             Consumers("quick", "fast", Order.NONE, 2, witness, self._new_number),
             Consumers("light", "loose", Order.LINK, 1, witness, self._new_number),
+            *(Consumers("few", link, Order.NONE, 2, witness, self._new_number) for link in ("waits", "sheds", "spurns")),
         ]
         self._source = Source("events", SOURCE_LINES, witness, self._new_number)
         outputs = {"double": "doubled", "window": "windows", "relay": "relayed", "sum_up": "total"}
@@ -152,7 +158,7 @@ class World:
         return self._machine.clock.monotonic_s()
 
     def _publish(self, dice: Dice) -> None:
-        publish = new_publish(dice.one_of(("numbers", "fast", "fast", "loose")), dice, self._new_number)
+        publish = new_publish(dice.one_of(("numbers", "fast", "fast", "loose", "waits", "sheds", "spurns")), dice, self._new_number)
         gets_lost = dice.once_in(4)
         send(
             self.home,
