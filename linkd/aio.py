@@ -12,7 +12,8 @@ What waits is awaited: `await client.publish(...)`, `await client.read("flown").
 Leaving a loop over a subscription early keeps its leases until `close()`; `async with client.subscribe(...) as values` sees to that.
 """
 
-from linkd.client.publishing import Ack, Producer, Publisher
+from linkd.client.publisher import Publisher
+from linkd.client.publishing import Ack, Producer
 from linkd.client.reading import Reading, Result
 from linkd.client.session import Client, Connecting, connect
 from linkd.client.snapshots import Snapshot, Snapshots

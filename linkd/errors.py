@@ -24,6 +24,7 @@
     |   +-- SessionFenced           a newer run has begun: end
     |   +-- ProducerFenced          another program opened the producer of this name: end
     |   +-- ProducerForgotten       linkd does not know how far this producer has come
+    |   |   +-- ProducerSetBack     publishes of it that linkd had, or should have, are not there
     +-- ConnectionFault
     |   +-- ConnectionFailed        linkd is not there, or went away
     |   +-- OutcomeUnknown          no answer came: it may or may not have happened
@@ -210,6 +211,12 @@ class ProducerForgotten(DeliveryFault):
     """Open the producer again, and look at the end of its links before publishing what may be there already."""
 
     code = "producer_forgotten"
+
+
+class ProducerSetBack(ProducerForgotten):
+    """Open the producer again: it goes on behind its `last_sequence`. What it published after that is lost, and may be published again."""
+
+    code = "producer_set_back"
 
 
 class ConnectionFault(Error):

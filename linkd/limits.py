@@ -17,10 +17,19 @@ STREAM_FRAME_MAX_BYTES = 1 * MIB
 """Payload bytes of one message of a gRPC stream: gRPC clients of other languages stop at 4 MiB, and 256 KiB to 1 MiB is fastest."""
 GRPC_MESSAGE_MAX_BYTES = 4 * MIB
 """Largest gRPC message accepted: the default of every gRPC implementation, stated so that nobody depends on more."""
+READ_AHEAD_BYTES = 4 * MIB
+READ_AHEAD_MAX_BYTES = 64 * MIB
+"""Of a value that is sent in pieces: read at once, for a way into a thread and back costs as much as reading a piece; and by all streams together,
+beyond which each reads a piece at a time: thousands of slow readers hold one each."""
+HASHED_ON_LOOP_MAX_BYTES = 256 * KIB
+"""Hashed where it came in, in some 30 us: a thread would take longer to begin. More is hashed in one, so that others get their turn."""
 LANE_QUEUED_MAX_BYTES = 4 * MIB
 """Requests of one call over the lane that wait for its handler: about one frame of the largest; then the socket is not read."""
 LANE_WRITE_BUFFER_BYTES = 256 * KIB
 """Responses of one call that the socket did not take yet: then the handler waits. A stream to a slow client costs so much at most, and a frame."""
+LANE_READ_BYTES = 16 * KIB
+"""Kept by each connection of the lane for small frames: dozens are read at once, and a thousand idle streams cost 16 MiB. Larger frames get
+memory of their own."""
 LANE_DESCRIPTORS_AT_ONCE = 64
 """Descriptors taken with one read of a socket: the kernel passes at most 253 in one message, and linkd sends one with each."""
 LANE_HEAD_BYTES = 2 * KIB
@@ -134,10 +143,23 @@ PRODUCER_NAME_MAX_CHARS = 80
 """As long as that of a consumer group: people put the program and its place into it."""
 PUBLISH_WINDOW_BYTES = 16 * MIB
 """Payload bytes a client has unacknowledged, and rows it gathers meanwhile: some 10 ms of the fastest road. One value always goes."""
+GATHERED_ROWS_MAX = 65_536
+"""Rows that a publisher gathers while its window is full: some 20 ms of the fastest program, and some 10 MiB of small Python objects."""
+GATHERED_VALUE_ROWS_MAX = 8_192
+"""Rows of one value of a publisher: made into Arrow in the program's event loop, 3 ms of dicts; of more the home's share of a row is no less."""
+GATHERED_VALUE_BYTES = 8 * MIB
+"""Of one value of a publisher, where its rows are large: half of the window, so that one is made while one is on its way."""
+GATHERED_LOOK_ROWS = 64
+"""Rows between two looks at how large they are: each look costs as much as gathering ten."""
+GATHERED_LARGE_ROW = 4_096
+"""Bytes of an opaque row, or columns of any other, above which each is counted: of smaller ones one in 64 says enough."""
 STREAMS_PER_CONNECTION_MAX = 256
 """Calls at once over one connection; further ones wait. A program has a handful."""
 JOURNAL_QUEUE_MAX_BYTES = 64 * MIB
 """Bytes waiting for the committer; above this publishing waits."""
+BULK_QUEUE_MAX_BYTES = 8 * MIB
+"""Large payloads waiting for the committer: one of ordinary size that it writes, and the next. A small publish waits some 10 ms behind them, where
+all that many streams have in flight would make it wait for a quarter of a second; publishers of bulk go on in turn, a publish at a time."""
 
 # -- delivery --------------------------------------------------------------------------------------------------------------------------
 LEASE_S = 30.0
@@ -268,6 +290,10 @@ CATALOG_BATCH_VALUES = 1_000
 """Index entries written in one transaction: a few milliseconds in the committer's thread."""
 CATALOG_IDLE_S = 0.05
 """The committer writes the index when no commit came for this long: a client in a loop of single publishes never waits for it."""
+INLINE_COMMIT_MAX_S = 0.001
+"""The event loop commits by itself where no commit took longer lately: so long it may stand still at a time. A fast disk takes 0.1 ms."""
+INLINE_COMMIT_MAX_FRAMES = 8
+"""Of more the thread's share is small, and the loop has better things to do meanwhile."""
 STORE_READ_BYTES = 1 * MIB
 """One read of a payload that is passed on in pieces."""
 COPY_WRITE_BYTES = 1 * MIB
@@ -506,6 +532,7 @@ HTTP_DRAIN_TIMEOUT_S = 1.0
 """A probe or a scrape takes milliseconds."""
 
 assert INLINE_PAYLOAD_MAX_BYTES < STREAM_FRAME_MAX_BYTES < GRPC_MESSAGE_MAX_BYTES
+assert LANE_READ_BYTES < INLINE_PAYLOAD_MAX_BYTES
 assert STREAM_FRAME_MAX_BYTES + ENVELOPE_MAX_BYTES + SCHEMA_MAX_BYTES <= GRPC_MESSAGE_MAX_BYTES
 assert JOURNAL_GROUP_MAX_BYTES <= JOURNAL_FILE_MAX_BYTES
 assert JOURNAL_FRAME_INLINE_MAX_BYTES < JOURNAL_FRAME_MAX_BYTES

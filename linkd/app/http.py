@@ -5,22 +5,26 @@
                   should know, such as a disk that is nearly full
     GET /metrics  Prometheus text, or OpenMetrics where the `Accept` header asks for it
 
-Everything else is 404. A request has no body; its line and headers are bounded. Importing this module imports aiohttp.
+Everything else is 404. A request has no body; its line and headers are bounded. What answers (`http_server`) takes 10 MiB and a quarter of a second
+to load, which a home whom nobody asks does without: that happens when the first connection comes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterable
-
-from aiohttp import web
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from linkd import limits
 from linkd.errors import InvalidArgument
 
+if TYPE_CHECKING:
+    from linkd.app.http_server import HttpServer
+
 LOOPBACK = "127.0.0.1"
-_PLAIN_TEXT = "text/plain; charset=utf-8"
 
 Ready = Callable[[], str | None]
 """Why the process is not ready, in one line; None if it is."""
@@ -28,18 +32,25 @@ Notes = Callable[[], Iterable[str]]
 """What a person should know though the process is ready: a line each."""
 RenderMetrics = Callable[[str], tuple[bytes, str]]
 """From an `Accept` header to the metrics and their content type."""
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What is told."""
+
+    ready: Ready
+    render_metrics: RenderMetrics
+    notes: Notes
 
 
 class HttpFace:
     """The HTTP server of one process: `build` binds, `start` accepts, `drain` ends. All three belong to one event loop."""
 
-    def __init__(self, listener: socket.socket, ready: Ready, render_metrics: RenderMetrics, notes: Notes) -> None:
+    def __init__(self, listener: socket.socket, pages: Pages) -> None:
         self._listener = listener
-        self._notes = notes
-        self._ready = ready
-        self._render_metrics = render_metrics
-        self._runner: web.AppRunner | None = None
+        self._pages = pages
+        self._serving: asyncio.Task[HttpServer] | None = None
+        self._is_watched = False
 
     @classmethod
     def build(cls, port: int, ready: Ready, render_metrics: RenderMetrics, host: str = LOOPBACK, *, notes: Notes = lambda: ()) -> HttpFace:
@@ -56,7 +67,7 @@ class HttpFace:
             raise InvalidArgument(
                 f"cannot listen on {host}:{port} for /livez, /readyz and /metrics: {reason}; give another port, or 0 for a free one"
             ) from error
-        return cls(listener, ready, render_metrics, notes)
+        return cls(listener, Pages(ready, render_metrics, notes))
 
     @property
     def port(self) -> int:
@@ -64,60 +75,39 @@ class HttpFace:
         port: int = self._listener.getsockname()[1]
         return port
 
-    async def start(self) -> None:
-        application = web.Application(middlewares=[_bounded], client_max_size=1)
-        application.on_response_prepare.append(_set_headers)
-        application.router.add_get("/livez", self._livez)
-        application.router.add_get("/readyz", self._readyz)
-        application.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(
-            application,
-            handle_signals=False,
-            access_log=None,
-            lingering_time=limits.HTTP_LINGER_S,
-            keepalive_timeout=limits.HTTP_KEEPALIVE_S,
-            max_line_size=limits.HTTP_LINE_MAX_BYTES,
-            max_field_size=limits.HTTP_HEADER_MAX_BYTES,
-            max_headers=limits.HTTP_HEADERS_MAX,
-            shutdown_timeout=limits.HTTP_DRAIN_TIMEOUT_S,
-        )
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._listener, backlog=limits.HTTP_BACKLOG).start()
+    def start(self) -> None:
+        """Connections are taken from now on; the first one brings the server up."""
+        self._listener.listen(limits.HTTP_BACKLOG)
+        asyncio.get_running_loop().add_reader(self._listener, self._called)
+        self._is_watched = True
 
     async def drain(self) -> None:
         """Finishes the requests in hand, at most `limits.HTTP_DRAIN_TIMEOUT_S`, and closes the port. The second call does nothing."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        self._unwatch()
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            server = await serving
+            await server.drain()
         with contextlib.suppress(OSError):
             self._listener.close()
 
-    async def _livez(self, request: web.Request) -> web.Response:
-        return _text(200, "ok")
+    def _called(self) -> None:
+        self._unwatch()
+        self._serving = asyncio.get_running_loop().create_task(_serve(self._listener, self._pages), name="linkd http")
 
-    async def _readyz(self, request: web.Request) -> web.Response:
-        reason = self._ready()
-        return _text(200, "\n".join(("ok", *self._notes()))) if reason is None else _text(503, reason)
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        body, content_type = self._render_metrics(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})
+    def _unwatch(self) -> None:
+        if self._is_watched:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._is_watched = False
 
 
-@web.middleware
-async def _bounded(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    if request.can_read_body:
-        response = _text(413, "a request here has no body")
-        response.force_close()
-        return response
-    return await handler(request)
+async def _serve(listener: socket.socket, pages: Pages) -> HttpServer:
+    server = await asyncio.to_thread(_make, listener, pages)
+    await server.start()
+    return server
 
 
-async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "linkd"
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+def _make(listener: socket.socket, pages: Pages) -> HttpServer:
+    from linkd.app.http_server import HttpServer
 
-
-def _text(status: int, line: str) -> web.Response:
-    return web.Response(status=status, text=f"{line}\n", headers={"Content-Type": _PLAIN_TEXT})
+    return HttpServer(listener, pages)

@@ -262,7 +262,7 @@ async def _http(home: Home, telemetry: Telemetry, pipeline: str, port: int) -> A
         return metrics.render(accept)
 
     face = HttpFace.build(port, home.ready, render, notes=home.notes)
-    await face.start()
+    face.start()
     try:
         yield face.port
     finally:

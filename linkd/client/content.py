@@ -17,13 +17,11 @@ from linkd.client.extras import missing, need
 from linkd.client.lane_files import Region
 from linkd.client.payloads import Arrived
 from linkd.errors import InvalidArgument
-from linkd.wire.messages import ARROW, BYTES
+from linkd.wire.messages import ARROW, BYTES, ROWS
+from linkd.wire.opaque import OPAQUE_COLUMN, OPAQUE_SCHEMA_MESSAGE, opaque_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_OPAQUE_COLUMN = "bytes"
-"""The one column of a link of opaque bytes (proto/linkd/v1/value.proto, BYTES)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Part:
 
             return arrow.Table.from_batches([from_payload(self.schema, self.payload)])
         if self.format == BYTES:
-            return arrow.table({_OPAQUE_COLUMN: arrow.array([self.payload], arrow.binary())})
+            return arrow.table({OPAQUE_COLUMN: arrow.array([self.payload], arrow.binary())})
         raise missing("pyarrow", f"{operation} of rows that came as JSON")
 
     def rows(self, limit: int | None = None) -> list[dict[str, Any]]:
@@ -56,21 +54,27 @@ class Part:
             rows: list[dict[str, Any]] = self.table(".rows()").slice(0, limit).to_pylist()
             return rows
         if self.format == BYTES:
-            return [{_OPAQUE_COLUMN: self.payload}][:limit]
+            return [{OPAQUE_COLUMN: self.payload}][:limit]
         lines = self.payload.splitlines() if limit is None else self.payload.split(b"\n", limit)[:limit]
         return [json.loads(line) for line in lines if line]
 
-    def opaque(self) -> bytes | None:
-        """The bytes of an opaque value; None if this is none."""
+    def opaque(self) -> list[bytes] | None:
+        """The rows of an opaque value; None if it has columns."""
         if self.format == BYTES and not isinstance(self.payload, Region):
-            return self.payload
-        rows = self.rows()
-        if len(rows) != 1 or set(rows[0]) != {_OPAQUE_COLUMN}:
-            return None
-        content = rows[0][_OPAQUE_COLUMN]
-        if isinstance(content, str) and self.format != ARROW:
-            return base64.b64decode(content)
-        return content if isinstance(content, bytes) else None
+            return [self.payload]
+        if self.format == ARROW and self.schema == OPAQUE_SCHEMA_MESSAGE and not isinstance(self.payload, Region):
+            found = opaque_rows(self.payload)
+            if found is not None:
+                return found
+        contents: list[bytes] = []
+        for row in self.rows():
+            content = row.get(OPAQUE_COLUMN)
+            if isinstance(content, str) and self.format == ROWS:
+                content = base64.b64decode(content)
+            if len(row) != 1 or not isinstance(content, bytes):
+                return None
+            contents.append(content)
+        return contents
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from typing import Any
 from linkd.client.extras import is_installed, missing
 from linkd.client.payloads import Payload
 from linkd.errors import InvalidArgument, ValueTooLarge
-from linkd.limits import JSON_ROW_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, JSON_ROW_MAX_BYTES, VALUE_SIZE_MAX_BYTES
 from linkd.wire.messages import ARROW, BYTES, ROWS
+from linkd.wire.opaque import OPAQUE_COLUMN, OPAQUE_SCHEMA_MESSAGE, opaque_message
 
 
 def encode(link: str, data: object, *, schema: bytes, declared: bool, inputs: Sequence[bytes]) -> tuple[Payload, ...]:
@@ -29,26 +30,69 @@ def encode(link: str, data: object, *, schema: bytes, declared: bool, inputs: Se
     lend their types to columns of the same name. Raises SchemaMismatch, InvalidArgument, ValueTooLarge, MissingExtra.
     """
     if isinstance(data, bytes | bytearray | memoryview):
-        return (_opaque(link, bytes(data)),)
+        return encode_bytes(link, (bytes(data),), schema=schema, declared=declared)
     if is_installed("pyarrow"):
-        return _arrow(link, data, schema, declared, inputs)
+        from linkd.core.schema import to_arrow
+
+        return _arrow(link, to_arrow(data), schema, declared, inputs)
     return tuple(_json_lines(link, _plain_rows(data)))
 
 
-def _opaque(link: str, content: bytes) -> Payload:
-    if len(content) > VALUE_SIZE_MAX_BYTES:
+def encode_bytes(link: str, rows: Sequence[bytes], *, schema: bytes, declared: bool) -> tuple[Payload, ...]:
+    """As `encode`, of rows that are opaque bytes, each at most `VALUE_SIZE_MAX_BYTES`."""
+    largest = max(map(len, rows))
+    if largest > VALUE_SIZE_MAX_BYTES:
         raise ValueTooLarge(
-            f"{link}: {len(content):,} bytes, and a value has at most {VALUE_SIZE_MAX_BYTES:,}: publish a reference (a path, a URL) instead"
+            f"{link}: {largest:,} bytes, and a value has at most {VALUE_SIZE_MAX_BYTES:,}: publish a reference (a path, a URL) instead"
         )
-    return Payload(BYTES, 1, len(content), lambda: content)
+    size_bytes = sum(map(len, rows))
+    is_fresh = schema in (b"", OPAQUE_SCHEMA_MESSAGE)
+    if is_fresh and size_bytes <= INLINE_PAYLOAD_MAX_BYTES:
+        return (_opaque(rows),)
+    if is_installed("pyarrow"):
+        import pyarrow as pa
+
+        return _arrow(link, pa.table({OPAQUE_COLUMN: pa.array(rows, pa.binary())}), schema, declared, ())
+    if is_fresh and size_bytes <= VALUE_SIZE_MAX_BYTES // 2:
+        return (_opaque(rows),)
+    return tuple(Payload(BYTES, 1, len(row), partial(bytes, row)) for row in rows)
 
 
-def _arrow(link: str, data: object, schema: bytes, declared: bool, inputs: Sequence[bytes]) -> tuple[Payload, ...]:
+def _opaque(rows: Sequence[bytes]) -> Payload:
+    message = opaque_message(rows)
+    return Payload(ARROW, len(rows), len(message), lambda: message, OPAQUE_SCHEMA_MESSAGE)
+
+
+def encode_tuples(
+    link: str, rows: Sequence[tuple[Any, ...]], columns: Sequence[str], *, schema: bytes, declared: bool
+) -> tuple[Payload, ...]:
+    """As `encode`, of rows in the order of `columns`; where that is empty, of the link's."""
+    names = columns or _column_names(link, schema)
+    if is_installed("pyarrow"):
+        from linkd.core.schema import from_tuples
+
+        return _arrow(link, from_tuples(rows, names, link=link), schema, declared, ())
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise InvalidArgument(f"{link}: row {number} has {len(row)} values, and there are {len(names)} columns: give one for each")
+    return tuple(_json_lines(link, [dict(zip(names, row, strict=True)) for row in rows]))
+
+
+def _column_names(link: str, schema: bytes) -> Sequence[str]:
+    if schema and is_installed("pyarrow"):
+        import pyarrow as pa
+
+        names: list[str] = pa.ipc.read_schema(pa.py_buffer(schema)).names
+        return names
+    why = "which take pyarrow to be read: pip install 'linkd[arrow]', or" if schema else "as nothing was published to it: publish dicts, or"
+    raise InvalidArgument(f"{link}: tuples are rows in the order of its columns, {why} name them: publisher({link!r}, columns=[...])")
+
+
+def _arrow(link: str, table: Any, schema: bytes, declared: bool, inputs: Sequence[bytes]) -> tuple[Payload, ...]:
     import pyarrow as pa
 
     from linkd.core import schema as schemas
 
-    table = schemas.to_arrow(data)
     if schema:
         kept = pa.ipc.read_schema(pa.py_buffer(schema))
         if not declared:

@@ -16,13 +16,13 @@ from linkd.client.payloads import ByPlace
 from linkd.client.process import FORK_GUARD
 from linkd.errors import ConnectionFailed, Error, InvalidArgument
 from linkd.limits import LANE_IDLE_CONNECTIONS_MAX, LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
-from linkd.wire.lane import FrameKind, FrameReader, frame, head
+from linkd.wire.lane import Content, FrameKind, FrameReader, frame, head
 from linkd.wire.methods import READ, SNAPSHOTS, SUBSCRIBE, Method
 from linkd.wire.status import ERROR_KEY, STATUS_NAMES, to_error
 from linkd.wire.v1 import lane_pb2 as pb
 
 _SESSION_BYTES = 16
-_BY_PLACE = bool(os.environ.get("LINKD_BY_PLACE"))
+_BY_PLACE = not os.environ.get("LINKD_NO_PLACE")
 _WITH_VALUES = (READ, SUBSCRIBE, SNAPSHOTS)
 _JOIN_MAX_BYTES = 16 * 1024
 """Up to here a frame is joined and sent by one write: cheaper than two."""
@@ -192,14 +192,14 @@ class LaneStream:
             self._channel.give(connection)
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     """One connection: frames out, frames in. While many bytes wait to be read the socket is not read."""
 
     def __init__(self, gone: Any) -> None:
         self._gone = gone
         self._transport: asyncio.Transport | None = None
         self._frames = FrameReader()
-        self._waiting: deque[tuple[FrameKind, bytes]] = deque()
+        self._waiting: deque[tuple[FrameKind, Content]] = deque()
         self._waiting_bytes = 0
         self._paused = False
         self._opening = b""
@@ -215,9 +215,12 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         self._transport.set_write_buffer_limits(high=LANE_WRITE_BUFFER_BYTES)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._frames.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
         try:
-            for kind, content in self._frames.feed(data):
+            for kind, content in self._frames.filled(nbytes):
                 self._waiting.append((kind, content))
                 self._waiting_bytes += len(content)
         except InvalidArgument as problem:
@@ -274,7 +277,7 @@ class _Connection(asyncio.Protocol):
         self._writable().write(self._opening + frame(FrameKind.DONE))
         self._opening = b""
 
-    async def receive(self) -> tuple[FrameKind, bytes]:
+    async def receive(self) -> tuple[FrameKind, Content]:
         """The next frame. Raises ConnectionFailed."""
         if self._opening:
             self._writable().write(self._opening)
@@ -315,9 +318,9 @@ class _Connection(asyncio.Protocol):
             self._reader.set_result(None)
 
 
-def _status_of(content: bytes) -> Error | None:
+def _status_of(content: Content) -> Error | None:
     """What a call ended with; None if it did what was asked."""
-    said = pb.LaneStatus.FromString(content)
+    said = pb.LaneStatus.FromString(bytes(content))
     if not said.status:
         return None
     name = STATUS_NAMES.get(said.status, "UNKNOWN")

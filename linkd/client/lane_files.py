@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from linkd.errors import ConnectionFailed, Error, InvalidArgument, StateDamaged
 from linkd.limits import LANE_DESCRIPTORS_AT_ONCE, STORE_READ_BYTES
-from linkd.wire.lane import FrameKind, FrameReader, frame
+from linkd.wire.lane import Content, FrameKind, FrameReader, frame
 from linkd.wire.methods import FILES
 from linkd.wire.v1 import lane_pb2 as pb
 
@@ -193,11 +193,11 @@ class LaneFiles:
         except (InvalidArgument, OSError, ValueError) as error:
             self._fail(ConnectionFailed(f"what linkd showed cannot be used: {error}"))
 
-    def _take(self, kind: FrameKind, content: bytes) -> None:
+    def _take(self, kind: FrameKind, content: Content) -> None:
         if kind is not FrameKind.MESSAGE:
             self._fail(ConnectionFailed("linkd ended the session"))
             return
-        message = pb.FilesResponse.FromString(content)
+        message = pb.FilesResponse.FromString(bytes(content))
         if message.HasField("shown"):
             self._map(message.shown, self._descriptors.popleft())
         elif message.gone:

@@ -23,6 +23,7 @@ from linkd.errors import (
     OutcomeUnknown,
     ProducerFenced,
     ProducerForgotten,
+    ProducerSetBack,
     SessionFenced,
 )
 from linkd.limits import CLIENT_CLOSE_TIMEOUT_S
@@ -140,7 +141,7 @@ class NumberedStream:
         elif isinstance(failure, NO_ROOM):
             self._resuming = self._background.spawn(f"{self._name} room", self._wait_for_room(failure))
         elif isinstance(failure, ProducerForgotten) and not self._is_named:
-            self._begin_anew()
+            self._begin_anew(failure)
         elif isinstance(failure, _FENCED):
             self._over = failure
             self._give_up(failure)
@@ -180,9 +181,10 @@ class NumberedStream:
         if self._flights:
             self._open()
 
-    def _begin_anew(self) -> None:
-        """linkd has forgotten this producer: what cannot have happened is published by another. Of the rest nobody knows."""
-        while self._flights and self._flights[0] in self._doubtful:
+    def _begin_anew(self, failure: ProducerForgotten) -> None:
+        """linkd has forgotten this producer: what cannot have happened is published by another. Of the rest nobody knows, unless publishes
+        before it are lost: then it is, too."""
+        while self._flights and self._flights[0] in self._doubtful and not isinstance(failure, ProducerSetBack):
             flight = self._take_first()
             flight.fail(_unknown(flight, "it has forgotten this client"))
         self._renumber(anonymous())

@@ -1,23 +1,17 @@
-"""Publishing by outsiders: one value at a time with its ack, or a flow of rows that is durable when its block is left."""
+"""Publishing by outsiders, one value at a time with its ack: anonymous, or as a producer with a name. Flows of rows: `publisher`."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from linkd.client.background import Background
 from linkd.client.calls import Connection
 from linkd.client.encoding import encode
 from linkd.client.numbered_stream import NumberedStream
 from linkd.client.payloads import Payload, Publish
-from linkd.client.process import FORK_GUARD
-from linkd.errors import Error, InternalFault, InvalidArgument, LinkNotFound, SchemaMismatch
-from linkd.limits import PUBLISH_WINDOW_BYTES, ROWS_PER_VALUE
+from linkd.errors import LinkNotFound, SchemaMismatch
 from linkd.model.values import Durability, Position
 from linkd.model.values import Producer as Numbers
 from linkd.wire.messages import durability_of, position_of
@@ -179,167 +173,3 @@ class Producer:
 
     def __repr__(self) -> str:
         return f"<Producer {self._name}: {self.last_sequence:,} publishes>"
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """What waits to become one publish: rows that came one by one, or one piece of anything else."""
-
-    data: Any
-    rows: int
-    size_bytes: int
-    is_rows: bool
-
-
-class Publisher:
-    """A flow of rows into one link, gathered into values; leaving its block means that all of it is durable, or it raises.
-
-    Rows that come in one turn of the event loop, or while the window of unacknowledged values is full, become one value. While linkd is away
-    it waits; what has no ack is sent again, and happens once. What linkd refuses is raised by the next `send`, by `flush`, or at the end of
-    the block; nothing is sent after that. If an exception leaves the block what was sent before may or may not be durable. `put` and `full`
-    may be used from any thread.
-    """
-
-    def __init__(self, connection: Connection, background: Background, schemas: LinkSchemas, link: str) -> None:
-        self._link = link
-        self._schemas = schemas
-        self._background = background
-        self._stream = NumberedStream(
-            connection, background, f"linkd publisher of {link}", timeout_s=connection.flow_timeout_s, stop_at_refusal=True
-        )
-        self._gathered: deque[_Gathered] = deque()
-        self._gathered_bytes = 0
-        self._lock = threading.Lock()
-        self._pumping = False
-        self._in_flight = 0
-        self._error: Error | None = None
-        self._changed = asyncio.Event()
-        self._pump: asyncio.Task[None] | None = None
-        self._closed = False
-
-    async def send(self, data: object) -> None:
-        """Takes a row (a dict), rows (a list of dicts, a frame, an Arrow table), or bytes. Waits while too much is unacknowledged."""
-        if self.put(data):
-            self.wake()
-        if self.full:
-            await self.room()
-
-    async def flush(self) -> None:
-        """Returns when everything sent so far is durable. Raises what an earlier send met."""
-        while not self._error and (self._pumping or self._in_flight):
-            self._changed.clear()
-            await self._changed.wait()
-        self._raise()
-
-    def put(self, data: object) -> bool:
-        """Takes `data` without waiting; whoever is told True calls `wake` in the event loop. Raises what an earlier send met."""
-        if self._closed:
-            raise InvalidArgument(f"the publisher of {self._link} is closed: send inside its `with` block")
-        FORK_GUARD.check()
-        self._raise()
-        item = _gathered(data)
-        with self._lock:
-            self._gathered_bytes += item.size_bytes
-            last = self._gathered[-1] if self._gathered else None
-            if last is not None and last.is_rows and item.is_rows and last.rows + item.rows <= ROWS_PER_VALUE:
-                last.data.extend(item.data)
-                last.rows += item.rows
-                last.size_bytes += item.size_bytes
-            else:
-                self._gathered.append(item)
-            asleep, self._pumping = not self._pumping, True
-        return asleep
-
-    @property
-    def full(self) -> bool:
-        """Whether so much is gathered that the program should wait for `room`."""
-        return self._gathered_bytes >= PUBLISH_WINDOW_BYTES or len(self._gathered) > 1
-
-    def wake(self) -> None:
-        """Has what is gathered sent in the next turn of the loop."""
-        self._pump = self._background.spawn(f"linkd publisher of {self._link}", self._send_gathered())
-
-    async def room(self) -> None:
-        """Waits until less is gathered. Raises what an earlier send met."""
-        while self.full and not self._error:
-            self._changed.clear()
-            await self._changed.wait()
-        self._raise()
-
-    async def close(self) -> None:
-        """Ends without waiting: what is not acked by now may or may not become durable."""
-        self._closed = True
-        if self._pump is not None:
-            self._pump.cancel()
-        await self._stream.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
-            if kind is None:
-                await self.flush()
-        finally:
-            await self.close()
-
-    async def _send_gathered(self) -> None:
-        try:
-            while (item := self._next()) is not None:
-                known = await self._schemas.get(self._link)
-                payloads = encode(self._link, item.data, schema=known.schema, declared=known.declared, inputs=())
-                self._schemas.learned(self._link, payloads)
-                acked = await self._stream.send(Publish(self._link, payloads))
-                self._in_flight += 1
-                acked.add_done_callback(self._acked)
-        except Error as error:
-            self._failed(error)
-        except Exception as error:
-            self._failed(InternalFault(f"{self._link}: the publisher met a defect of linkd ({type(error).__name__})"))
-            raise
-
-    def _next(self) -> _Gathered | None:
-        with self._lock:
-            self._pumping = bool(self._gathered) and self._error is None
-            item = self._gathered.popleft() if self._pumping else None
-            self._gathered_bytes -= item.size_bytes if item else 0
-        self._changed.set()
-        return item
-
-    def _acked(self, answer: asyncio.Future[Any]) -> None:
-        self._in_flight -= 1
-        error = None if answer.cancelled() else answer.exception()
-        if isinstance(error, Error):
-            self._failed(error)
-        self._changed.set()
-
-    def _failed(self, error: Error) -> None:
-        self._error = self._error or error
-        self._schemas.forget(self._link)
-        self._changed.set()
-
-    def _raise(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def __repr__(self) -> str:
-        return f"<Publisher of {self._link}>"
-
-
-def _gathered(data: object) -> _Gathered:
-    if isinstance(data, Mapping):
-        return _Gathered([data], 1, _row_bytes(data), is_rows=True)
-    if isinstance(data, list):
-        for number, row in enumerate(data, 1):
-            if not isinstance(row, Mapping):
-                raise InvalidArgument(f"row {number} is {type(row).__name__}: in a list of rows each is a dict")
-        return _Gathered(list(data), len(data), sum(map(_row_bytes, data)), is_rows=True)
-    size_bytes = getattr(data, "nbytes", None)
-    if not isinstance(size_bytes, int):
-        size_bytes = len(data) if isinstance(data, bytes | bytearray) else 0
-    return _Gathered(data, 0, size_bytes, is_rows=False)
-
-
-def _row_bytes(row: Mapping[Any, Any]) -> int:
-    """About what a row takes; enough to bound what is gathered."""
-    return 16 * len(row) + sum(len(item) for item in row.values() if isinstance(item, str | bytes))

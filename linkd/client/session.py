@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import weakref
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +18,8 @@ from linkd.client.discovery import dial_for
 from linkd.client.lineage import Lineage, lineage
 from linkd.client.process import FORK_GUARD
 from linkd.client.publish_stream import PublishStream
-from linkd.client.publishing import Ack, LinkSchemas, Outlet, Producer, Publisher
+from linkd.client.publisher import Publisher
+from linkd.client.publishing import Ack, LinkSchemas, Outlet, Producer
 from linkd.client.reading import Extent, Reading, Result
 from linkd.client.snapshots import Snapshots
 from linkd.client.states import OnState
@@ -82,10 +83,13 @@ class Client:
         self._publishers.add(outlet)
         return Producer(outlet, name, opened.epoch)
 
-    def publisher(self, link: str) -> Publisher:
-        """A flow of rows into `link`: `async with client.publisher("events") as events: await events.send({...})`."""
+    def publisher(self, link: str, *, columns: Sequence[str] | None = None) -> Publisher:
+        """A flow of rows into `link`: `async with client.publisher("events") as events: await events.send({...})`.
+
+        `columns` are those of rows without names, in their order; otherwise these are in the order of the link's columns.
+        """
         FORK_GUARD.check()
-        publisher = Publisher(self._connection, self._background, self._schemas, link)
+        publisher = Publisher(self._connection, self._background, self._schemas, link, columns)
         self._publishers.add(publisher)
         return publisher
 

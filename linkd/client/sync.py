@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -209,9 +209,12 @@ class Client:
         """
         return Producer(LOOP_THREAD.run(self._inner.producer, name))
 
-    def publisher(self, link: str) -> Publisher:
-        """A flow of rows into `link`: `with client.publisher("events") as events: events.send({...})`."""
-        return Publisher(self._inner.publisher(link))
+    def publisher(self, link: str, *, columns: Sequence[str] | None = None) -> Publisher:
+        """A flow of rows into `link`: `with client.publisher("events") as events: events.send({...})`.
+
+        `columns` are those of rows without names, in their order; otherwise these are in the order of the link's columns.
+        """
+        return Publisher(self._inner.publisher(link, columns=columns))
 
     def subscribe(
         self,

@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from linkd.client import publishing
+from linkd.client import publisher, publishing
+from linkd.client.gathering import row_item
 from linkd.client.loop_thread import LOOP_THREAD
+from linkd.client.process import FORK_GUARD
 from linkd.client.publishing import Ack
 
 
 class Publisher:
     """A flow of rows into one link, gathered into values; leaving its block means that all of it is durable, or it raises.
 
-    While linkd is away it waits; what has no ack is sent again, and happens once. What linkd refuses is raised by the next `send`, by
-    `flush`, or at the end of the block. Threads may share it.
+    A row is a dict, a tuple or list in the order of the columns (the link's, or those that were named), or bytes; do not change it afterwards.
+    While linkd is away it waits; what has no ack is sent again, and happens once. What linkd refuses is raised by the next call, by `flush`,
+    or at the end of the block; nothing is sent after that. Threads may share it.
     """
 
-    def __init__(self, inner: publishing.Publisher) -> None:
+    def __init__(self, inner: publisher.Publisher) -> None:
         self._inner = inner
+        self._put = inner.gathering.put
+        inner.gathering.wake = partial(LOOP_THREAD.soon, inner.wake)
 
     def send(self, data: object) -> None:
-        """Takes a row (a dict), rows (a list of dicts, a frame, an Arrow table), or bytes. Waits while too much is unacknowledged."""
-        if self._inner.put(data):
-            LOOP_THREAD.soon(self._inner.wake)
-        if self._inner.full:
+        """Takes a row, or many at once (a list of dicts or tuples, a frame, an Arrow table). Waits for room, not for durability."""
+        FORK_GUARD.check()
+        self.send_nowait(data)
+
+    def send_nowait(self, row: object) -> None:
+        """As `send`, the cheapest way. It waits, too, where so much is gathered that there is no room for more."""
+        while not self._put(row):
             LOOP_THREAD.run(self._inner.room)
 
+    def submit(self, row: object) -> Future[Ack]:
+        """Takes a row. The future is done when it is durable, with the ack of the value that it went into; many may be under way.
+
+        Cancelling it takes nothing back. Waits for room.
+        """
+        future: Future[Ack] = Future()
+        item = row_item(row, future)
+        while not self._inner.gathering.put_item(item):
+            LOOP_THREAD.run(self._inner.room)
+        return future
+
     def flush(self) -> None:
-        """Returns when everything sent so far is durable. Raises what an earlier send met."""
+        """Returns when everything sent so far is durable. Raises what an earlier call met."""
         LOOP_THREAD.run(self._inner.flush)
 
     def __enter__(self) -> Self:

@@ -46,11 +46,15 @@ class Value(Held):
         return self._envelope.name
 
     def bytes(self) -> builtins.bytes:
-        """The content of an opaque value. Raises InvalidArgument for a value of rows."""
-        content = self._part.opaque()
-        if content is None:
+        """The content of an opaque value. Raises InvalidArgument for a value of rows, as a publisher makes them of bytes that it gathers."""
+        contents = self._part.opaque()
+        if contents is None:
             raise InvalidArgument(f"{self.name} holds rows, not bytes: use .rows(), .to_table(), .to_pandas() or .to_polars()")
-        return content
+        if len(contents) != 1:
+            raise InvalidArgument(
+                f'{self.name} holds {len(contents):,} rows of bytes that were gathered by a publisher: use [row["bytes"] for row in value.rows()]'
+            )
+        return contents[0]
 
     def first_rows(self, limit: int) -> list[dict[str, Any]]:
         """The first `limit` rows as dicts."""

@@ -36,7 +36,7 @@ def check(declaration: Declaration, parsed: ParsedWiring, *, directory: str) -> 
     for task in wiring.tasks:
         if declared := declaration.tasks.get(task.name):
             problems += _task_problems(task, declared)
-    problems += _copy_name_problems(declaration, wiring)
+    problems += _unwired_name_problems(declaration, wiring)
     if parsed.is_complete and declaration.wiring is not None:
         problems += graph.unwritten_problems(wiring, sources)
         problems += graph.cycle_problems(wiring)
@@ -86,7 +86,7 @@ def _task(task: WiredTask, declared: TaskDeclaration, statements: Mapping[str, t
 
 
 def _links(declaration: Declaration, wiring: Wiring) -> dict[str, LinkSpec]:
-    """All links in the order of the wiring, each source's rejects behind it, and last those that only copy."""
+    """All links in the order of the wiring, each source's rejects behind it, and last those without a task: they copy, or are for outsiders."""
     found: dict[str, LinkSpec] = {}
     for task in wiring.tasks:
         for wire in task.inputs:
@@ -94,8 +94,8 @@ def _links(declaration: Declaration, wiring: Wiring) -> dict[str, LinkSpec]:
             found[wire.link] = replace(link, is_open=link.is_open or wire.is_open, readers=(*link.readers, task.name))
         for wire in task.outputs:
             found[wire.link] = replace(found.get(wire.link) or LinkSpec(wire.link), writer=task.name)
-    for name in declaration.links:
-        found.setdefault(name, LinkSpec(name))
+    for name, declared in declaration.links.items():
+        found.setdefault(name, LinkSpec(name, is_open=not declared.has_source))
     links: dict[str, LinkSpec] = {}
     for name, link in found.items():
         links[name] = _declared(link, declaration.links.get(name))
@@ -165,11 +165,11 @@ def _sources(declaration: Declaration) -> set[str]:
     return {name for name, link in declaration.links.items() if link.has_source}
 
 
-def _copy_name_problems(declaration: Declaration, wiring: Wiring) -> Iterator[Problem]:
+def _unwired_name_problems(declaration: Declaration, wiring: Wiring) -> Iterator[Problem]:
     """Names of links that no wire has: those of the wires are checked with the graph."""
     wired = _wired_links(wiring)
     for link in declaration.links.values():
-        if link.is_copy and link.name not in wired and (found := name_problem(link.name, "link")):
+        if (link.is_copy or declaration.wiring is None) and link.name not in wired and (found := name_problem(link.name, "link")):
             yield Problem(link.span, *found)
 
 

@@ -2,7 +2,8 @@
 
     pipeline: NAME
     params: {NAME: VALUE, ...}
-    wiring: TEXT                                    the grammar of `wiring`
+    wiring: TEXT                                    the grammar of `wiring`; without tasks it may be missing: then links that have no
+                                                    source are for people and programs outside
     on_change: rerun | continue
     links:
       LINK: {from: TEXT, to: TEXT, format: TEXT, nulls: [TEXT, ...], schema: {COLUMN: TYPE, ...}, on_bad_row: stop | reject,
@@ -48,7 +49,7 @@ def read_declaration(root: Record, knowledge: Knowledge, lines: Sequence[str] = 
     tasks: dict[str, TaskDeclaration] = {}
     for key, node in reader.record(fields.get("tasks"), "tasks", 'tasks: {clean: {run: "python clean.py"}}'):
         tasks[key.value] = read_task(reader, key, node, params, on_change)
-    if "wiring" not in fields and (tasks or not links or not all(link.is_copy for link in links.values())):
+    if "wiring" not in fields and (tasks or not links or any(link.has_source and not link.is_copy for link in links.values())):
         reader.note(None, "the file wires nothing", "add `wiring: |`, and below it lines such as `(flights) clean (flown)`")
     return Declaration(name, wiring, links, tasks, tuple(reader.problems), params, tuple(substitution.secrets))
 

@@ -73,7 +73,7 @@ class TaskDeclaration:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """All that a file says, apart from what its wiring means. Without `wiring` there is already a problem, or there are only copies."""
+    """All that a file says, apart from what its wiring means. Without `wiring` there is already a problem, or no task."""
 
     name: str
     wiring: Text | None

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 TOP_KEYS: Mapping[str, str] = {
     "pipeline": "The name of the pipeline.",
     "params": "Parameters by name: `${params.x}` in texts, `$x` in SQL, LINKD_PARAM_X for programs; `linkd run -s x=...` sets one.",
-    "wiring": "The graph: a line `(inputs) task (outputs)` for each task.",
+    "wiring": "The graph: a line `(inputs) task (outputs)` for each task. Without tasks it may be left out: links without `from:` are for people"
+    " and programs outside then.",
     "links": "What there is to say about links: where their values come from, where they go to, what they look like.",
     "tasks": "The program, or the SELECT, of each task.",
     "on_change": "What happens when a task is not what it was: `rerun` (the default of a finite run) or `continue` (that of `--follow`).",
@@ -40,14 +41,14 @@ TASK_KEYS: Mapping[str, str] = {
     "sql": "One SELECT over the inputs, or the path of a file with it; its rows are the output.",
     "env": "Variables for the program; their values may name `${params.x}`, `${env.X}` and `${secret.X}`.",
     "retries": "How often a program that failed is started again; 0 unless said otherwise.",
-    "timeout": "How long one attempt may take: then the program is ended.",
+    "timeout": "How long one attempt may take: then the program is ended. Under `--follow` it is how long a program may work on one snapshot.",
     "on_change": "What happens when this task is not what it was: `rerun` or `continue`.",
     "every": "Under `--follow`: how long inputs that are taken whole are idle before the task runs again.",
     "order": "What comes one behind the other through any redelivery: the `link`, the values of a `key`, or `none`.",
     "key": "With `order: key`: the column whose values are kept in order.",
     "lease": "How long a program may be silent before what it works on goes to another; 30s unless said otherwise.",
     "max_attempts": "How often a snapshot is tried before it goes to the dead-letter link `TASK.dead`; for ever unless said otherwise."
-    " A program that ends by its failure has to be started again for that: give it more `retries:`.",
+    " A program that ends by such a failure is started again, and that is none of its `retries:`.",
     "version": "The version of what runs, in place of the digest of command, scripts and SQL.",
 }
 

@@ -8,6 +8,9 @@ connection before an answer sends again what it has no answer to, in the same or
 ids begin with `~` and are random) exist from their first publish on, in epoch 1. Both are fed by what the frames say (`ProducerOpened`, and
 the producer in the envelope of each value), and so are the same after a restart.
 
+A power cut may take publishes to links that sync later, which were answered: their producer lives on and sends one that is too far ahead, and
+learns it (ProducerSetBack). None from that one on can be in the log, for the log lost its end.
+
 What is remembered is bounded in number and in answers; the producers that were used longest ago are forgotten first. One that publishes after
 that learns it (ProducerForgotten). Epochs are never used twice: a name that was forgotten goes on behind the highest epoch of all such.
 """
@@ -18,7 +21,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from linkd.errors import Conflict, InvalidArgument, ProducerFenced, ProducerForgotten
+from linkd.errors import Conflict, InvalidArgument, ProducerFenced, ProducerForgotten, ProducerSetBack
 from linkd.limits import PRODUCER_ANSWERS_MAX, PRODUCER_NAME_MAX_CHARS, PRODUCERS_MAX, PUBLISH_WINDOW_VALUES
 from linkd.model.kept import AnswerKept
 from linkd.model.records import Dropped
@@ -68,15 +71,16 @@ class Producers:
     def answer(self, producer: Producer) -> AnswerKept | None:
         """What the publish was answered when it happened; None if it is the producer's next one.
 
-        Raises ProducerFenced, ProducerForgotten, and InvalidArgument for one that leaves others out or is too old to be recognised.
+        Raises ProducerFenced, ProducerForgotten, ProducerSetBack where others before it are missing, and InvalidArgument for one that is
+        too old to be recognised.
         """
         known = self._known(producer)
         if producer.sequence == known.last_sequence + 1:
             return None
         if producer.sequence > known.last_sequence:
-            raise InvalidArgument(
+            raise ProducerSetBack(
                 f"producer {producer.id} sent its publish {producer.sequence:,}, and its last one was {known.last_sequence:,}: "
-                "those between are missing; send them first, in order"
+                "those between were lost with the power (their links sync later), or never sent; open it again and go on behind that one"
             )
         answer = known.answer(producer.sequence)
         if answer is None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from linkd.core.arrow_types import decided_type, parse_type, plain_schema, plain_type, type_text
 from linkd.core.casts import CastLoses, as_array, lossless, plain_array
-from linkd.core.intake import to_arrow
+from linkd.core.intake import from_tuples, to_arrow
 from linkd.core.payload import OPAQUE_SCHEMA, from_payload, is_opaque, opaque_batch, payload, split
 from linkd.errors import SchemaMismatch
 
@@ -23,6 +23,7 @@ __all__ = [
     "OPAQUE_SCHEMA",
     "conform",
     "from_payload",
+    "from_tuples",
     "is_opaque",
     "kept_schema",
     "opaque_batch",

@@ -62,6 +62,8 @@ class Lease:
     """It is being put aside."""
     refused_late: int = field(default=0, compare=False)
     lost_by: int | None = field(default=None, compare=False)
+    wanted_by: int | None = field(default=None, compare=False)
+    """The idle session that it was asked back for."""
     slots: frozenset[int] | None = field(default=None, compare=False)
     """With keys: those of its rows, once they were looked at."""
 
@@ -96,6 +98,10 @@ class Holders:
     by_key: bool = False
     """Snapshots go out in order of their keys, several at a time."""
     sessions: dict[int, bool] = field(default_factory=dict)
+    failures: int = field(default=0, compare=False)
+    """Attempts that failed, of all snapshots, in this life of the home."""
+    overran: int = field(default=0, compare=False)
+    """How many of these had taken the whole `timeout_s`."""
     _silent: dict[int, int] = field(default_factory=dict)
     _active: int | None = None
     _told: dict[int, list[TakenBack]] = field(default_factory=dict)
@@ -203,7 +209,12 @@ class Holders:
     def fail(self, lease: Lease, reason: str) -> None:
         """An attempt at the snapshot failed."""
         lease.failures += 1
+        self.failures += 1
         lease.reason, lease.unsaid = reason[:DEAD_LETTER_REASON_MAX_CHARS], True
+
+    def overruns(self, lease: Lease, now_s: float) -> bool:
+        """Whether a lease that ends now was renewed for as long as it may be."""
+        return lease.started_s is not None and now_s - lease.started_s >= self.timeout_s
 
     def is_given_up(self, lease: Lease) -> bool:
         return self.terms.max_attempts is not None and lease.failures >= self.terms.max_attempts
@@ -239,6 +250,7 @@ class Holders:
             reserved = [lease for lease in of_session if self._is_reserved(lease) and not self._is_tied(lease, of_session)]
             if len(of_session) > 1 and reserved:
                 newest = max(reserved, key=lambda lease: lease.beginning)
+                newest.wanted_by = session
                 self._recall(newest)
                 return newest
         return None
@@ -266,7 +278,7 @@ class Holders:
         if self.by_key:
             return self._next_by_key(session), False
         if not self.one_at_a_time:
-            waiting = [lease for lease in self.leases.values() if lease.session is None and not lease.delayed and not lease.leaving]
+            waiting = [lease for lease in self.leases.values() if lease.session is None and self._may_go(lease, session)]
             return min(waiting, key=lambda lease: lease.beginning, default=None), False
         back = [lease for lease in self.leases.values() if lease.session is None or lease.recalled]
         oldest = min(back, key=lambda lease: lease.beginning, default=None)
@@ -286,10 +298,19 @@ class Holders:
                 blocked |= lease.slots or frozenset()
         for lease in sorted(waiting, key=lambda lease: lease.beginning):
             slots = lease.slots or frozenset()
-            if not lease.delayed and not lease.leaving and blocked.isdisjoint(slots):
+            if self._may_go(lease, session) and blocked.isdisjoint(slots):
                 return lease
             blocked |= slots
         return None
+
+    def _may_go(self, lease: Lease, session: int) -> bool:
+        """What was asked back for an idle session goes to that, as long as it is idle: whoever gave it back would be asked for it again."""
+        if lease.delayed or lease.leaving:
+            return False
+        wanted_by = lease.wanted_by
+        if wanted_by in (None, session) or wanted_by not in self.sessions or wanted_by in self._silent:
+            return True
+        return any(other.session == wanted_by for other in self.leases.values())
 
     def _behind(self, lease: Lease) -> list[Lease]:
         """What has to wait for `lease` when that goes back: in order, all that is newer; with keys what has a slot of those in common."""

@@ -226,7 +226,7 @@ def _add_progress(home: Home, info: pb.TaskInfo, task: Task) -> None:
     info.leases.extend(_lease(lease) for lease in held[:LEASES_TOLD_MAX])
     info.connections = home.connections.get(task.name, 0)
     info.refused_late = task.refused_late
-    info.given_up = task.given_up
+    info.given_up, info.failures, info.overran = task.given_up, task.holders.failures, task.holders.overran
     for message in info.inputs:
         message.generation = task.inputs.get(message.link, 0)
     unread = task.unread(home.ledger.links)

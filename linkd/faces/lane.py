@@ -21,7 +21,7 @@ from linkd.faces.call import translated
 from linkd.faces.lane_session import LaneSession, LaneSessions
 from linkd.faces.routes import Route
 from linkd.limits import LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
-from linkd.wire.lane import FrameKind, FrameReader, frame, head
+from linkd.wire.lane import Content, FrameKind, FrameReader, frame, head
 from linkd.wire.methods import Kind, Method
 from linkd.wire.status import ERROR_KEY, TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY
 from linkd.wire.v1 import lane_pb2 as pb
@@ -80,13 +80,13 @@ class Requests:
     def __init__(self, transport: asyncio.Transport, method: Method) -> None:
         self._transport = transport
         self._method = method
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[Content] = deque()
         self._waiting_bytes = 0
         self._paused = False
         self._done = False
         self._waiter: asyncio.Future[None] | None = None
 
-    def put(self, content: bytes) -> None:
+    def put(self, content: Content) -> None:
         self._waiting.append(content)
         self._waiting_bytes += len(content)
         if self._waiting_bytes > LANE_QUEUED_MAX_BYTES and not self._paused:
@@ -125,7 +125,7 @@ class Requests:
             self._waiter.set_result(None)
 
 
-class LaneConnection(asyncio.Protocol):
+class LaneConnection(asyncio.BufferedProtocol):
     """A client's connection. `spawn` starts a call's task and names it; `gone` is called once, when the connection is."""
 
     def __init__(
@@ -155,9 +155,12 @@ class LaneConnection(asyncio.Protocol):
         if self._draining:
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._frames.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
         try:
-            for kind, content in self._frames.feed(data):
+            for kind, content in self._frames.filled(nbytes):
                 self._take(kind, content)
         except (InvalidArgument, DecodeError) as problem:
             log.warning("a connection of the lane was ended: %s", problem)
@@ -230,11 +233,11 @@ class LaneConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _take(self, kind: FrameKind, content: bytes) -> None:
+    def _take(self, kind: FrameKind, content: Content) -> None:
         if kind is FrameKind.CALL:
             if self._requests is not None:
                 raise InvalidArgument("a call began before the one before it had ended")
-            self._begin(pb.LaneCall.FromString(content))
+            self._begin(pb.LaneCall.FromString(bytes(content)))
         elif kind is FrameKind.STATUS:
             raise InvalidArgument("a client sent a status")
         elif self._requests is not None:  # else the call is over, and its client does not know it yet

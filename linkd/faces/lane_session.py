@@ -40,6 +40,11 @@ class LaneSessions:
             raise NotAllowed("this session of the lane belongs to another identity")
         return session
 
+    def gone(self, file: int) -> None:
+        """Nothing will speak of this file any more: clients need not keep it mapped."""
+        for session in self._sessions.values():
+            session.gone(file)
+
     def close(self, session_id: bytes) -> None:
         """The client is gone: what it held is never used again, what it was granted is written to no more."""
         session = self._sessions.pop(session_id, None)
@@ -47,7 +52,7 @@ class LaneSessions:
             session.close()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class LaneSession:
     """One client. Its descriptors are in `shows`, to be sent in this order."""
 
@@ -101,6 +106,13 @@ class LaneSession:
         if file is None or file.link != link:
             raise InvalidArgument(f"{link}: a value was said to lie in a file that was not granted for it")
         return await self.store.shared.placed(file, said.offset, said.body_bytes, said.metadata)
+
+    def gone(self, file: int) -> None:
+        """Nothing will speak of this file any more."""
+        self._writing.pop(file, None)
+        del self._held[file]
+        if self._shown.pop(file, None) is not None:
+            self.shows.put_nowait(lane_pb2.FilesResponse(gone=file))
 
     def close(self) -> None:
         self.store.shared.forsake(self)

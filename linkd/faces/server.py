@@ -30,6 +30,7 @@ class Server:
         answers = routes(links, runs, presence)
         grpc = await GrpcFace.build(socket_path, answers, presence)
         sessions = LaneSessions(lambda: links.home.store)
+        links.home.store.shared.on_gone = sessions.gone
         files = Route(FILES, presence.counted(FilesService(links.home, sessions).files))
         return Server(grpc, await LaneFace.build(socket_path, {**answers, FILES.path: files}, sessions))
 

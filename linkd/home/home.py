@@ -295,9 +295,9 @@ class Home:
         """The terms of a link; those of one that the file does not name are the default ones."""
         return self.layout.links[link].terms if link in self.layout.links else DEFAULT_TERMS
 
-    async def room(self) -> None:
-        """Returns when the store takes a frame: decide and `admit` before the next await. Raises StorageFailed."""
-        await self.store.room()
+    async def room(self, *, bulk: bool = False) -> None:
+        """Returns when the store takes a frame, of large payloads if `bulk`: decide and `admit` before the next await. Raises StorageFailed."""
+        await self.store.room(bulk=bulk)
 
     async def written(self, future: asyncio.Future[Committed]) -> Committed:
         """Waits for an admitted frame without letting the waiter's cancellation reach it."""

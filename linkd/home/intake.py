@@ -1,8 +1,8 @@
 """What arrives becomes a draft and a stored payload: any format, brought to the link's schema.
 
-The fast path touches no pyarrow: one Arrow IPC message whose schema message is, byte for byte, the one the link has. Everything else (other
-layouts of the same schema, other schemas, whole IPC streams, JSON rows, opaque bytes) goes through `core.schema`, off the event loop when
-it is large.
+The fast path touches no pyarrow: one Arrow IPC message whose schema message is, byte for byte, the one the link has, and opaque bytes that are
+small. Everything else (other layouts of the same schema, other schemas, whole IPC streams, JSON rows) goes through `core.schema`, off the
+event loop when it is large.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from linkd.home.home import Home
 from linkd.limits import (
     ATTRIBUTES_MAX,
     ENVELOPE_MAX_BYTES,
+    HASHED_ON_LOOP_MAX_BYTES,
     INLINE_PAYLOAD_MAX_BYTES,
     SCHEMA_MAX_BYTES,
     STREAM_FRAME_MAX_BYTES,
@@ -30,6 +31,7 @@ from linkd.model.values import Producer
 from linkd.store.shared_files import PlacedPayload
 from linkd.store.staging import Piece, StagedPayload
 from linkd.wire import arrow_ipc
+from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_message
 
 T = TypeVar("T")
 
@@ -93,7 +95,13 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
     if incoming.placed is not None and _is_stored_as_sent(incoming, target):
         return [_draft(incoming, target.schema_id, target.schema, incoming.placed)]
     if _is_stored_as_sent(incoming, target):
-        return [_stage(home, incoming, target.schema_id, target.schema, incoming.parts)]
+        xxh3 = await _xxh3(incoming)
+        return [_stage(home, incoming, target.schema_id, target.schema, incoming.parts, xxh3=xxh3)]
+    if incoming.placed is None and incoming.size_bytes <= INLINE_PAYLOAD_MAX_BYTES and target.schema in (b"", OPAQUE_SCHEMA_MESSAGE):
+        message = _opaque_message(incoming)
+        if message is not None:
+            schema_id = target.schema_id or arrow_ipc.schema_id(OPAQUE_SCHEMA_MESSAGE)
+            return [_stage(home, incoming, schema_id, OPAQUE_SCHEMA_MESSAGE, (message,))]
     try:
         made = await _off_loop(incoming.size_bytes, lambda: _convert(incoming, target))
     finally:
@@ -102,13 +110,20 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
     prepared: list[Prepared] = []
     widens = target.schema_id
     try:
-        for schema_id, schema, payload in made:
-            prepared.append(_stage(home, incoming, schema_id, schema, (payload,), widens))
+        for schema_id, schema, payload, xxh3 in made:
+            prepared.append(_stage(home, incoming, schema_id, schema, (payload,), widens, xxh3=xxh3))
             widens = schema_id
     except Error:
         discard(prepared)
         raise
     return prepared
+
+
+def _opaque_message(incoming: Incoming) -> bytes | None:
+    """The message of opaque bytes, made without pyarrow; None if these are none."""
+    if incoming.form == BYTES:
+        return opaque_message((incoming.payload(),))
+    return incoming.payload() if incoming.form == ARROW and incoming.schema == OPAQUE_SCHEMA_MESSAGE else None
 
 
 def _is_stored_as_sent(incoming: Incoming, target: Target) -> bool:
@@ -120,16 +135,20 @@ async def sent_xxh3(incoming: Incoming, prepared: Sequence[Prepared] = (), targe
     if prepared and _is_stored_as_sent(incoming, target):
         return prepared[0].payload.xxh3
 
-    if incoming.placed is not None:
-        return incoming.placed.xxh3
+    return incoming.placed.xxh3 if incoming.placed is not None else await _xxh3(incoming)
 
-    def digest() -> int:
-        state = xxhash.xxh3_64()
-        for part in incoming.parts:
-            state.update(part)
-        return state.intdigest()
 
-    return digest() if incoming.size_bytes <= INLINE_PAYLOAD_MAX_BYTES else await asyncio.to_thread(digest)
+async def _xxh3(incoming: Incoming) -> int:
+    if incoming.size_bytes <= HASHED_ON_LOOP_MAX_BYTES:
+        return _digest(incoming.parts)
+    return await asyncio.to_thread(_digest, incoming.parts)
+
+
+def _digest(parts: Iterable[Piece]) -> int:
+    state = xxhash.xxh3_64()
+    for part in parts:
+        state.update(part)
+    return int(state.intdigest())
 
 
 def misfits(prepared: Prepared, target: Target) -> bool:
@@ -157,17 +176,32 @@ def wanted_bytes(values: Iterable[Prepared]) -> dict[str, int]:
     return wanted
 
 
+def has_bulk(values: Iterable[Prepared]) -> bool:
+    """Whether the store has to write any of it to a segment."""
+    payloads = (prepared.payload for prepared in values)
+    return any(payload.size_bytes > INLINE_PAYLOAD_MAX_BYTES and not isinstance(payload, PlacedPayload) for payload in payloads)
+
+
 def discard(values: Iterable[Prepared]) -> None:
     """Gives back what was staged and will not be stored."""
     for prepared in values:
         prepared.payload.discard()
 
 
-def _stage(home: Home, incoming: Incoming, schema_id: bytes, schema: bytes, parts: Sequence[Piece], widens: bytes = b"") -> Prepared:
+def _stage(
+    home: Home,
+    incoming: Incoming,
+    schema_id: bytes,
+    schema: bytes,
+    parts: Sequence[Piece],
+    widens: bytes = b"",
+    *,
+    xxh3: int | None = None,
+) -> Prepared:
     size_bytes = sum(map(len, parts))
     if size_bytes > VALUE_SIZE_MAX_BYTES:
         raise ValueTooLarge(f"{incoming.link}: a value of {size_bytes:,} bytes; at most {VALUE_SIZE_MAX_BYTES:,}: publish it in pieces")
-    arriving = home.store.stage()
+    arriving = home.store.stage(xxh3)
     try:
         for part in parts:
             for start in range(0, len(part), STREAM_FRAME_MAX_BYTES):
@@ -184,8 +218,8 @@ def _draft(incoming: Incoming, schema_id: bytes, schema: bytes, staged: StagedPa
     return Prepared(Draft(incoming.link, staged.rows, staged.size_bytes, schema_id, schema, staged.xxh3, attributes, widens), staged)
 
 
-def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, memoryview]]:
-    """(schema id, schema message, payload) of each value, by way of pyarrow."""
+def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, memoryview, int]]:
+    """(schema id, schema message, payload, its xxh3) of each value, by way of pyarrow."""
     import pyarrow as pa
 
     from linkd.core import rows as json_rows
@@ -200,7 +234,7 @@ def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, mem
     else:
         batches = _arrow_batches(incoming)
     inputs = [pa.ipc.read_schema(pa.py_buffer(message)) for message in target.inputs]
-    made: list[tuple[bytes, bytes, memoryview]] = []
+    made: list[tuple[bytes, bytes, memoryview, int]] = []
     for batch in batches:
         if kept is None:
             kept = schemas.kept_schema(batch, None, inputs)
@@ -211,7 +245,7 @@ def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, mem
             schema_message, payload = schemas.payload(piece)
             if len(schema_message) > SCHEMA_MAX_BYTES:
                 raise ValueTooLarge(f"{incoming.link}: its schema takes {len(schema_message):,} bytes; at most {SCHEMA_MAX_BYTES:,}")
-            made.append((arrow_ipc.schema_id(schema_message), schema_message, payload))
+            made.append((arrow_ipc.schema_id(schema_message), schema_message, payload, _digest((payload,))))
     return made
 
 

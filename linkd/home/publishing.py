@@ -21,6 +21,7 @@ from linkd.home.intake import (
     Target,
     check_attributes,
     discard,
+    has_bulk,
     misfits,
     prepare,
     prepare_again,
@@ -221,7 +222,7 @@ class PublishSession:
 
     async def _fit(self) -> None:
         """Returns when the store takes a frame and what is held has the schemas that its links have now: others publish meanwhile."""
-        await self.home.room()
+        await self.home.room(bulk=has_bulk(self._held))
         index = 0
         while index < len(self._held):
             value = self._held[index]
@@ -231,7 +232,7 @@ class PublishSession:
                 continue
             self._held[index] = await prepare_again(self.home, value, target)
             value.payload.discard()
-            await self.home.room()
+            await self.home.room(bulk=has_bulk(self._held))
             index = 0
 
     async def _publish_held(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from linkd.core import commits
 from linkd.core.dead_letters import dead_link
+from linkd.core.durations import duration_text
 from linkd.core.snapshot_leases import Lease
 from linkd.core.tasks import Task
 from linkd.home.changes import task_topic
@@ -134,8 +135,12 @@ def _over(home: Home, task: Task, lease: Lease, lease_s: float) -> None:
     was_recalled = lease.recalled
     if task.leases.get(lease.snapshot_id) is not lease or task.holders.over(lease.snapshot_id, lease.token) is None:
         return
-    if not was_recalled:
+    if not was_recalled and task.holders.overruns(lease, home.clock.monotonic_s()):
+        task.holders.fail(lease, f"its program worked on it for longer than the timeout of {duration_text(task.holders.timeout_s)}")
+        task.holders.overran += 1
+    elif not was_recalled:
         task.holders.fail(lease, f"its program gave no sign of life for {lease_s:g} s")
+    if not was_recalled:
         home.telemetry.emit(SnapshotLeaseEnded(task=task.name, attempt=lease.attempt, seconds=lease_s))
     home.changes.announce([task_topic(task.name)])
 

@@ -1,6 +1,6 @@
 """Checkpoints: the state behind one frame, so that what stands before it in the journal need not be read, nor be there. Little-endian.
 
-`checkpoints/%016d.checkpoint`, named by the LSN of that frame:
+`checkpoints/%016d.checkpoint`, named by the LSN of that frame, and the same bytes again in `checkpoints/%016d.copy`:
     0   8   magic "LKDCHKPT"
     8   4   format version, 1
    12   4   zero
@@ -14,13 +14,15 @@
                     8   XXH3-64 with seed 0 of the piece before this checksum
 The file ends with its end piece.
 
-It is written aside (`.new`) and synced when the frame it is named by is durable, and with it all that it says is in segments; then renamed.
-From then on it counts: the one before it is deleted, and journal files of which it says that they are not needed. A file that is not whole
-does not count. What lies in segments is described by their own messages, so a checkpoint names files and where they end, never values.
+Both are written aside (`.new`) and synced when the frame they are named by is durable, and with it all that is said to be in segments; then
+renamed. From then on it counts: the one before it is deleted, and journal files of which it says that they are not needed. Those are gone then,
+so one damaged sector must not be the end: a file that is not whole does not count, either of the two will do, and a start writes the other one
+again (a store of an earlier version has no copies). What lies in segments is described by their own messages, so a checkpoint names files and where they end, never values.
 """
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ from linkd.store.files import File, Files
 from linkd.wire.checkpoints import decode_held, decode_piece, encode_held, encode_piece
 
 NAME_SUFFIX = ".checkpoint"
+COPY_SUFFIX = ".copy"
 ASIDE_SUFFIX = ".new"
 _MAGIC = b"LKDCHKPT"
 _VERSION = 1
@@ -55,11 +58,13 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRecovery:
-    """What a start found: the newest whole checkpoint, and the files beside it that do not count (`damaged` are among them)."""
+    """What a start found: the newest whole checkpoint, and the files beside it that do not count. `lacking` are files of this checkpoint
+    that are damaged, not there, or of one before it of the same frame (power failed between the two names); `damaged` are not what was written."""
 
     checkpoint: Checkpoint
     surplus: tuple[Path, ...] = ()
     damaged: tuple[Path, ...] = ()
+    lacking: tuple[Path, ...] = ()
 
 
 NONE = Checkpoint(0, Held(), ())
@@ -70,44 +75,79 @@ def file_name(lsn: int) -> str:
     return f"{lsn:016d}{NAME_SUFFIX}"
 
 
+def copy_name(lsn: int) -> str:
+    return f"{lsn:016d}{COPY_SUFFIX}"
+
+
 def write(files: Files, directory: Path, checkpoint: Checkpoint) -> None:
     """Make the checkpoint count, and those before it not any more. Everything it says must be durable."""
-    path = directory / file_name(checkpoint.lsn)
-    before = [name for name in files.list(directory) if name != path.name]
-    aside = path.with_name(path.name + ASIDE_SUFFIX)
-    if aside.name in before:
-        files.unlink(aside)
-        before.remove(aside.name)
-    file = files.create(aside)
+    names = file_name(checkpoint.lsn), copy_name(checkpoint.lsn)
+    before = [name for name in files.list(directory) if name not in names]
+    _put(files, directory, checkpoint, names)
+    for name in before:
+        if name in files.list(directory):
+            files.unlink(directory / name)
+
+
+def recover(files: Files, directory: Path) -> CheckpointRecovery:
+    """The newest checkpoint that is whole, `NONE` if there is none. Changes nothing. Raises `StateForeign` for another format version."""
+    names = files.list(directory)
+    damaged: list[Path] = []
+    for name in sorted((name for name in names if name.endswith((NAME_SUFFIX, COPY_SUFFIX))), reverse=True):
+        found = _read(files, directory / name)
+        if found is None:
+            damaged.append(directory / name)
+            continue
+        own = file_name(found.lsn), copy_name(found.lsn)
+        other = directory / own[name == own[0]]
+        second = _read(files, other) if other.name in names else NONE
+        if second is None and other not in damaged:
+            damaged.append(other)
+        surplus = tuple(directory / one for one in names if one not in own)
+        return CheckpointRecovery(found, surplus, tuple(damaged), (other,) if second != found else ())
+    return CheckpointRecovery(NONE, tuple(directory / name for name in names), tuple(damaged))
+
+
+def complete(files: Files, found: CheckpointRecovery) -> tuple[str, ...]:
+    """Write what the checkpoint lacks again, if there is room; notes for people of what was damaged. Raises `StorageFailed`."""
+    notes: list[str] = []
+    for path in found.lacking:
+        with contextlib.suppress(StorageFull):  # the next checkpoint is written twice
+            _put(files, path.parent, found.checkpoint, (path.name,))
+            if path in found.damaged:
+                notes.append(f"{path} was not what had been written; nothing is lost, for it was written twice, and is again")
+    return tuple(notes)
+
+
+def _put(files: Files, directory: Path, checkpoint: Checkpoint, names: Sequence[str]) -> None:
+    """The checkpoint in files of these names, all of them or none."""
+    asides = [directory / (name + ASIDE_SUFFIX) for name in names]
+    for aside in asides:
+        if aside.name in files.list(directory):
+            files.unlink(aside)
+    try:
+        for aside in asides:
+            _write_whole(files, aside, checkpoint)
+    except StorageFull:
+        for aside in asides:
+            if aside.name in files.list(directory):
+                files.unlink(aside)
+        raise
+    for aside in asides:
+        files.rename(aside, aside.with_name(aside.name.removesuffix(ASIDE_SUFFIX)))
+    files.sync_directory(directory)
+
+
+def _write_whole(files: Files, path: Path, checkpoint: Checkpoint) -> None:
+    file = files.create(path)
     try:
         at = 0
         for data in _encoded(checkpoint):
             file.pwrite(data, at)
             at += len(data)
         file.datasync()
-    except StorageFull:
-        files.unlink(aside)
-        raise
     finally:
         file.close()
-    files.rename(aside, path)
-    files.sync_directory(directory)
-    for name in before:
-        files.unlink(directory / name)
-
-
-def recover(files: Files, directory: Path) -> CheckpointRecovery:
-    """The newest checkpoint that is whole, `NONE` if there is none. Changes nothing. Raises `StateForeign` for another format version."""
-    names = files.list(directory)
-    whole: list[str] = sorted((name for name in names if name.endswith(NAME_SUFFIX)), reverse=True)
-    damaged: list[Path] = []
-    for name in whole:
-        found = _read(files, directory / name)
-        if found is not None:
-            surplus = tuple(directory / other for other in names if other != name)
-            return CheckpointRecovery(found, surplus, tuple(damaged))
-        damaged.append(directory / name)
-    return CheckpointRecovery(NONE, tuple(directory / name for name in names), tuple(damaged))
 
 
 def _encoded(checkpoint: Checkpoint) -> Iterator[bytes]:
@@ -134,7 +174,7 @@ def _read(files: Files, path: Path) -> Checkpoint | None:
         if not _fits(header):
             return None
         magic, version, _, lsn = _HEADER.unpack_from(header)
-        if magic != _MAGIC or path.name != file_name(lsn):
+        if magic != _MAGIC or path.name not in (file_name(lsn), copy_name(lsn)):
             return None
         if version != _VERSION:
             raise StateForeign(f"{path} has format {version}; this version of linkd reads format {_VERSION}. Use the version that wrote it")

@@ -11,7 +11,7 @@ and, when nothing came for a while, writes the catalog. Frames are laid out on t
 
 Of a group whose frames may all be acked before they are durable the syncs of 1 and 2, and with them 3, are left to the next sync: that of a
 group that needs one, the one that is due, or the one before the catalog is written, for the index never knows what the journal may lose. A
-sync makes all durable that was written.
+sync makes all durable that was written. A few small frames that are alone the event loop commits by itself (`inline_commits`).
 
 Where there is no room for 1 or 2 the group stays first in line, the store says that it is full, and the same group is written again from
 its start when a look every `full_look_s` finds room (no system tells). After any other failure of 1 to 3 nothing more is committed, and
@@ -25,7 +25,6 @@ import asyncio
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
@@ -33,10 +32,12 @@ from linkd.errors import Draining, Error, Overloaded, StorageFailed, StorageFull
 from linkd.model.terms import AT_ONCE_S, NEVER_S
 from linkd.model.values import Durability
 from linkd.store.catalog import Catalog
+from linkd.store.group_line import GroupLine
+from linkd.store.inline_commits import InlineCommits
 from linkd.store.journal import Journal
 from linkd.store.journal_format import GroupKind
 from linkd.store.journal_layout import JournalLayout
-from linkd.store.pending import Committed, FrameDraft, GroupCommitted, Pending, Settling
+from linkd.store.pending import Backlog, Committed, FrameDraft, GroupCommitted, Pending, Settling
 from linkd.store.segments import SegmentWriter
 from linkd.store.store_limits import StoreLimits
 
@@ -64,20 +65,19 @@ class Committer:
         self._limits = limits
         self._sealed = sealed
         self._now_s = now_s
-        self._wake = threading.Condition()
-        self._gathering: Pending | None = None
-        self._line: deque[Pending] = deque()
+        self._line = GroupLine(layout)
+        self._wake, self._asked = self._line.lock, self._line.asked
         self._due_s = NEVER_S
         self._unsynced_bytes = 0
-        self._asked: deque[tuple[int, Future[bool]]] = deque()
         self._full = ""
         self._closing = False
         self._failure: str | None = None
         self._thread: threading.Thread | None = None
+        self._inline = InlineCommits(limits)
+        self._wakes_at_s = math.inf
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._queued_bytes = 0
+        self._backlog = Backlog(limits)
         self._settling = Settling()
         self._on_group: Callable[[GroupCommitted], None] | None = None
         self._on_failure: Callable[[StorageFailed], None] | None = None
@@ -104,11 +104,13 @@ class Committer:
         """Why nothing can be written now, though it will be when there is room; "" if it can."""
         return self._full
 
-    async def room(self) -> None:
-        """Wait until `submit` takes a frame. Nothing is reserved: submit before the next await. Raises `StorageFailed`."""
-        while self._queued_bytes >= self._limits.queue_max_bytes and self._failure is None:
-            self._has_room.clear()
-            await self._has_room.wait()
+    async def room(self, *, bulk: bool = False) -> None:
+        """Wait until `submit` takes a frame. Nothing is reserved: submit before the next await. Raises `StorageFailed`.
+
+        `bulk`: it has payloads that the committer is to write. Few of them are in line at once, so that small frames are never far behind.
+        """
+        while self._failure is None and self._backlog.is_full(bulk=bulk):
+            await self._backlog.left()
         self._check_failure()
 
     def submit(
@@ -123,32 +125,28 @@ class Committer:
         self._check_failure()
         if self._closing or self._loop is None:
             raise Draining("the store is closed and takes no more commits; connect again")
-        if self._queued_bytes >= self._limits.queue_max_bytes:
-            raise Overloaded(f"{self._queued_bytes} bytes wait to be written, and more are not taken; try again")
+        if self._backlog.is_full():
+            raise Overloaded(f"{self._backlog.size_bytes} bytes wait to be written, and more are not taken; try again")
         future: asyncio.Future[Committed] = self._loop.create_future()
         due_s = self._now_s() + sync_within_s if sync_within_s > AT_ONCE_S else -math.inf
         with self._wake:
-            pending = self._pending_for(JournalLayout.frame_bytes(draft.records, draft.payloads))
-            before = len(pending.group.data)
-            place = self._layout.add(pending.group, draft.records, draft.payloads)
-            queued = len(pending.group.data) - before + draft.bulk_bytes
-            pending.queued_bytes += queued
-            pending.take(draft, place, future, due_s, durability)
-            self._wake.notify()
-        self._queued_bytes += queued
+            pending, queued = self._line.add(draft, future, due_s, durability)
+            if self._thread is None or self._line.has_closed or not self._inline.suits(pending, self._catalog.waiting):
+                self._wake.notify()
+            elif not self._inline.soon:
+                self._inline.soon = True
+                self._loop.call_soon(self._commit_inline)
+        self._backlog.enter(queued, draft.copied_bytes)
         return future
 
     def sync_soon(self) -> Future[bool]:
         """Done when all that was submitted so far is synced, which it is next; False if it will not be soon. From the event loop."""
-        asked: Future[bool] = Future()
-        lsn = self._layout.next_lsn - 1
         with self._wake:
+            asked = self._asked.add(self._layout.next_lsn - 1)
             if self._failure is not None or self._full:
-                asked.set_result(False)
-            elif lsn <= self._journal.durable_lsn:
-                asked.set_result(True)
+                self._asked.answer(NEVER_S, durable=False)
             else:
-                self._asked.append((lsn, asked))
+                self._asked.answer(self._journal.durable_lsn, durable=True)
                 self._wake.notify()
         return asked
 
@@ -168,15 +166,25 @@ class Committer:
         """Something else than a commit went wrong in the store: nothing more is committed. From any thread."""
         self._fail([], problem, void=False)
 
-    def _pending_for(self, frame_bytes: int) -> Pending:
-        """The gathering group, or a new one if the frame does not go into it any more."""
-        if self._gathering is not None and not self._layout.fits(self._gathering.group, frame_bytes):
-            self._layout.end(self._gathering.group)
-            self._line.append(self._gathering)
-            self._gathering = None
-        if self._gathering is None:
-            self._gathering = Pending(self._layout.begin(frame_bytes))
-        return self._gathering
+    def _commit_inline(self) -> None:
+        """Commits what gathered in this turn of the loop, unless that is for the thread after all."""
+        self._inline.soon = False
+        pending = self._line.gathering
+        if pending is None:
+            return
+        suits = not (self._line.has_closed or self._full or self._closing) and self._inline.suits(pending, self._catalog.waiting)
+        if suits and self._inline.writing.acquire(blocking=False):
+            try:
+                self._inline.begin()
+                while (pending := self._line.take()) is not None and self._commit(pending):
+                    pass
+            finally:
+                self._inline.writing.release()
+            wait_s = self._wait_s()
+            if not self._line and (wait_s is None or self._now_s() + wait_s >= self._wakes_at_s):
+                return
+        with self._wake:
+            self._wake.notify()
 
     def _check_failure(self) -> None:
         if self._failure is not None:
@@ -184,14 +192,13 @@ class Committer:
 
     def _resolve(self, done: Sequence[Pending], failure: str | None, result: GroupCommitted | None) -> None:
         """A group, or all that failed together, is over: one call for each, however many wait for it."""
+        self._backlog.leave(sum(pending.queued_bytes for pending in done), sum(pending.copied_bytes for pending in done))
         for pending in done:
-            self._queued_bytes -= pending.queued_bytes
             for staged in pending.staged:
                 staged.discard()
             self._settling.add(pending.promises, failure)
         if self._loop is not None:
             self._settling.settle(self._loop)
-        self._has_room.set()
         if result is not None and self._on_group is not None:
             self._on_group(result)
         if failure is not None and self._on_failure is not None:
@@ -205,28 +212,36 @@ class Committer:
 
         With `sync` all of it is. What there is no room for goes on waiting.
         """
-        while (pending := self._take()) is not None and self._commit(pending):
+        while (pending := self._line.take()) is not None and self._commit(pending):
             pass
         if sync or self._asked or self._due_s <= self._now_s():
             self._catch_up()
 
     def _run(self) -> None:
         while True:
-            with self._wake:
-                if self._full:
-                    self._wake.wait_for(lambda: self._closing, self._limits.full_look_s)
-                while not (self._line or self._gathering or self._closing or self._asked) and self._wake.wait(self._wait_s()):
-                    pass
-                pending = self._take()
+            self._await_work()
+            with self._inline.writing:
                 closing = self._closing
-            if pending is not None:
-                self._commit(pending)
-            elif closing:
-                break
-            elif self._catch_up():
-                self._write_catalog(0)
-        self._end()
+                pending = self._line.take()
+                if pending is not None:
+                    self._commit(pending)
+                elif closing:
+                    self._end()
+                    break
+                elif self._catch_up():
+                    self._write_catalog(0)
         self._post(self._ended.set)
+
+    def _await_work(self) -> None:
+        """Returns when there is something to commit, or nothing was committed for so long that something else is to be done."""
+        with self._wake:
+            if self._full:
+                self._wake.wait_for(lambda: self._closing, self._limits.full_look_s)
+            while not (self._line or self._closing or self._asked):
+                wait_s, made = self._wait_s(), self._inline.made
+                self._wakes_at_s = math.inf if wait_s is None else self._now_s() + wait_s
+                if not self._wake.wait(wait_s) and made == self._inline.made:
+                    return
 
     def _wait_s(self) -> float | None:
         """How long to wait for a commit before something else is to be done; None: there is nothing else."""
@@ -235,16 +250,6 @@ class Committer:
         idle_s = self._limits.catalog_idle_s if self._catalog.waiting else NEVER_S
         wait_s = min(idle_s, max(self._due_s - self._now_s(), 0.0))
         return wait_s if wait_s < NEVER_S else None
-
-    def _take(self) -> Pending | None:
-        """The next group, closed: nothing is added to it any more."""
-        with self._wake:
-            if self._line:
-                return self._line.popleft()
-            pending, self._gathering = self._gathering, None
-            if pending is not None:
-                self._layout.end(pending.group)
-            return pending
 
     def _commit(self, pending: Pending) -> bool:
         """False if there was no room: the group is first in line again."""
@@ -266,6 +271,7 @@ class Committer:
             self._due_s = min(self._due_s, pending.due_s)
             self._unsynced_bytes += len(pending.group.data) + pending.unsynced_bytes
         seconds = time.perf_counter() - started
+        self._inline.took(seconds)
         result = GroupCommitted(pending.group.frames, len(pending.group.data), pending.bulk_bytes, seconds, synced)
         self._post(self._resolve, [pending], None, result)
         if late is not None:
@@ -295,8 +301,7 @@ class Committer:
             except Error as worse:
                 problem = worse
             else:
-                with self._wake:
-                    self._line.appendleft(pending)
+                self._line.put_back(pending)
                 self._say_full(str(problem))
                 return False
         self._fail([pending], problem, void=True)
@@ -306,7 +311,7 @@ class Committer:
         if why != self._full:
             self._full = why
             if why:
-                self._answer(NEVER_S, durable=False)
+                self._asked.answer(NEVER_S, durable=False)
             if self._on_full is not None:
                 self._post(self._on_full, why)
 
@@ -325,14 +330,8 @@ class Committer:
         self._catalog.durable(self._journal.durable_lsn)
         late = self._segments.publish()
         if late is None:
-            self._answer(self._journal.durable_lsn)
+            self._asked.answer(self._journal.durable_lsn, durable=True)
         return late
-
-    def _answer(self, lsn: float, *, durable: bool = True) -> None:
-        """Tell those who asked for a sync up to this frame."""
-        with self._wake:
-            while self._asked and self._asked[0][0] <= lsn:
-                self._asked.popleft()[1].set_result(durable)
 
     def _catch_up(self) -> bool:
         """A sync for no group. Whether the store goes on."""
@@ -348,7 +347,7 @@ class Committer:
         try:
             self._sync()
             while self._catalog.waiting > leave and self._catalog.write_waiting(self._limits.catalog_batch_values):
-                if not leave and (self._line or self._gathering):
+                if not leave and self._line:
                     return
             self._say_full("")
         except StorageFull as problem:  # what waits is in the journal, and is served from memory
@@ -369,9 +368,9 @@ class Committer:
             self._failure = (
                 f"{what}. linkd accepts nothing more; what it acknowledged is safe. Mend the cause and start linkd again.{unknown}"
             )
-            while (waiting := self._take()) is not None:
+            while (waiting := self._line.take()) is not None:
                 pending.append(waiting)
-        self._answer(NEVER_S, durable=False)
+        self._asked.answer(NEVER_S, durable=False)
         self._post(self._resolve, pending, self._failure, None)
 
     def _end(self) -> None:
@@ -394,6 +393,8 @@ class Committer:
         self._catalog.close()
 
     def _post(self, callback: Callable[..., None], *arguments: object) -> None:
-        """Call back on the event loop. A loop that is closed has nobody left who waits."""
-        if self._loop is not None and not self._loop.is_closed():
+        """Call back on the event loop: at once if it is what commits. A loop that is closed has nobody left who waits."""
+        if threading.get_ident() == self._inline.thread:
+            callback(*arguments)
+        elif self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback, *arguments)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from linkd.errors import InvalidArgument
-from linkd.limits import SHARED_PADDING_MAX_BYTES
 from linkd.model.values import Envelope
 from linkd.store.segment_format import FILLER_KEY, stamped_metadata
 from linkd.wire import arrow_ipc
@@ -31,11 +30,11 @@ class Seat:
     filler: bytes = b""
 
 
-def seat(end: int, body_offset: int, envelope: Envelope, metadata: bytes, is_free: IsFree) -> Seat | None:
+def seat(end: int, body_offset: int, envelope: Envelope, metadata: bytes, is_free: IsFree, padding_max_bytes: int) -> Seat | None:
     """The seat of a value with this published metadata, whose body lies behind the end mark at `end`; None if there is no room for one."""
     room = body_offset - end - arrow_ipc.PREFIX_BYTES
     try:
-        if room - len(metadata) <= SHARED_PADDING_MAX_BYTES and is_free(end, body_offset):
+        if room - len(metadata) <= padding_max_bytes and is_free(end, body_offset):
             return Seat(end, stamped_metadata(envelope, metadata, room))
         stamped = stamped_metadata(envelope, metadata)
         offset = body_offset - arrow_ipc.PREFIX_BYTES - len(stamped)

@@ -72,7 +72,9 @@ class Inodes:
 
     def grant(self, owner: object, link: str, number: int, path: Path, size_bytes: int) -> Inode:
         """A file for this writer under this number, which is to be prepared: one of its own that nobody uses, or a new one."""
-        found = next((inode for inode in self.of_owner(owner) if _waits(inode) and (inode.link, inode.size_bytes) == (link, size_bytes)), None)
+        found = next(
+            (inode for inode in self.of_owner(owner) if _waits(inode) and (inode.link, inode.size_bytes) == (link, size_bytes)), None
+        )
         if found is None:
             self._last_id += 1
             found = self._by_id[self._last_id] = Inode(self._last_id, link, number, path, Use.NOTHING, owner, size_bytes)
@@ -88,7 +90,8 @@ class Inodes:
         first, last = inode.end + arrow_ipc.PREFIX_BYTES, inode.size_bytes - len(arrow_ipc.EOS) - body_bytes
         if offset % 8 or body_bytes < 0 or not first <= offset <= last:
             raise InvalidArgument(
-                f"{inode.link}: a value of {body_bytes} bytes was placed at {offset} of its file; it must lie on a multiple of 8 from {first} to {last}"
+                f"{inode.link}: a value of {body_bytes} bytes was placed at {offset} of its file; "
+                f"it must lie on a multiple of 8 from {first} to {last}"
             )
         inode.bodies[offset] = body_bytes
         inode.end = offset + body_bytes

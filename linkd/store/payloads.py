@@ -1,14 +1,16 @@
 """Reading payloads back, exactly as they were published, and only if they still are: every read is held against the envelope's xxh3.
 
 Files are read by pread and never mapped: an unreadable sector is then an error and no signal, and the page cache does
-not count as memory of this process. Reads above `INLINE_PAYLOAD_MAX_BYTES`, and the hashing of them, run in a thread.
+not count as memory of this process. Reads above `INLINE_PAYLOAD_MAX_BYTES`, and the hashing of them, run in a thread:
+several pieces at a time, for the way there and back costs as much as reading one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +50,7 @@ class PayloadReader:
         self._journal = journal
         self._segments = segments
         self._find = find
+        self._ahead_bytes = 0
 
     async def read(self, envelope: Envelope, place: Place) -> tuple[bytes, memoryview]:
         """Metadata and body of the message.
@@ -70,16 +73,30 @@ class PayloadReader:
         """
         with ExitStack() as stack:  # one descriptor for all pieces: the file may be deleted meanwhile
             file, source = await self._open(stack, envelope, place)
-            state = xxhash.xxh3_64()
-            for start in range(0, source.size_bytes, chunk_bytes):
-                end = min(start + chunk_bytes, source.size_bytes)
-                if end - start <= limits.INLINE_PAYLOAD_MAX_BYTES:
-                    piece = _piece(file, source, start, end, state)
+            state, size_bytes = xxhash.xxh3_64(), source.size_bytes
+            at_once = stack.enter_context(self._reading_ahead(chunk_bytes)) if size_bytes > chunk_bytes else chunk_bytes
+            for start in range(0, size_bytes, at_once):
+                end = min(start + at_once, size_bytes)
+                starts = range(start, end, chunk_bytes)
+                if size_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
+                    pieces = _pieces(file, source, starts, end, state)
                 else:
-                    piece = await asyncio.to_thread(_piece, file, source, start, end, state)
-                if end == source.size_bytes and state.intdigest() != envelope.payload_xxh3:
+                    pieces = await asyncio.to_thread(_pieces, file, source, starts, end, state)
+                if end == size_bytes and state.intdigest() != envelope.payload_xxh3:
                     raise self._seen_now(envelope, place, _damage(envelope, source.path, source.offset))
-                yield piece
+                while pieces:
+                    yield pieces.popleft()
+
+    @contextmanager
+    def _reading_ahead(self, chunk_bytes: int) -> Iterator[int]:
+        """How much one reader may read at once, as a multiple of `chunk_bytes`: several chunks, unless many others do so already."""
+        most = max(chunk_bytes, limits.READ_AHEAD_BYTES // chunk_bytes * chunk_bytes)
+        at_once = most if self._ahead_bytes + most <= limits.READ_AHEAD_MAX_BYTES else chunk_bytes
+        self._ahead_bytes += at_once
+        try:
+            yield at_once
+        finally:
+            self._ahead_bytes -= at_once
 
     def _seen_now(self, envelope: Envelope, place: Place, damage: StateDamaged) -> Exception:
         """What is wrong: a shared file is used again when the value was dropped, also under who reads it."""
@@ -134,8 +151,12 @@ def _whole(file: File, envelope: Envelope, source: _Source) -> tuple[bytes, memo
     return content[arrow_ipc.PREFIX_BYTES : body_at], memoryview(content)[body_at:]
 
 
+def _pieces(file: File, source: _Source, starts: range, end: int, state: xxhash.xxh3_64) -> deque[bytes]:
+    """The pieces of the message that begin at `starts`, up to `end`; they are added to the hash."""
+    return deque(_piece(file, source, start, min(start + starts.step, end), state) for start in starts)
+
+
 def _piece(file: File, source: _Source, start: int, end: int, state: xxhash.xxh3_64) -> bytes:
-    """Bytes [start, end) of the message; they are added to the hash."""
     piece = source.head[start:end]
     if len(piece) < end - start:
         at = source.offset + start + len(piece) - len(source.head)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from linkd.errors import StorageFailed
@@ -14,6 +16,7 @@ from linkd.store.catalog_file import CatalogEntry
 from linkd.store.journal_layout import FramePlace, Group
 from linkd.store.segments import SegmentWrite
 from linkd.store.staging import StagedPayload
+from linkd.store.store_limits import StoreLimits
 
 _SETTLED_AT_ONCE = 256
 """Futures resolved in one callback: well under a millisecond."""
@@ -54,6 +57,11 @@ class FrameDraft:
         return sum(write.stored_bytes for write in self.bulk)
 
     @property
+    def copied_bytes(self) -> int:
+        """Of them, what the committer has to write: the rest is where it belongs."""
+        return sum(write.stored_bytes for write in self.bulk if write.in_place is None)
+
+    @property
     def unsynced_bytes(self) -> int:
         """Of them, what the next sync makes durable."""
         return sum(write.unsynced_bytes for write in self.bulk)
@@ -69,6 +77,7 @@ class Pending:
     entries: list[CatalogEntry] = field(default_factory=list)
     staged: list[StagedPayload] = field(default_factory=list)
     bulk_bytes: int = 0
+    copied_bytes: int = 0
     unsynced_bytes: int = 0
     queued_bytes: int = 0
     due_s: float = NEVER_S
@@ -76,6 +85,7 @@ class Pending:
     def take(self, draft: FrameDraft, place: FramePlace, future: asyncio.Future[Committed], due_s: float, durability: Durability) -> None:
         """The frame is in the group, at this place."""
         self.bulk_bytes += draft.bulk_bytes
+        self.copied_bytes += draft.copied_bytes
         self.unsynced_bytes += draft.unsynced_bytes
         self.bulk += draft.bulk
         self.staged += draft.staged
@@ -86,6 +96,56 @@ class Pending:
             for (envelope, _, encoded), resolved in zip(draft.values, places, strict=True)
         ]
         self.promises.append((future, Committed(place.lsn, places, durability)))
+
+
+class Backlog:
+    """The bytes that wait for the committer, `copied_bytes` of them for it to write into segments. Belongs to the event loop."""
+
+    def __init__(self, limits: StoreLimits) -> None:
+        self._limits = limits
+        self._copied_bytes = 0
+        self._left = asyncio.Event()
+        self.size_bytes = 0
+
+    def is_full(self, *, bulk: bool = False) -> bool:
+        """Whether a frame has to wait, or one with large payloads."""
+        return self.size_bytes >= self._limits.queue_max_bytes or (bulk and self._copied_bytes >= self._limits.bulk_queue_max_bytes)
+
+    def enter(self, size_bytes: int, copied_bytes: int) -> None:
+        self.size_bytes += size_bytes
+        self._copied_bytes += copied_bytes
+
+    def leave(self, size_bytes: int, copied_bytes: int) -> None:
+        self.enter(-size_bytes, -copied_bytes)
+        self._left.set()
+
+    async def left(self) -> None:
+        """Returns when something has left, or the committer has failed."""
+        self._left.clear()
+        await self._left.wait()
+
+
+class SyncsAsked:
+    """Who wants to know when all up to some frame is synced. May be used in any thread."""
+
+    def __init__(self, lock: threading.Condition) -> None:
+        self._lock = lock
+        self._asked: deque[tuple[int, Future[bool]]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._asked)
+
+    def add(self, lsn: int) -> Future[bool]:
+        asked: Future[bool] = Future()
+        with self._lock:
+            self._asked.append((lsn, asked))
+        return asked
+
+    def answer(self, lsn: float, *, durable: bool) -> None:
+        """Tells those who asked for a sync up to this frame."""
+        with self._lock:
+            while self._asked and self._asked[0][0] <= lsn:
+                self._asked.popleft()[1].set_result(durable)
 
 
 class Settling:

@@ -128,7 +128,14 @@ class Placement:
         behind = plan.ends.get((file.link, file.number)) or (file.start if held is None else held.end)
         if behind > payload.body_offset:
             return None
-        found = seat(behind, payload.body_offset, envelope, payload.metadata, lambda start, end: self._shared.is_free(inode, start, end))
+        found = seat(
+            behind,
+            payload.body_offset,
+            envelope,
+            payload.metadata,
+            lambda start, end: self._shared.is_free(inode, start, end),
+            self._limits.shared_padding_max_bytes,
+        )
         if found is None:
             return None
         place = Place(PlaceKind.SEGMENT, file.number, found.offset, envelope.size_bytes, len(found.metadata), payload.body_bytes)

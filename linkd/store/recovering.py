@@ -108,10 +108,10 @@ class Replay:
                 is_usable = self._entered(frame, _values(records))
             yield frame.lsn, records
         is_usable = is_usable and self._written()
-        there = self._segment_files()
-        self.notes = self._segments.repair(there, settled=settled)
+        there, leaving = self._holdings.files(), self._leaving()
+        self.notes = self._segments.repair(there, leaving, settled=settled)
         if not is_usable:
-            self._make_again(there, next_lsn)
+            self._make_again([*there, *leaving], next_lsn)
         self._holdings.close_shared(settled=settled)
 
     def _entered(self, frame: Frame, values: Sequence[ValueStored]) -> bool:
@@ -192,14 +192,13 @@ class Replay:
         if self._catalog.waiting >= self._limits.catalog_batch_values:
             self._catalog.write_waiting(self._limits.catalog_batch_values)
 
-    def _segment_files(self) -> list[tuple[str, SegmentFileHeld]]:
-        """The segment files there are: those of generations that were dropped may be gone already."""
-        leaving = [
+    def _leaving(self) -> list[tuple[str, SegmentFileHeld]]:
+        """The segment files of values that were dropped, as far as they are not gone already."""
+        return [
             (link, file)
             for link, file in self._holdings.leaving()
             if file_name(file.file) in self._files.list(self._segments_directory / directory_name(link))
         ]
-        return [*self._holdings.files(), *leaving]
 
 
 def reread(journal: JournalReader, lsn: int, link: str, incarnation: int, sequence: int) -> CatalogEntry | None:

@@ -127,7 +127,7 @@ def stamped_envelope(stamped: bytes) -> tuple[Envelope, int]:
             raise InvalidArgument("the envelope in a segment contradicts itself")
     except (KeyError, ValueError) as problem:
         raise InvalidArgument(f"an envelope in a segment cannot be read: {problem}") from problem
-    if arrow_ipc.stamp(published, stamp) != stamped:
+    if arrow_ipc.stamp(published, stamp, len(stamped)) != stamped:
         raise InvalidArgument("the metadata that was added to a value in a segment is not what was written")
     return envelope, published_bytes
 

@@ -65,24 +65,35 @@ class SegmentRecovery:
             file.messages.append(_Message(behind, gap_end=place.offset))
         file.messages.append(_Message(place.offset, place.metadata_bytes))
 
-    def repair(self, held: Iterable[tuple[str, SegmentFileHeld]], *, settled: bool = True) -> tuple[str, ...]:
-        """Publish what is committed, cut and delete what is not. `settled`: volatile files were synced. Returns notes of what was done.
+    def repair(
+        self, held: Iterable[tuple[str, SegmentFileHeld]], leaving: Iterable[tuple[str, SegmentFileHeld]] = (), *, settled: bool = True
+    ) -> tuple[str, ...]:
+        """Publish what is committed, cut and delete what is not. Returns notes of what was done.
 
+        Values of the files that are `leaving` were dropped. `settled`: volatile files of others were synced.
         Raises `StateDamaged` if a file that is held is missing or too short.
         """
         known: dict[str, dict[int, SegmentFileHeld]] = {}
-        for link, file in held:
-            known.setdefault(link, {})[file.file] = file
+        may_lack: set[tuple[str, int]] = set()
+        for files, is_sure in ((held, settled), (leaving, False)):
+            for link, file in files:
+                known.setdefault(link, {})[file.file] = file
+                if file.volatile and not is_sure:
+                    may_lack.add((link, file.file))
         notes: list[str] = []
         for name in self._files.list(self._directory):
             notes += self._delete_unknown(name, known.get(name, {}))
-        for name, files in known.items():
-            for number, file in files.items():
+        for name, of_link in known.items():
+            for number, file in of_link.items():
                 path = self._directory / directory_name(name) / file_name(number)
-                may_lack = file.volatile and not settled
-                if not may_lack or (path.name in self._files.list(path.parent) and self._files.size(path) >= file.end + len(arrow_ipc.EOS)):
-                    notes += self._repair_file(path, file, self._messages(name, file), sync=not may_lack)
+                is_sure = (name, number) not in may_lack
+                if is_sure or self._has(path, file.end + len(arrow_ipc.EOS)):
+                    notes += self._repair_file(path, file, self._messages(name, file), sync=is_sure)
         return tuple(notes)
+
+    def _has(self, path: Path, size_bytes: int) -> bool:
+        """Whether a file is there, and so long."""
+        return path.name in self._files.list(path.parent) and self._files.size(path) >= size_bytes
 
     def _messages(self, link: str, file: SegmentFileHeld) -> list[_Message]:
         """The messages of a file that may lack their prefixes."""

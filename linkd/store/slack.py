@@ -19,7 +19,12 @@ def worth_copying(ground: Ground, links: Collection[str], closed: Iterable[tuple
             yield key[0], file
     for link, number in closed:
         held = ground.holdings.file(link, number)
-        if held is not None and held.closed and not ground.shared.is_in_use(link, number) and 2 * held.end < _size_bytes(ground, link, number):
+        if (
+            held is not None
+            and held.closed
+            and not ground.shared.is_in_use(link, number)
+            and 2 * held.end < _size_bytes(ground, link, number)
+        ):
             yield link, held
 
 

@@ -82,10 +82,11 @@ class StagedPayload:
 
 
 class IncomingPayload:
-    """A payload that is still arriving. One of `finish` and `discard` ends it."""
+    """A payload that is still arriving. One of `finish` and `discard` ends it. `xxh3` is that of the message, where it is known already."""
 
-    def __init__(self, staging: Staging) -> None:
+    def __init__(self, staging: Staging, xxh3: int | None = None) -> None:
         self._content = _Content(staging)
+        self._xxh3 = xxh3
         self._hash = xxhash.xxh3_64()
         self._head = bytearray()
         self._metadata_end: int | None = None
@@ -102,7 +103,8 @@ class IncomingPayload:
             raise ValueTooLarge(
                 f"a value has more than {limits.VALUE_SIZE_MAX_BYTES} bytes; publish it as several values (fewer rows in each)"
             )
-        self._hash.update(chunk)
+        if self._xxh3 is None:
+            self._hash.update(chunk)
         body = self._take_head(chunk)
         if body:
             self._content.add(body)
@@ -113,7 +115,7 @@ class IncomingPayload:
             raise InvalidArgument(f"an Arrow IPC message ended after {self._size_bytes} bytes, inside its metadata")
         metadata = bytes(self._head[arrow_ipc.PREFIX_BYTES :])
         info = arrow_ipc.check_batch(metadata, self._size_bytes - len(self._head))
-        return StagedPayload(self._content, metadata, info, self._hash.intdigest())
+        return StagedPayload(self._content, metadata, info, self._hash.intdigest() if self._xxh3 is None else self._xxh3)
 
     def discard(self) -> None:
         """It will not be finished: give memory and file back."""
@@ -233,8 +235,8 @@ class Staging:
         for name in self._files.list(self._directory):
             self._files.unlink(self._directory / name)
 
-    def stage(self) -> IncomingPayload:
-        return IncomingPayload(self)
+    def stage(self, xxh3: int | None = None) -> IncomingPayload:
+        return IncomingPayload(self, xxh3)
 
     def reserve(self, size_bytes: int) -> bool:
         """Take so much of the memory, if it is there."""

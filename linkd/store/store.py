@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import os
 import time
@@ -145,10 +146,11 @@ class Store:
         tail = TailPayloads(files, directory / layout_of.SEGMENTS)
         journal = recover(files, directory / layout_of.JOURNAL, found.checkpoint.lsn, tail)
         check_reach(directory, found, journal)
-        if found.surplus:
-            files.sync_directory(directory / layout_of.CHECKPOINTS)  # before it is the only one
+        if found.surplus or not journal.end.sealed:  # whoever wrote it may have ended before its name was durable
+            files.sync_directory(directory / layout_of.CHECKPOINTS)
         for path in found.surplus:
             files.unlink(path)
+        journal = dataclasses.replace(journal, notes=checkpoint_file.complete(files, found) + journal.notes)
         catalog_path = catalog_path or directory / layout_of.CATALOG_FILE
         store = Store(directory, files, limits, found.checkpoint, journal, catalog_path, store_id, memory, now_s, volatile=volatile)
         if is_real:
@@ -257,17 +259,17 @@ class Store:
 
     # -- writing --------------------------------------------------------------------------------------------------------------------------
 
-    def stage(self) -> IncomingPayload:
-        """A payload that will arrive in pieces; `finish` makes it ready for `append`."""
-        return self._staging.stage()
+    def stage(self, xxh3: int | None = None) -> IncomingPayload:
+        """A payload that will arrive in pieces, of this hash if that is known; `finish` makes it ready for `append`."""
+        return self._staging.stage(xxh3)
 
     def spool(self) -> Spool:
         """Room on disk for what a reader takes slowly."""
         return Spool(self._staging)
 
-    async def room(self) -> None:
-        """Wait until `append` takes another frame; append before the next await. Raises `StorageFailed`."""
-        await self._committer.room()
+    async def room(self, *, bulk: bool = False) -> None:
+        """Wait until `append` takes another frame; append before the next await. `bulk`: with large payloads. Raises `StorageFailed`."""
+        await self._committer.room(bulk=bulk)
 
     def append(
         self,

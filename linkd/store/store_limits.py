@@ -23,11 +23,15 @@ class StoreLimits:
     fold_part_bytes: int = limits.FOLD_PART_BYTES
     segment_file_max_bytes: int = limits.SEGMENT_FILE_MAX_BYTES
     segment_roll_min_bytes: int = limits.SEGMENT_ROLL_MIN_BYTES
+    shared_padding_max_bytes: int = limits.SHARED_PADDING_MAX_BYTES
     envelope_files_max: int = limits.ENVELOPE_FILES_MAX
     unsynced_max_bytes: int = limits.UNSYNCED_MAX_BYTES
     full_look_s: float = limits.STORE_FULL_LOOK_S
     queue_max_bytes: int = limits.JOURNAL_QUEUE_MAX_BYTES
+    bulk_queue_max_bytes: int = limits.BULK_QUEUE_MAX_BYTES
     staged_in_memory_max_bytes: int = limits.STAGED_IN_MEMORY_MAX_BYTES
+    inline_commit_max_s: float = limits.INLINE_COMMIT_MAX_S
+    inline_commit_max_frames: int = limits.INLINE_COMMIT_MAX_FRAMES
     catalog_batch_values: int = limits.CATALOG_BATCH_VALUES
     catalog_tail_max_values: int = limits.CATALOG_TAIL_MAX_VALUES
     catalog_idle_s: float = limits.CATALOG_IDLE_S

@@ -35,10 +35,10 @@ class ChunkMessage:
         return b"".join((_tag(self.kind), _varint(len(self.chunk)), self.chunk))
 
 
-def chunk_in(kind: Any, data: bytes) -> ChunkMessage | None:
+def chunk_in(kind: Any, data: bytes | memoryview) -> ChunkMessage | None:
     """The chunk that `data`, a message of the class `kind`, consists of; None if it is another message, or not only a chunk."""
     tag = _tag(kind)
-    if not tag or not data.startswith(tag):
+    if not tag or data[: len(tag)] != tag:
         return None
     length, at = 0, len(tag)
     for number, byte in enumerate(data[at : at + _LENGTH_MAX_BYTES]):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from linkd.errors import InvalidArgument
-from linkd.limits import GRPC_MESSAGE_MAX_BYTES
+from linkd.limits import GRPC_MESSAGE_MAX_BYTES, LANE_READ_BYTES
 
 SOCKET_SUFFIX = ".lane"
 """Behind the path of the home's gRPC socket: that of its lane."""
 HEAD = struct.Struct("<IBxxx")
+Content = bytes | memoryview
+"""Of a frame."""
 
 
 class FrameKind(enum.IntEnum):
@@ -35,46 +36,69 @@ def frame(kind: FrameKind, content: bytes = b"") -> bytes:
     return HEAD.pack(len(content), kind) + content
 
 
-@dataclass(slots=True)
 class FrameReader:
-    """Takes bytes as they come (`feed`) and gives the frames that are whole.
+    """Takes bytes as they come and gives the frames that are whole.
 
-    Content is a piece of one `bytes` object where it came in one piece, so that whoever wants it whole need not copy it.
+    A socket reads into `room` and says how much by `filled`: so a frame that is larger than what is kept for small ones goes straight into
+    memory of its own. Who has bytes already gives them to `feed`.
     """
 
-    _waiting: bytearray
-
     def __init__(self) -> None:
-        self._waiting = bytearray()
+        self._kept = memoryview(bytearray(LANE_READ_BYTES))
+        self._large: memoryview | None = None
+        self._kind = FrameKind.MESSAGE
+        self._have_bytes = 0
 
     @property
     def waiting_bytes(self) -> int:
         """Of a frame that is not whole yet."""
-        return len(self._waiting)
+        return self._have_bytes + (0 if self._large is None else HEAD.size)
 
-    def feed(self, data: bytes) -> Iterator[tuple[FrameKind, bytes]]:
-        """The frames that are whole with `data`. To be read to its end. Raises `InvalidArgument` at the first that is none."""
-        if self._waiting:
-            self._waiting += data
-            if len(self._waiting) < HEAD.size:
-                return
-            length, _ = _head_in(self._waiting, 0)
-            if len(self._waiting) < HEAD.size + length:
-                return
-            data = bytes(self._waiting)
-            self._waiting.clear()
-        at, end = 0, len(data)
+    def room(self) -> memoryview:
+        """Where the next bytes go; never empty. Good until `filled`."""
+        return (self._kept if self._large is None else self._large)[self._have_bytes :]
+
+    def filled(self, size_bytes: int) -> Iterator[tuple[FrameKind, Content]]:
+        """The frames that are whole with so many bytes of `room`; to be read to its end. Raises `InvalidArgument` at one that is none.
+
+        Content that is large is a view, of memory that nothing else refers to.
+        """
+        self._have_bytes += size_bytes
+        if self._large is None:
+            yield from self._whole()
+        elif self._have_bytes == len(self._large):
+            content, self._large, self._have_bytes = self._large, None, 0
+            yield self._kind, content
+
+    def feed(self, data: bytes) -> Iterator[tuple[FrameKind, Content]]:
+        """As `filled`, with bytes that lie elsewhere."""
+        rest = memoryview(data)
+        while rest:
+            room = self.room()
+            part = rest[: len(room)]
+            room[: len(part)] = part
+            yield from self.filled(len(part))
+            rest = rest[len(part) :]
+
+    def _whole(self) -> Iterator[tuple[FrameKind, Content]]:
+        """The frames in what is kept. Of the last one, if it is not whole, what there is moves to where the rest of it will come."""
+        kept, at, end = self._kept, 0, self._have_bytes
         while end - at >= HEAD.size:
-            length, kind = _head_in(data, at)
-            stop = at + HEAD.size + length
+            length, kind = _head_in(kept, at)
+            start, stop = at + HEAD.size, at + HEAD.size + length
             if stop > end:
+                if HEAD.size + length > len(kept):
+                    self._kind, self._large, self._have_bytes = kind, memoryview(bytearray(length)), end - start
+                    self._large[: end - start] = kept[start:end]
+                    return
                 break
-            yield kind, data[at + HEAD.size : stop]
+            yield kind, bytes(kept[start:stop])
             at = stop
-        self._waiting += memoryview(data)[at:]
+        kept[: end - at] = kept[at:end]
+        self._have_bytes = end - at
 
 
-def _head_in(data: bytes | bytearray, at: int) -> tuple[int, FrameKind]:
+def _head_in(data: memoryview, at: int) -> tuple[int, FrameKind]:
     length, number = HEAD.unpack_from(data, at)
     kind = _KINDS.get(number)
     if kind is None or any(data[at + 5 : at + HEAD.size]):

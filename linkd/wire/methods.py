@@ -41,10 +41,10 @@ class Method:
     def path(self) -> str:
         return f"/{self.service}/{self.name}"
 
-    def decode_request(self, data: bytes) -> Any:
+    def decode_request(self, data: bytes | memoryview) -> Any:
         return chunk_in(self.request, data) or self.request.FromString(data)
 
-    def decode_response(self, data: bytes) -> Any:
+    def decode_response(self, data: bytes | memoryview) -> Any:
         return chunk_in(self.response, data) or self.response.FromString(data)
 
 

@@ -48,7 +48,7 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     served = Served()
-    await served.face.start()
+    served.face.start()
     yield served
     await served.face.drain()
 
@@ -122,7 +122,7 @@ async def test_nothing_is_accepted_before_the_start_and_the_port_is_free_after_t
     port = served.face.port
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(LOOPBACK, port)
-    await served.face.start()
+    served.face.start()
     assert (await served.ask("/livez"))[0] == 200
     await served.face.drain()
     await served.face.drain()

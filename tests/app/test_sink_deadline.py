@@ -19,7 +19,9 @@ async def _refuses() -> None:
 
 
 async def test_a_step_that_hangs_names_its_link_and_what_to_do() -> None:
-    with pytest.raises(TaskFailed, match=r"^totals: its sink did not come back from writing for 0\.01 s .*links\.totals\.to` .* run again$"):
+    with pytest.raises(
+        TaskFailed, match=r"^totals: its sink did not come back from writing for 0\.01 s .*links\.totals\.to` .* run again$"
+    ):
         await in_time(_hangs(), "totals", 0.01)
 
 

@@ -20,6 +20,7 @@ from linkd.app.run.task_program import Attempt, TaskProgram
 from linkd.core.masking import Mask
 from linkd.core.pipeline import TaskSpec
 from linkd.model.records import TaskKind
+from linkd.model.terms import TaskTerms
 
 
 class Ran:
@@ -30,7 +31,7 @@ class Ran:
     ) -> None:
         self.printed: list[str] = []
         self.said: list[str] = []
-        spec = TaskSpec("clean", TaskKind.RUN, (), (), command=command, retries=retries, timeout_s=timeout_s)
+        spec = TaskSpec("clean", TaskKind.RUN, (), (), command=command, retries=retries, timeout_s=timeout_s, terms=TaskTerms(max_attempts=5))
         processes = Processes(directory)
         log = TaskLog(directory / "clean.log", self.printed.append, time.monotonic, Mask())
         self.program = TaskProgram(
@@ -64,6 +65,32 @@ async def test_an_attempt_whose_home_died_does_not_count(tmp_path: Path) -> None
     ran = Ran(tmp_path, "echo try; exit 3", lives=lives)
     assert await ran.program.run() == Attempt(1, 3)
     assert (ran.printed, ran.said) == (["try", "try"], [])
+
+
+async def test_an_attempt_that_failed_with_a_snapshot_is_none_of_the_retries(tmp_path: Path) -> None:
+    async def failures() -> int:
+        """The home counts a snapshot for each of the first two programs; the others fail by themselves."""
+        return min(len(ran.printed), 2)
+
+    ran = Ran(tmp_path, "echo try; exit 3", retries=1)
+    ran.program.failures = failures
+    assert await ran.program.run() == Attempt(2, 3)
+    assert ran.printed == ["try"] * 4
+    again = "clean exited with code 3, with a snapshot that is tried 5 times at most: started again"
+    assert ran.said == [again, again, "clean exited with code 3: attempt 2 of 2 in 1 s"]
+
+
+async def test_a_program_without_an_end_has_its_timeout_for_each_snapshot(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "echo begun; sleep 0.2; echo goes on; exec sleep 100", timeout_s=0.1)
+    ran.program.is_bounded = False
+    ran.program.overran()  # of one before it
+    running = asyncio.create_task(ran.program.run())
+    async with asyncio.timeout(10):
+        while ran.printed != ["begun", "goes on"]:
+            await asyncio.sleep(0)
+    ran.program.overran()
+    ran.program.overran()
+    assert (await running).ending == "took longer than its timeout of 100ms and was ended"
 
 
 async def test_the_wait_between_attempts_can_be_interrupted(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ async def test_a_publisher_raises_what_was_refused_at_the_end_at_the_latest(clie
 async def test_a_publisher_waits_while_the_window_is_full(home: FakeHome, client: linkd.aio.Client) -> None:
     home.hold_acks = asyncio.Event()
     async with client.publisher("blobs") as blobs:
-        sending = asyncio.create_task(_send_all(blobs, [bytes(6 << 20)] * 6))
+        sending = asyncio.create_task(_send_all(blobs, [bytes(6 << 20)] * 8))
         while not home.publishes_waiting:
             await asyncio.sleep(0)
         for _ in range(50):
@@ -116,7 +116,7 @@ async def test_a_publisher_waits_while_the_window_is_full(home: FakeHome, client
         assert not sending.done()
         home.hold_acks.set()
         await sending
-    assert len(home.links["blobs"]) == 6
+    assert len(home.links["blobs"]) == 8
 
 
 async def _send_all(publisher: linkd.aio.Publisher, items: list[bytes]) -> None:

@@ -13,10 +13,11 @@ import pytest
 from linkd.client import encoding
 from linkd.client.encoding import encode
 from linkd.core.rows import rows_to_batch
-from linkd.core.schema import from_payload
+from linkd.core.schema import OPAQUE_SCHEMA, from_payload
 from linkd.errors import InvalidArgument, SchemaMismatch, ValueTooLarge
 from linkd.limits import VALUE_SIZE_MAX_BYTES
-from linkd.wire.messages import ARROW, BYTES
+from linkd.wire.messages import ARROW
+from linkd.wire.opaque import opaque_rows
 
 
 def _schema(**columns: pa.DataType) -> bytes:
@@ -57,7 +58,8 @@ def test_a_column_of_which_only_nulls_were_seen_is_widened_unless_it_was_declare
 
 def test_bytes_are_opaque() -> None:
     [payload] = encode("flown", bytearray(b"abc"), schema=b"", declared=False, inputs=())
-    assert (payload.format, payload.content(), payload.rows) == (BYTES, b"abc", 1)
+    assert (payload.format, opaque_rows(payload.content()), payload.rows) == (ARROW, [b"abc"], 1)
+    assert payload.schema == OPAQUE_SCHEMA.serialize().to_pybytes()
     with pytest.raises(ValueTooLarge, match="publish a reference"):
         encode("flown", bytes(VALUE_SIZE_MAX_BYTES + 1), schema=b"", declared=False, inputs=())
 

@@ -109,6 +109,12 @@ def test_a_link_from_file_to_file_needs_no_wire() -> None:
     assert pipeline.tasks == {}
 
 
+def test_without_a_wiring_links_that_have_no_source_are_for_outsiders() -> None:
+    links = build("pipeline: p\nlinks: {a: {durability: memory, retain: 1h}, b: {to: b.csv}, c: {from: x, to: y}}\n").links
+    assert {name: link.is_open for name, link in links.items()} == {"a": True, "b": True, "c": False}
+    assert links["a"].terms.durability is Durability.MEMORY
+
+
 def test_the_wiring_text_does_not_change_with_white_space_and_comments() -> None:
     assert build(file("( a )   t(b) # why")).wiring_text == build(file()).wiring_text == "(a) t (b)\n"
 
@@ -271,6 +277,9 @@ def test_a_link_says_how_its_files_are_written() -> None:
         (file(more="on: {kubernetes: {}}"), ["`on` has no meaning yet in this version of linkd"]),
         (file(more="task: {}"), ["a pipeline file has no key `task`; did you mean `tasks`?"]),
         ("pipeline: p\n", ["the file wires nothing"]),
+        ("pipeline: p\nlinks: {a: {from: a.csv}}\n", ["the file wires nothing"]),
+        ("pipeline: p\nlinks: {a: {from: a.csv}, b: {}}\n", ["the file wires nothing"]),
+        ("pipeline: p\nlinks: {select: {}, my link: {}}\n", ["`select` cannot be", "`my link` cannot be"]),
         ("pipeline: p\nwiring:\n", ["`wiring` is empty"]),
         ("pipeline: p\nwiring: |\n  # nothing\n", ["the file wires nothing"]),
         ("pipeline: p\ntasks: {t: {run: x}}\n", ["the file wires nothing"]),

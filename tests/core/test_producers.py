@@ -15,7 +15,7 @@ from linkd.core.checkpoint import keep, restored
 from linkd.core.ledger import Ledger
 from linkd.core.producers import ANONYMOUS, Producers, check_id, check_name, check_same
 from linkd.core.publishing import Maker
-from linkd.errors import Conflict, Error, InvalidArgument, ProducerFenced, ProducerForgotten
+from linkd.errors import Conflict, Error, InvalidArgument, ProducerFenced, ProducerForgotten, ProducerSetBack
 from linkd.limits import PRODUCER_ANSWERS_MAX, PRODUCERS_MAX, PUBLISH_WINDOW_VALUES
 from linkd.model.kept import AnswerKept
 from linkd.model.records import ProducerOpened
@@ -75,7 +75,7 @@ def test_a_publish_that_is_repeated_has_the_positions_it_had() -> None:
 def test_a_gap_names_both_numbers() -> None:
     home = Publishing()
     home.publish(numbered(1))
-    with pytest.raises(InvalidArgument, match="sent its publish 3, and its last one was 1"):
+    with pytest.raises(ProducerSetBack, match="sent its publish 3, and its last one was 1"):
         home.publish(numbered(3))
     with pytest.raises(InvalidArgument, match="both count from 1"):
         home.publish(numbered(0))
@@ -93,7 +93,7 @@ def test_the_window_holds_as_many_answers_as_a_client_has_publishes_without_one(
     for sequence in range(1, PUBLISH_WINDOW_VALUES + 2):
         home.publish(numbered(sequence))
     assert home.publish(numbered(2)) == (2, 2, True)
-    with pytest.raises(InvalidArgument, match="too old to be recognised: its last one was 257"):
+    with pytest.raises(ProducerSetBack, match="too old to be recognised: its last one was 257"):
         home.publish(numbered(1))
 
 
@@ -190,7 +190,7 @@ class Model:
         if producer.epoch != epoch:
             return ProducerFenced if producer.epoch < epoch else InvalidArgument
         if producer.sequence > last + 1:
-            return InvalidArgument
+            return ProducerSetBack
         if producer.sequence <= last:
             first, end, xxh3 = self.stored[producer.id, producer.sequence]
             return (first, end, True) if xxh3 == producer.request_xxh3 else Conflict

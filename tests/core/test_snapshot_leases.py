@@ -321,6 +321,8 @@ def test_what_is_asked_back_holds_back_its_slot() -> None:
         "6 is behind 2, which is on its way to another"
     )
     world.hear(1)
+    world.take(1)
+    assert world.clients[1].reserved == [], "it would be asked for that again, and again"
     world.take(3)
     assert [record.portions[0].first_sequence for record in world.clients[3].reserved] == [2]
     world.check()

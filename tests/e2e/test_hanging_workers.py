@@ -43,7 +43,7 @@ for snap in linkd.connect().snapshots():
     with snap:
         rows = snap["kept"].rows()
         if rows[0]["n"] == 2:
-            snap.nack(reason="two is too many")
+            raise ValueError("two is too many")
         else:
             snap.publish("labelled", rows)
 """
@@ -82,5 +82,7 @@ def test_another_worker_takes_over_from_one_that_hangs_and_what_cannot_be_done_i
         assert run.returncode == 0, stdout + stderr
         assert "note: label gave up 1 snapshot, which lie in label.dead (linkd tail label.dead)" in stdout
         [letter] = [json.loads(line) for line in shifts.linkd("cat", "label.dead", "--json").stdout.splitlines()]
-        assert (letter["link"], letter["consumer"], letter["attempts"], letter["reason"]) == ("kept", "label", 2, "two is too many")
+        assert (letter["link"], letter["consumer"], letter["attempts"], letter["reason"]) == ("kept", "label", 2, "ValueError")
+        again = "label exited with code 1, with a snapshot that is tried 2 times at most: started again"
+        assert stdout.count(again) == 2, stdout
     assert shifts.rows("out/labelled.csv") == [{"n": "1"}, {"n": "3"}]

@@ -13,14 +13,16 @@ from raw_client import RawClient, next_snapshot, next_value, rows_value, until
 from small_pipeline import PIPELINE, Connect
 from unreliable_disk import UnreliableFiles
 
+import linkd.aio
 from linkd.core.layout import Layout
 from linkd.core.links import LinkShape, lost_behind
 from linkd.device import Device, Mounted, device_of, tried
-from linkd.errors import StateForeign
+from linkd.errors import ProducerSetBack, StateForeign
 from linkd.model.terms import LinkTerms
 from linkd.model.values import Durability, Position
 from linkd.store.store_limits import StoreLimits
 from linkd.telemetry.events import IncarnationBegan, StorageVolatile, ValuePublished, ValuesLost
+from linkd.testing.cutting_proxy import CuttingProxy, Way
 from linkd.testing.home import InProcessHome, running_home
 from linkd.wire import methods
 from linkd.wire.messages import position_message
@@ -133,6 +135,42 @@ async def test_after_the_power_was_gone_weak_links_go_on_in_a_new_incarnation(tm
         assert told(home, IncarnationBegan) == []
         assert lost_behind(home.home.ledger.link("loose"), Position(1, 10)) == 7
         assert (await (await connect(home)).publish("loose", {"n": 5})).first.incarnation == 2
+
+
+async def test_clients_that_outlive_the_power_go_on_behind_what_was_kept(tmp_path: Path) -> None:
+    """linkd has forgotten publishes that it acked, and the client has not: it begins anew by itself, also with one that is in the air then."""
+    here, left = tmp_path / "here", tmp_path / "left"
+    async with running_home(here, layout=OPEN_LINKS, supervised=False, store_limits=LAZY) as home:
+        proxy = CuttingProxy(home.socket.with_name("proxy"), home.socket)
+        async with proxy.serving():
+            client = await linkd.aio.connect(proxy.endpoint, timeout_s=10)
+            named = await client.producer("sensor-7")
+            await client.publish("loose", [{"n": 1}])
+            await named.publish("soon", [{"n": 1}])
+            shutil.copytree(here, left)  # what the disk has
+            for number in (2, 3):
+                await client.publish("loose", [{"n": number}])
+                await named.publish("soon", [{"n": number}])
+            proxy.cut_at(Way.TO_CLIENT, 1)
+            in_the_air = asyncio.create_task(client.publish("loose", [{"n": 4}]), name="the publish in the air")
+            while not proxy.cuts:
+                await asyncio.sleep(0)
+        await home.stop(crash=True)
+        shutil.rmtree(here)
+        left.rename(here)
+        home.boot = "next boot"
+        await home.start()
+        async with proxy.serving():
+            async with client:
+                assert (await in_the_air).first.sequence == 2
+                await client.publish("loose", [{"n": 5}])
+                with pytest.raises(ProducerSetBack, match="publish 4, and its last one was 1: .* lost with the power .* open it again"):
+                    await named.publish("soon", [{"n": 4}])
+                again = await client.producer("sensor-7")
+                assert again.last_sequence == 1
+                await again.publish("soon", [{"n": 5}])
+                assert [row["n"] for row in await client.read("loose").rows()] == [1, 4, 5]
+                assert [row["n"] for row in await client.read("soon").rows()] == [1, 5]
 
 
 VOLATILE = {

@@ -104,6 +104,8 @@ async def test_renewing_keeps_a_lease_for_the_timeout_of_the_task(tmp_path: Path
         await stream.write(pb.SnapshotsRequest(renew=token_of(snapshot)))  # 51 s after the start: not taken any more
         pass_time(home, clock, LEASE_S * 0.9)
         await until(lambda: lease.session is None)
+        [told] = [task for task in (await client.describe()).tasks if task.name == "double"]
+        assert (told.failures, told.overran, lease.reason) == (1, 1, "its program worked on it for longer than the timeout of 50s")
         await double(client, snapshot)  # nobody else has had it
 
 

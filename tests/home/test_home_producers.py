@@ -8,7 +8,7 @@ import pytest
 from raw_client import RawClient, arrow_message
 from small_pipeline import Connect
 
-from linkd.errors import Conflict, InvalidArgument, NotAllowed, ProducerFenced, ProducerForgotten
+from linkd.errors import Conflict, InvalidArgument, NotAllowed, ProducerFenced, ProducerForgotten, ProducerSetBack
 from linkd.telemetry.events import ProducerRefused, PublishRepeated
 from linkd.testing.home import InProcessHome
 from linkd.wire import methods
@@ -92,7 +92,7 @@ async def test_other_content_under_a_number_is_a_conflict_and_told(open_home: In
 async def test_a_gap_and_a_stranger_are_refused(open_home: InProcessHome, connect: Connect) -> None:
     client = await connect(open_home)
     await acks_of(client, numbered(1))
-    with pytest.raises(InvalidArgument, match="sent its publish 4, and its last one was 1"):
+    with pytest.raises(ProducerSetBack, match="sent its publish 4, and its last one was 1"):
         await acks_of(client, numbered(4))
     with pytest.raises(ProducerForgotten):
         await acks_of(client, numbered(2, name="~other"))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from linkd.core.checkpoint import keep as keep_ledger
+from linkd.core.ledger import Ledger
 from linkd.errors import StateForeign
-from linkd.model.kept import HomeKept, Kept, SchemaMessage
-from linkd.model.records import GenerationBegan, LinkOpened
+from linkd.model.records import GenerationBegan, LinkOpened, Record
 from linkd.store.directory import read_format
 from linkd.store.files import Bytes, File, LocalFiles
 from linkd.store.offline.backup import back_up, restore
@@ -99,19 +100,20 @@ class KilledFile:
         self.file.close()
 
 
-def keep() -> Sequence[Kept]:
-    one = sample_value("flown", 1)
-    return [HomeKept(7, 70), SchemaMessage(one.envelope.schema_id, one.schema)]
-
-
 async def make(directory: Path) -> None:
-    store = Store.open(directory, limits=LIMITS)
+    store, ledger = Store.open(directory, limits=LIMITS), Ledger({})
     list(store.replay())
-    store.start(asyncio.get_running_loop(), keep=keep)
-    await store.append([LinkOpened("flown", 1, 1, 1), GenerationBegan("flown", 1, 1, 1, "clean", "1")])
+    store.start(asyncio.get_running_loop(), keep=lambda: keep_ledger(ledger))
+
+    async def admit(records: Sequence[Record], payloads: Sequence[bytes] = ()) -> None:
+        ledger.apply(records)
+        await store.append(records, payloads)
+        ledger.durable(records)
+
+    await admit([LinkOpened("flown", 1, 1, 1), GenerationBegan("flown", 1, 1, 1, "clean", "1")])
     for number in range(1, VALUES + 1):
         value = sample_value("flown", number, 300 if number % 4 == 0 else 10)
-        await store.append([value.schema_kept, value.stored], [value.payload])
+        await admit([value.schema_kept, value.stored], [value.payload])
     await store.close(0.0)
 
 

@@ -19,6 +19,7 @@ from linkd.model.records import Dropped, RunEnded
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store import checkpoint_file, envelope_file
 from linkd.store.files import LocalFiles
+from linkd.store.offline.verification import verify
 from linkd.store.store import Store
 from linkd.store.store_limits import StoreLimits
 from linkd.testing.sample_values import SampleValue, sample_value
@@ -265,32 +266,51 @@ async def test_a_directory_of_before_there_were_checkpoints_is_opened(tmp_path: 
         assert await content(store) == published(5)
 
 
-async def recycled(directory: Path) -> Path:
-    """A store whose journal begins behind a checkpoint, and that checkpoint."""
+async def recycled(directory: Path) -> list[Path]:
+    """A store whose journal begins behind a checkpoint, and the two files of that."""
     async with opened(directory) as store:
         await fill(store, 40)
         store.tidy()
-    [path] = (directory / "checkpoints").iterdir()
-    return path
+    paths = sorted((directory / "checkpoints").iterdir())
+    assert len(paths) == 2
+    return paths
 
 
 async def test_a_journal_without_the_checkpoint_before_it_is_damage(tmp_path: Path) -> None:
-    (await recycled(tmp_path / "s")).unlink()
+    for path in await recycled(tmp_path / "s"):
+        path.unlink()
     with pytest.raises(StateDamaged, match="begins with frame 22, and no checkpoint covers what was before"):
         Store.open(tmp_path / "s", limits=LIMITS)
 
 
 @pytest.mark.parametrize("where", [4, 12, 40, -20, -3], ids=["magic", "header", "held", "kept", "end"])
-async def test_a_checkpoint_that_changed_is_named_if_it_is_needed(tmp_path: Path, where: int) -> None:
-    path = await recycled(tmp_path / "s")
-    changed = bytearray(path.read_bytes())
-    changed[where] ^= 1
-    path.write_bytes(changed)
-    with pytest.raises(StateDamaged, match=f"{path.name} is not what was written"):
+@pytest.mark.parametrize("where", [4, 12, 40, -20, -3], ids=["magic", "header", "held", "kept", "end"])
+async def test_a_checkpoint_that_changed_in_both_files_is_named_if_it_is_needed(tmp_path: Path, where: int) -> None:
+    for path in (paths := await recycled(tmp_path / "s")):
+        changed = bytearray(path.read_bytes())
+        changed[where] ^= 1
+        path.write_bytes(changed)
+    names = "|".join(path.name for path in paths)
+    with pytest.raises(StateDamaged, match=f"({names}) is not what was written"):
         Store.open(tmp_path / "s", limits=LIMITS)
-    path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(StateDamaged, match=f"{path.name} is not what was written"):
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(StateDamaged, match=f"({names}) is not what was written"):
         Store.open(tmp_path / "s", limits=LIMITS)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+async def test_one_damaged_file_of_a_checkpoint_that_is_needed_is_written_again_and_told(tmp_path: Path, number: int) -> None:
+    path = (await recycled(tmp_path / "s"))[number]
+    before = path.read_bytes()
+    path.write_bytes(before[:50] + bytes([before[50] ^ 1]) + before[51:])
+    [finding] = verify(LocalFiles(), tmp_path / "s").findings
+    assert "it was written twice" in finding.meaning
+    async with opened(tmp_path / "s") as store:
+        assert path.read_bytes() == before
+        assert await content(store) == published(40)
+        assert any(f"{path} was not what had been written" in note for note in store.recovery.notes)
+    assert not verify(LocalFiles(), tmp_path / "s").findings
 
 
 async def test_a_checkpoint_that_is_not_whole_does_not_count_while_the_journal_is_there(tmp_path: Path) -> None:

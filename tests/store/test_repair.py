@@ -197,8 +197,8 @@ async def test_a_journal_file_that_is_gone_takes_what_was_nowhere_else(pristine:
 
 async def test_what_cannot_be_made_up_for_is_refused_before_anything_is_changed(pristine: Path, tmp_path: Path) -> None:
     directory = Path(shutil.copytree(pristine, tmp_path / "s"))
-    for part in ("journal", "checkpoints"):
-        sorted((directory / part).iterdir())[0].unlink()
+    for path in (sorted((directory / "journal").iterdir())[0], *(directory / "checkpoints").iterdir()):
+        path.unlink()
     before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     with pytest.raises(StateDamaged, match="cannot be mended"):
         await asyncio.to_thread(repair, directory)

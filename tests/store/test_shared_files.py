@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -196,8 +197,8 @@ async def test_a_file_is_not_used_again_while_anybody_may_read_it_or_without_its
         path, body = writer.path, value.payload[-1_600:]
         located = store.shared.located(value.envelope, place)
         reader = open(store.shared.descriptor(located.id, writable=False), "rb")  # noqa: PTH123, SIM115 - a descriptor
-        with pytest.raises(OSError, match="not writable|write"):
-            reader.write(b"x")
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.write(reader.fileno(), b"x")
         if why == "tainted":
             store.shared.tainted(located.id)
         if why != "held":

@@ -201,6 +201,22 @@ async def test_without_room_appends_are_refused_until_there_is_some(tmp_path: Pa
     await store.close()
 
 
+async def test_large_payloads_wait_for_those_in_line_and_small_ones_do_not(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "s", limits=dataclasses.replace(LIMITS, bulk_queue_max_bytes=1_000))
+    list(store.replay())
+    store.start(asyncio.get_running_loop(), thread=False)
+    value = sample_value("flown", 1, BULK)
+    first = store.append([value.schema_kept, value.stored], [value.payload])
+    await store.room()
+    waiting = asyncio.ensure_future(store.room(bulk=True))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    store.commit_waiting()
+    await waiting
+    assert (await first).lsn == 1
+    await store.close()
+
+
 async def test_closing_commits_what_waits_and_later_appends_are_refused(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "s")
     list(store.replay())

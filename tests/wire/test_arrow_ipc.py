@@ -164,6 +164,32 @@ def test_a_buffer_outside_the_body_is_refused() -> None:
             arrow_ipc.check_batch(bytes(damaged), len(message.body))
 
 
+OF_ALL_KINDS = {
+    "number": pa.array([1, None, 3]),
+    "text": pa.array(["a", "bb", None]),
+    "view": pa.array(["a", "b" * 40, None], pa.string_view()),
+    "nothing": pa.nulls(3),
+    "list": pa.array([[["a"]], None, [[None, "b"]]]),
+    "fixed list": pa.array([[1, 2], [3, 4], None], pa.list_(pa.int32(), 2)),
+    "struct": pa.array([{"x": True, "y": "q"}, None, {"x": None, "y": None}]),
+    "map": pa.array([[("k", 1)], None, []], pa.map_(pa.string(), pa.int64())),
+    "decimal": pa.array([1, 2, None], pa.decimal128(10, 2)),
+    "binary": pa.array([b"ab", b"cd", None], pa.binary(2)),
+}
+
+
+@pytest.mark.parametrize("kind", OF_ALL_KINDS)
+def test_a_filler_made_of_a_batch_is_passed_over_by_every_reader(kind: str) -> None:
+    batch = pa.RecordBatch.from_pydict({kind: OF_ALL_KINDS[kind], "id": [7, 8, 9]})
+    schema, (message,) = arrow_ipc.read_stream(stream(batch))
+    filler = arrow_ipc.filler(arrow_ipc.without_rows(message.metadata), {"linkd.filler": "nothing"}, 4_096)
+    data = schema + bytes(message.message) + filler + b"\x55" * (4_096 - len(filler)) + bytes(message.message) + arrow_ipc.EOS
+    for found in pa.ipc.open_stream(data):
+        found.validate(full=True)
+    assert pa.ipc.open_stream(data).read_all().equals(pa.Table.from_batches([batch, batch]))
+    assert polars.read_ipc_stream(io.BytesIO(data))["id"].to_list() == [7, 8, 9] * 2
+
+
 def test_the_schema_id_is_that_of_the_schema_message() -> None:
     schema, _ = arrow_ipc.read_stream(stream(SMALL))
     other, _ = arrow_ipc.read_stream(stream(SMALL.rename_columns(["a", "c"])))
@@ -184,6 +210,9 @@ def test_hostile_bytes_are_refused_and_never_crash(seed: int) -> None:
             _, messages = arrow_ipc.read_stream(cut)
             for message in messages:
                 arrow_ipc.custom_metadata(arrow_ipc.stamp(message.metadata, {"k": "v"}))
+                empty = arrow_ipc.without_rows(message.metadata)
+                assert arrow_ipc.check_batch(empty, 0).rows == 0
+                arrow_ipc.filler(empty, {"k": "v"}, 1_024)
         except InvalidArgument:
             pass
 

@@ -115,7 +115,7 @@ class _CheckedIfGiven:
     """Stands in for typer's check until there is something to check."""
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        if value is None or value == ():
+        if value is None or value == () or value is param.default:
             return value
         param._runtime_param = None
         return param.get_runtime_param().coerce(value, param=param, ctx=ctx)

@@ -84,6 +84,8 @@ class Programs:
     sinks: list[Mapping[str, Any]] = field(default_factory=list)
     mask: Mask = field(init=False)
     _children: list[Child] = field(default_factory=list)
+    _running: dict[str, TaskProgram] = field(default_factory=dict)
+    _overran: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.mask = Mask(read_secrets(self.pipeline.secrets, os.environ).values())
@@ -203,6 +205,10 @@ class Programs:
             variables.save(self.directory, name)
         log = self._log(name, lambda line: self.screen.task_line(name, line))
         program = TaskProgram(spec, log, int(self.begun["epoch"]), lambda: self._start(spec, variables), self.screen.say, lives=self.lives)
+        program.is_bounded = not self.follow
+        if spec.terms.max_attempts is not None:
+            program.failures = lambda: _failures(name, connection)
+        self._running[name] = program
         try:
             attempt = await program.run()
         except OSError as error:
@@ -253,6 +259,13 @@ class Programs:
 
     def _log_path(self, name: str) -> Path:
         return self.directory / "logs" / f"{name}.log"
+
+    def saw(self, description: Any) -> None:
+        """The home describes itself anew. A program that worked on a snapshot for the task's whole timeout is ended: nobody waits for it."""
+        for task in description.tasks:
+            if task.overran > self._overran.get(task.name, 0) and task.name in self._running:
+                self._running[task.name].overran()
+            self._overran[task.name] = task.overran
 
     # -- what an end means ------------------------------------------------------------------------------------------------------------------
 
@@ -313,6 +326,12 @@ class Programs:
         async with asyncio.TaskGroup() as group:
             for child in self._children:
                 group.create_task(child.end(), name=f"linkd end {child.name}")
+
+
+async def _failures(task: str, connection: Connection) -> int:
+    """How many attempts at snapshots of the task have failed."""
+    description = await connection.retry(lambda: connection.call(methods.DESCRIBE, links_pb2.DescribeRequest()))
+    return next((int(one.failures) for one in description.tasks if one.name == task), 0)
 
 
 async def _told(connection: Connection, task: str, exit_code: int) -> Any:

@@ -223,7 +223,7 @@ class _Run:
 
         async with asyncio.TaskGroup() as group:
             watchers = [
-                group.create_task(self._watch(home, stop, screen), name="linkd run: watch"),
+                group.create_task(self._watch(home, started, stop, screen), name="linkd run: watch"),
                 group.create_task(self._tell_stalls(screen, StallWatch(follow=plan.follow)), name="linkd run: stalls"),
                 group.create_task(self._keep_home(home, beginning, started.lives, stop, screen), name="linkd run: home"),
                 group.create_task(self._person(stop), name="linkd run: person"),
@@ -244,7 +244,7 @@ class _Run:
             hurry.cancel()
         return why
 
-    async def _watch(self, home: HomeProcess, stop: Any, screen: Screen) -> None:
+    async def _watch(self, home: HomeProcess, started: Programs, stop: Any, screen: Screen) -> None:
         """Follows the home's descriptions, also those of the next one; the run is done when every task has ended."""
         from linkd.client.calls import Patience
 
@@ -255,6 +255,7 @@ class _Run:
                     while (description := await stream.read()) is not None:
                         self.latest = description
                         self.news.set()
+                        started.saw(description)
                         screen.show(description)
                         if description.run.complete:
                             stop(self._completed(description))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from linkd.app.run.lives import HomeLives
@@ -41,7 +41,8 @@ class Attempt:
 class TaskProgram:
     """Runs the program of a task until it succeeds, or has used up its attempts. `start` starts it, `say` is for the person.
 
-    An attempt that failed when its home died, of which `lives` knows, does not count.
+    An attempt that failed when its home died, of which `lives` knows, does not count. Nor does one that failed with a snapshot, where those are
+    tried a bounded number of times themselves: then `failures` asks how many attempts at them have failed so far.
     """
 
     spec: TaskSpec
@@ -51,6 +52,10 @@ class TaskProgram:
     say: Callable[[str], None]
     held_told_after_s: float = OUTPUT_HELD_TOLD_AFTER_S
     lives: HomeLives | None = None
+    failures: Callable[[], Awaitable[int]] | None = None
+    is_bounded: bool = True
+    """The task's timeout is for the whole attempt. A program that works as long as there is input has it for each snapshot (`overran`)."""
+    _deadline: asyncio.Timeout | None = field(default=None, init=False)
 
     async def run(self) -> Attempt:
         """The last attempt. Raises OSError if there is no such program, StorageFailed if the log cannot be written.
@@ -71,27 +76,44 @@ class TaskProgram:
             self.log.close()
         return attempt
 
+    def overran(self) -> None:
+        """The program has worked on a snapshot for the whole timeout: ends it."""
+        if self._deadline is not None:
+            self._deadline.reschedule(0.0)
+            self._deadline = None
+
     async def _counted(self, number: int) -> Attempt:
-        """An attempt that its home outlived, or that succeeded all the same."""
+        """An attempt that its home outlived and that failed by itself, or that succeeded all the same."""
         while True:
             life = self.lives.number if self.lives is not None else 0
+            failed_before = await self.failures() if self.failures is not None else 0
             self.log.begin(AttemptHeader(self.run_number, utc_now(), number))
             attempt = await self._attempt(number)
-            if attempt.succeeded or self.lives is None or not await self.lives.has_ended(life):
+            if attempt.succeeded:
                 return attempt
+            if self.lives is not None and await self.lives.has_ended(life):
+                continue
+            if self.failures is None:
+                return attempt
+            await asyncio.sleep(RETRY_BACKOFF_FIRST_S)  # of a process that was killed the home learns by its connection
+            if await self.failures() == failed_before:
+                return attempt
+            tried = self.spec.terms.max_attempts
+            self.say(f"{self.spec.name} {attempt.ending}, with a snapshot that is tried {tried} times at most: started again")
 
     async def _attempt(self, number: int) -> Attempt:
         child = await self.start()
         timeout_s = None
         with contextlib.closing(child.process):
             try:
-                async with asyncio.timeout(self.spec.timeout_s):
+                async with asyncio.timeout(self.spec.timeout_s if self.is_bounded else None) as self._deadline:
                     await self._until_over(child)
             except TimeoutError:
                 timeout_s = self.spec.timeout_s
             except ExceptionGroup as failures:
                 raise failures.exceptions[0] from None  # only the log can fail
             finally:
+                self._deadline = None
                 await self._end(child)
         return Attempt(number, await child.process.wait(), timeout_s)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,17 @@ from blake3 import blake3
 
 from linkd.errors import InvalidArgument, StateDamaged, StateForeign
 from linkd.limits import BACKUP_MANIFEST_MAX_BYTES, STORE_READ_BYTES
+from linkd.model.records import ValueStored
+from linkd.store import checkpoint_file
 from linkd.store import directory as layout_of
 from linkd.store.files import Files
+from linkd.store.holdings import Holdings
+from linkd.store.offline.journal_scan import JournalScan
+from linkd.store.segment_format import file_name
 from linkd.store.standstill import standstill
 from linkd.store.store import Store
+from linkd.wire import arrow_ipc
+from linkd.wire.frames import decode_frame
 
 MANIFEST = "backup.json"
 _FORMAT = "linkd backup"
@@ -51,7 +58,8 @@ def back_up(files: Files, directory: Path, target: Path, progress: Progress = la
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     with standstill(directory):
         for part in _PARTS:
-            _copy_tree(files, directory / part, target / part, progress)
+            ends = _ends(files, target) if part == layout_of.SEGMENTS else None
+            _copy_tree(files, directory / part, target / part, progress, ends)
         _copy(files, directory / layout_of.FORMAT_FILE, target / layout_of.FORMAT_FILE, progress)
     asyncio.run(_settle(files, target))
     (target / "upkeep.lock").unlink(missing_ok=True)
@@ -155,23 +163,40 @@ def _delete(files: Files, path: Path) -> None:
         files.unlink(path)
 
 
-def _copy_tree(files: Files, source: Path, target: Path, progress: Progress) -> None:
+def _ends(files: Files, target: Path) -> dict[tuple[str, str], int | None]:
+    """The segment files (link and name) that the copied checkpoint and journal name, with how much of those that are made ahead is in use."""
+    found = checkpoint_file.recover(files, target / layout_of.CHECKPOINTS).checkpoint
+    holdings = Holdings(found.held)
+    for header, frame in JournalScan(files, target / layout_of.JOURNAL).frames():
+        for record in decode_frame(frame.records, header.number, frame.payload_offset) if frame.lsn > found.lsn else ():
+            if isinstance(record, ValueStored):
+                holdings.stored(record.envelope, record.place, shared=record.shared, volatile=record.volatile)
+    held = [*holdings.files(), *holdings.leaving()]
+    return {(link, file_name(file.file)): file.end + len(arrow_ipc.EOS) if file.shared else None for link, file in held}
+
+
+def _copy_tree(
+    files: Files, source: Path, target: Path, progress: Progress, ends: Mapping[tuple[str, str], int | None] | None = None
+) -> None:
+    """Copies what is there; of segments those that have `ends`, up to there."""
     target_made = False
     for name in files.list(source):
         if not target_made:
             target.mkdir(parents=True, exist_ok=True, mode=0o700)
             target_made = True
         if (source / name).is_dir():
-            _copy_tree(files, source / name, target / name, progress)
-        else:
+            _copy_tree(files, source / name, target / name, progress, ends)
+        elif ends is None:
             _copy(files, source / name, target / name, progress)
+        elif (source.name, name) in ends:
+            _copy(files, source / name, target / name, progress, ends[source.name, name])
 
 
-def _copy(files: Files, source: Path, target: Path, progress: Progress) -> None:
+def _copy(files: Files, source: Path, target: Path, progress: Progress, size_bytes: int | None = None) -> None:
     reading, writing = files.open(source), files.create(target)
     try:
         at = 0
-        while piece := reading.pread(STORE_READ_BYTES, at):
+        while piece := reading.pread(STORE_READ_BYTES if size_bytes is None else min(STORE_READ_BYTES, size_bytes - at), at):
             writing.pwrite(piece, at)
             at += len(piece)
             progress(source.name, len(piece))

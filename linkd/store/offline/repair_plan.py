@@ -207,7 +207,7 @@ class _Planner:
             if isinstance(record, SchemaKept):
                 self._schemas[record.schema_id] = record.schema
             elif isinstance(record, ValueStored):
-                self._holdings.stored(record.envelope, record.place)
+                self._holdings.stored(record.envelope, record.place, shared=record.shared, volatile=record.volatile)
                 if record.place.kind is PlaceKind.SEGMENT:
                     named = self._named.setdefault((record.envelope.link, record.place.file), {})
                     named[record.place.offset] = (record.envelope, record.place)
@@ -273,7 +273,7 @@ class _Planner:
         if message.stamp:
             published = place.size_bytes - place.body_bytes - arrow_ipc.PREFIX_BYTES
             stamped = _read(self._files, path, message.offset + 8, message.offset + 8 + place.metadata_bytes)
-            again = stamped_metadata(envelope, arrow_ipc.unstamp(stamped, published))
+            again = stamped_metadata(envelope, arrow_ipc.unstamp(stamped, published), place.metadata_bytes)
             if len(again) == place.metadata_bytes:
                 self._edit(path, message.offset + arrow_ipc.PREFIX_BYTES, again, why="what was added to a value was damaged")
             else:

@@ -64,6 +64,7 @@ class Salvage:
     def look(self, generation: int | None = None) -> None:
         """Read everything there is. Raises `LinkNotFound` if nothing of the link is whole, `StateForeign`."""
         holdings = self._checkpoint()
+        self._follow(holdings)
         held = {file.file: file for link, file in holdings.files() if link == self._link}
         for name in self._files.list(self._segments):
             number = segment_format.file_number(name)
@@ -128,10 +129,17 @@ class Salvage:
                 self._sealed.add(one.generation)
         return Holdings(found.held)
 
+    def _follow(self, holdings: Holdings) -> None:
+        """Where shared files end now: behind that may lie what was there before they were used again."""
+        for header, frame in JournalScan(self._files, self._journal).frames():
+            for record in decode_frame(frame.records, header.number, frame.payload_offset):
+                if isinstance(record, ValueStored) and record.shared and record.envelope.link == self._link:
+                    holdings.stored(record.envelope, record.place, shared=True, volatile=record.volatile)
+
     def _look_at_segment(self, path: Path, number: int, held: SegmentFileHeld | None) -> None:
         file = self._files.open(path)
         try:
-            end = max(file.size() - len(arrow_ipc.EOS), 0)
+            end = held.end if held is not None and held.shared else max(file.size() - len(arrow_ipc.EOS), 0)
             schema_id = held.schema_id if held is not None else self._schema_id(file.pread(_AHEAD_BYTES, 0), path)
             extent = SegmentFileHeld(number, held.generation if held is not None else 0, schema_id, end)
             scan = SegmentScan(file, path, extent, dict, lambda size_bytes: None)

@@ -9,7 +9,7 @@ from pathlib import Path
 import xxhash
 
 from linkd.errors import InvalidArgument
-from linkd.limits import STORE_READ_BYTES
+from linkd.limits import MESSAGE_METADATA_MAX_BYTES, STORE_READ_BYTES
 from linkd.model.kept import SegmentFileHeld
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store.files import File
@@ -97,6 +97,8 @@ class SegmentScan:
         known = self._places().get(at)
         if known is None:
             end = self._next(at)
+            if head == arrow_ipc.EOS and self._held.shared and self._is_filler(at, end):
+                return Message(at, end, is_whole=True, is_filler=True, is_gated=True)
             return Message(at, end, prefix="" if length else "it does not begin as a message does")
         envelope, place = known
         stamp = self._stamp_fault(at, place, envelope)
@@ -111,6 +113,12 @@ class SegmentScan:
             "" if right else "its length is not the one that was written",
             is_gated=head == arrow_ipc.EOS,
         )
+
+    def _is_filler(self, at: int, end: int) -> bool:
+        """Whether what lies there passes over a gap, though its prefix is not written yet."""
+        room = end - at - arrow_ipc.PREFIX_BYTES
+        body_bytes = filler_body_bytes(self._file.pread(min(room, MESSAGE_METADATA_MAX_BYTES), at + arrow_ipc.PREFIX_BYTES))
+        return body_bytes is not None and body_bytes < room
 
     def _read(self, at: int, length: int) -> Message:
         """The message as it describes itself."""

@@ -61,6 +61,7 @@ class _Verifier:
         self._store_id = store_id
         self._progress = progress
         self._found = Verification(directory, running)
+        self._is_settled = True
         self._index = IndexCheck(directory / layout_of.CATALOG_FILE, store_id, self._found)
 
     def run(self) -> Verification:
@@ -74,6 +75,7 @@ class _Verifier:
                 self._holes(self._journal(self._holdings.copied_file))
             else:
                 scan = self._journal(self._holdings.copied_file)
+                self._is_settled = scan.sealed
                 self._holes(scan)
                 self._check_reach(scan)
                 self._journal_rows()
@@ -98,14 +100,14 @@ class _Verifier:
             if path.name in self._files.list(directory):  # a home may have replaced it meanwhile
                 whole = recovery.checkpoint.lsn
                 there = f"there is one of frame {whole}" if whole else "there is no other one"
-                self._damage(
-                    path,
-                    "the checkpoint is not what was written",
-                    f"the state is read from the journal instead, where it reaches: {there}",
-                    0,
-                )
-        if recovery.checkpoint.lsn:
-            self._read(directory / checkpoint_file.file_name(recovery.checkpoint.lsn))
+                instead = f"the state is read from the journal instead, where it reaches: {there}"
+                if path in recovery.lacking:
+                    instead = "nothing is lost: it was written twice, and the other file is whole. A start writes this one again"
+                self._damage(path, "the checkpoint is not what was written", instead, 0)
+        lsn = recovery.checkpoint.lsn
+        for name in (checkpoint_file.file_name(lsn), checkpoint_file.copy_name(lsn)) if lsn else ():
+            if directory / name not in recovery.lacking:
+                self._read(directory / name)
         return recovery.checkpoint
 
     def _journal(self, copied_file: int) -> JournalScan:
@@ -117,7 +119,7 @@ class _Verifier:
             for record in decode_frame(frame.records, header.number, frame.payload_offset):
                 if isinstance(record, ValueStored):
                     if not self._found.running:
-                        self._holdings.stored(record.envelope, record.place)
+                        self._holdings.stored(record.envelope, record.place, shared=record.shared, volatile=record.volatile)
                     self._index.saw(frame.lsn, record.envelope)
                 elif isinstance(record, Dropped):
                     self._holdings.dropped(record)
@@ -187,11 +189,16 @@ class _Verifier:
 
     def _segment(self, link: str, held: SegmentFileHeld) -> None:
         path = self._segments / directory_name(link) / file_name(held.file)
+        if held.volatile and not self._is_settled:  # the next start knows whether the power failed, and what that took
+            for envelope, place in self._index.in_segment(link, held.file).values():
+                self._index.compare(envelope, place, 0)
+            return
         if path.name not in self._files.list(path.parent):
             if not self._found.running:
                 self._damage(path, "the file is missing", f"values of {link} are lost with it", link=link)
             return
         self._read(path)
+        before = len(self._found.findings)
         file = self._files.open(path)
         try:
             scan = SegmentScan(
@@ -206,10 +213,12 @@ class _Verifier:
                 begun = True
                 self._message(link, path, held, message)
             if self._found.running:
+                if held.shared and path.name not in self._files.list(path.parent):  # it was used again meanwhile
+                    del self._found.findings[before:]
                 return
             if surplus >= 0 and not scan.ends_right():
                 self._damage(path, "the end mark is damaged", "nothing is lost; the next start mends it", held.end, link)
-            if surplus > 0:
+            if surplus > 0 and not held.shared:
                 said = f"{surplus} bytes behind the end mark were not committed"
                 self._harmless(path, said, "the next start cuts them off", held.end + 8)
         finally:

@@ -751,7 +751,7 @@ class SourceInfo(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., rows_read: _Optional[int] = ..., rows_rejected: _Optional[int] = ..., final: bool = ..., position: _Optional[bytes] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class TaskInfo(_message.Message):
-    __slots__ = ("name", "kind", "version", "inputs", "outputs", "execution", "ended", "commits", "leased", "connections", "progress", "refused_late", "state", "leases", "last_commit_attributes", "given_up")
+    __slots__ = ("name", "kind", "version", "inputs", "outputs", "execution", "ended", "commits", "leased", "connections", "progress", "refused_late", "state", "leases", "last_commit_attributes", "given_up", "failures", "overran")
     class LastCommitAttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -775,6 +775,8 @@ class TaskInfo(_message.Message):
     LEASES_FIELD_NUMBER: _ClassVar[int]
     LAST_COMMIT_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     GIVEN_UP_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    OVERRAN_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     version: str
@@ -791,7 +793,9 @@ class TaskInfo(_message.Message):
     leases: _containers.RepeatedCompositeFieldContainer[LeaseInfo]
     last_commit_attributes: _containers.ScalarMap[str, str]
     given_up: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TaskInput, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., execution: _Optional[int] = ..., ended: bool = ..., commits: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[InputProgress, _Mapping]]] = ..., refused_late: _Optional[int] = ..., state: _Optional[str] = ..., leases: _Optional[_Iterable[_Union[LeaseInfo, _Mapping]]] = ..., last_commit_attributes: _Optional[_Mapping[str, str]] = ..., given_up: _Optional[int] = ...) -> None: ...
+    failures: int
+    overran: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TaskInput, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., execution: _Optional[int] = ..., ended: bool = ..., commits: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[InputProgress, _Mapping]]] = ..., refused_late: _Optional[int] = ..., state: _Optional[str] = ..., leases: _Optional[_Iterable[_Union[LeaseInfo, _Mapping]]] = ..., last_commit_attributes: _Optional[_Mapping[str, str]] = ..., given_up: _Optional[int] = ..., failures: _Optional[int] = ..., overran: _Optional[int] = ...) -> None: ...
 
 class LeaseInfo(_message.Message):
     __slots__ = ("snapshot_id", "portions", "attempt", "since_ns")
