@@ -58,6 +58,15 @@ class Stream(Protocol):
         """Sends one message, waiting for flow control. Raises what ended the stream, if it has ended."""
         ...
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether `write_now` sends a message at once."""
+        ...
+
+    def write_now(self, message: Any) -> None:
+        """As `write`, of a stream that `is_ready`, while no other task writes."""
+        ...
+
     async def read(self) -> Any | None:
         """The next message; None at the orderly end. Raises what else ended the stream."""
         ...

@@ -29,7 +29,7 @@ class Part:
     """The payload of one value, in one of the formats of the wire."""
 
     format: int
-    payload: bytes | Region
+    payload: bytes | memoryview | Region
     schema: bytes = b""
 
     @staticmethod
@@ -45,7 +45,7 @@ class Part:
 
             return arrow.Table.from_batches([from_payload(self.schema, self.payload)])
         if self.format == BYTES:
-            return arrow.table({OPAQUE_COLUMN: arrow.array([self.payload], arrow.binary())})
+            return arrow.table({OPAQUE_COLUMN: arrow.array([bytes(self.payload)], arrow.binary())})
         raise missing("pyarrow", f"{operation} of rows that came as JSON")
 
     def rows(self, limit: int | None = None) -> list[dict[str, Any]]:
@@ -54,14 +54,15 @@ class Part:
             rows: list[dict[str, Any]] = self.table(".rows()").slice(0, limit).to_pylist()
             return rows
         if self.format == BYTES:
-            return [{OPAQUE_COLUMN: self.payload}][:limit]
-        lines = self.payload.splitlines() if limit is None else self.payload.split(b"\n", limit)[:limit]
+            return [{OPAQUE_COLUMN: bytes(self.payload)}][:limit]
+        content = bytes(self.payload)
+        lines = content.splitlines() if limit is None else content.split(b"\n", limit)[:limit]
         return [json.loads(line) for line in lines if line]
 
     def opaque(self) -> list[bytes] | None:
         """The rows of an opaque value; None if it has columns."""
         if self.format == BYTES and not isinstance(self.payload, Region):
-            return [self.payload]
+            return [bytes(self.payload)]
         if self.format == ARROW and self.schema == OPAQUE_SCHEMA_MESSAGE and not isinstance(self.payload, Region):
             found = opaque_rows(self.payload)
             if found is not None:

@@ -16,7 +16,7 @@ from linkd.client.calls import Connection
 from linkd.client.payloads import Publish, publish_messages
 from linkd.client.placing import Placer
 from linkd.errors import ConnectionFailed, Error, InternalFault
-from linkd.limits import PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_VALUES
+from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, PUBLISH_WINDOW_BYTES, PUBLISH_WINDOW_VALUES
 from linkd.wire.methods import PUBLISH
 
 
@@ -34,12 +34,19 @@ class Window:
     async def enter(self, publish: Publish) -> None:
         """Waits for room and takes it."""
         values, size_bytes = len(publish.payloads), publish.size_bytes
+        if not self._turn.locked() and self._has_room(values, size_bytes):
+            self._values += values
+            self._bytes += size_bytes
+            return
         async with self._turn:
-            while self._values and (self._values + values > self._max_values or self._bytes + size_bytes > self._max_bytes):
+            while not self._has_room(values, size_bytes):
                 self._left.clear()
                 await self._left.wait()
             self._values += values
             self._bytes += size_bytes
+
+    def _has_room(self, values: int, size_bytes: int) -> bool:
+        return not self._values or (self._values + values <= self._max_values and self._bytes + size_bytes <= self._max_bytes)
 
     def leave(self, publish: Publish) -> None:
         self._values -= len(publish.payloads)
@@ -89,28 +96,38 @@ class Exchange:
         self._on_answer = on_answer
         self._on_end = on_end
         self._out: asyncio.Queue[Flight] = asyncio.Queue()
+        self._writing = True
+        self._schemas_sent: dict[str, bytes] = {}
         self._unanswered: deque[tuple[int, Flight]] = deque()
         self._values = 0
         writer = background.spawn(f"{name} writer", self._write())
         self.reader = background.spawn(f"{name} reader", self._read(writer))
 
     def put(self, flight: Flight) -> None:
-        """Sends it behind those before it."""
-        self._values += len(flight.publish.payloads)
+        """Sends it behind those before it: at once if there are none, and it is one small message."""
+        payloads = flight.publish.payloads
+        self._values += len(payloads)
         self._unanswered.append((self._values, flight))
-        self._out.put_nowait(flight)
+        is_alone = not self._writing and self._out.empty()
+        if is_alone and len(payloads) == 1 and payloads[0].size_bytes <= INLINE_PAYLOAD_MAX_BYTES and self._stream.is_ready:
+            [message] = publish_messages(flight.publish, self._schemas_sent)
+            self._stream.write_now(message)
+            flight.sent = True
+        else:
+            self._out.put_nowait(flight)
 
     def cancel(self) -> None:
         """Ends the stream; `on_end` is called all the same."""
         self._stream.cancel()
 
     async def _write(self) -> None:
-        schemas_sent: dict[str, bytes] = {}
         try:
             while True:
+                self._writing = False
                 flight = await self._out.get()
+                self._writing = True
                 placed = [await self._placer.place(flight.publish, one) for one in flight.publish.payloads] if self._placer else []
-                for message in publish_messages(flight.publish, schemas_sent, placed):
+                for message in publish_messages(flight.publish, self._schemas_sent, placed):
                     await self._stream.write(message)
                 flight.sent = True
         except Error:

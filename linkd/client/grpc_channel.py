@@ -112,6 +112,12 @@ class GrpcStream:
             except asyncio.InvalidStateError:
                 raise await self._ending() from None
 
+    is_ready = False
+    """gRPC says when a message is sent only to who waits for it."""
+
+    def write_now(self, message: Any) -> None:
+        raise NotImplementedError
+
     async def read(self) -> Any | None:
         """The next message; None at the orderly end."""
         with translated():

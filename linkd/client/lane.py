@@ -14,15 +14,14 @@ from linkd.client.extras import is_installed
 from linkd.client.lane_files import LaneFiles
 from linkd.client.payloads import ByPlace
 from linkd.client.process import FORK_GUARD
-from linkd.errors import ConnectionFailed, Error, InvalidArgument
+from linkd.errors import ConnectionFailed, ConnectionFault, Error, InvalidArgument
 from linkd.limits import LANE_IDLE_CONNECTIONS_MAX, LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
 from linkd.wire.lane import Content, FrameKind, FrameReader, frame, head
 from linkd.wire.methods import READ, SNAPSHOTS, SUBSCRIBE, Method
-from linkd.wire.status import ERROR_KEY, STATUS_NAMES, to_error
+from linkd.wire.status import lane_error
 from linkd.wire.v1 import lane_pb2 as pb
 
 _SESSION_BYTES = 16
-_BY_PLACE = not os.environ.get("LINKD_NO_PLACE")
 _WITH_VALUES = (READ, SUBSCRIBE, SNAPSHOTS)
 _JOIN_MAX_BYTES = 16 * 1024
 """Up to here a frame is joined and sent by one write: cheaper than two."""
@@ -46,13 +45,22 @@ class LaneChannel:
         try:
             async with asyncio.timeout(timeout_s):
                 self._put(await self._connect())
-                if _BY_PLACE and is_installed("pyarrow") and is_installed("xxhash"):
-                    session = os.urandom(_SESSION_BYTES)
-                    files = LaneFiles(self._path, session, self._token)
-                    await files.open()
-                    self._session, self.files = session, files
+                if is_installed("pyarrow") and is_installed("xxhash"):
+                    await self._take_by_place()
         except TimeoutError:
             raise ConnectionFailed(f"no linkd answers at {self._path}") from None
+
+    async def _take_by_place(self) -> None:
+        """Opens a session. Where linkd refuses it for what is wrong with this client, the client's first call tells."""
+        session = os.urandom(_SESSION_BYTES)
+        files = LaneFiles(self._path, session, self._token)
+        try:
+            await files.open()
+        except ConnectionFault:
+            raise
+        except Error:
+            return
+        self._session, self.files = session, files
 
     async def call(self, method: Method, request: Any, *, timeout_s: float, token: str, traceparent: str) -> Any:
         """One request, one response. Raises what the home refuses it with; ConnectionFailed after `timeout_s`."""
@@ -136,6 +144,17 @@ class LaneStream:
             raise self._ended or ConnectionFailed("linkd ended the stream")
         await connection.send(message.SerializeToString())
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether `write_now` sends a message at once."""
+        return self._connection is not None and not self._over and self._connection.can_write
+
+    def write_now(self, message: Any) -> None:
+        """As `write`, of a stream that `is_ready`, while no other task writes."""
+        FORK_GUARD.check()
+        if self._connection is not None:
+            self._connection.send_now(message.SerializeToString())
+
     async def read(self) -> Any | None:
         """The next message; None at the orderly end."""
         connection = await self._connected()
@@ -154,7 +173,7 @@ class LaneStream:
             if self._has_values and files is not None and message.WhichOneof("message") == "value" and message.value.HasField("placed"):
                 return ByPlace(message, await files.region(message.value))
             return message
-        self._end(_status_of(content))
+        self._end(lane_error(content))
         if self._ended is not None:
             raise self._ended
         return None
@@ -261,16 +280,25 @@ class _Connection(asyncio.BufferedProtocol):
         """A call begins: `opening` goes out with its first message, or before anything is read."""
         self._opening, self._in_call = opening, True
 
+    @property
+    def can_write(self) -> bool:
+        """Whether there is room for a message."""
+        return self.is_open and self._can_write.is_set()
+
     async def send(self, content: bytes) -> None:
         """Sends a message, and returns when there is room for another one. Raises ConnectionFailed."""
+        self.send_now(content)
+        if not self._can_write.is_set():
+            await self._can_write.wait()
+
+    def send_now(self, content: bytes) -> None:
+        """Sends a message. Raises ConnectionFailed."""
         transport = self._writable()
         if len(content) <= _JOIN_MAX_BYTES:
             transport.write(self._opening + frame(FrameKind.MESSAGE, content))
         else:
             transport.writelines((self._opening, head(FrameKind.MESSAGE, len(content)), content))
         self._opening = b""
-        if not self._can_write.is_set():
-            await self._can_write.wait()
 
     def done(self) -> None:
         """No more messages."""
@@ -316,12 +344,3 @@ class _Connection(asyncio.BufferedProtocol):
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
-
-
-def _status_of(content: Content) -> Error | None:
-    """What a call ended with; None if it did what was asked."""
-    said = pb.LaneStatus.FromString(bytes(content))
-    if not said.status:
-        return None
-    name = STATUS_NAMES.get(said.status, "UNKNOWN")
-    return to_error(name, said.details, ((ERROR_KEY, said.code),) if said.code else ())

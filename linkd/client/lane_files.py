@@ -18,6 +18,7 @@ from linkd.errors import ConnectionFailed, Error, InvalidArgument, StateDamaged
 from linkd.limits import LANE_DESCRIPTORS_AT_ONCE, STORE_READ_BYTES
 from linkd.wire.lane import Content, FrameKind, FrameReader, frame
 from linkd.wire.methods import FILES
+from linkd.wire.status import lane_error
 from linkd.wire.v1 import lane_pb2 as pb
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class LaneFiles:
         self._failure: Error | None = None
 
     async def open(self) -> None:
-        """Returns when linkd knows the session. Raises ConnectionFailed if it does not take it."""
+        """Returns when linkd knows the session. Raises ConnectionFailed, and what linkd refuses it with."""
         loop = self._loop = asyncio.get_running_loop()
         own = self._socket = socket.socket(socket.AF_UNIX)
         own.setblocking(False)
@@ -195,7 +196,7 @@ class LaneFiles:
 
     def _take(self, kind: FrameKind, content: Content) -> None:
         if kind is not FrameKind.MESSAGE:
-            self._fail(ConnectionFailed("linkd ended the session"))
+            self._fail(lane_error(content) or ConnectionFailed("linkd ended the session"))
             return
         message = pb.FilesResponse.FromString(bytes(content))
         if message.HasField("shown"):

@@ -44,9 +44,12 @@ class _Call:
 
 def _result(future: concurrent.futures.Future[T]) -> T:
     """Waits for as long as it takes, in turns: a signal that arrives while CPython is on its way into a wait does not end that wait."""
-    while not future.done():
-        concurrent.futures.wait([future], timeout=INTERRUPT_NOTICE_S)
-    return future.result()
+    while True:
+        try:
+            return future.result(timeout=INTERRUPT_NOTICE_S)
+        except TimeoutError:
+            if future.done():
+                return future.result()
 
 
 class LoopThread:

@@ -104,8 +104,9 @@ class NumberedStream:
         self._give_up(self._over)
 
     def _numbered(self, publish: Publish) -> Publish:
-        self._producer = replace(self._producer, sequence=self._producer.sequence + 1)
-        return replace(publish, producer=self._producer)
+        before = self._producer
+        self._producer = Producer(before.id, before.epoch, before.sequence + 1)
+        return publish.numbered(self._producer)
 
     # -- streams, one behind the other ----------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,10 @@ class Publish:
     token: int = 0
     producer: Producer = Producer()
 
+    def numbered(self, producer: Producer) -> Publish:
+        """The same as this publish of the producer."""
+        return Publish(self.link, self.payloads, self.attributes, self.snapshot_id, self.token, producer)
+
     @property
     def rows(self) -> int:
         return sum(payload.rows for payload in self.payloads)
@@ -94,7 +98,8 @@ class Arrived:
     """A value as it came from linkd: its header message, all of its payload, and the schema message that goes with it."""
 
     header: Any
-    payload: bytes | Region
+    payload: bytes | memoryview | Region
+    """A view only of a value that came as Arrow."""
     schema: bytes
 
     @property
@@ -126,13 +131,16 @@ class ByPlace:
 
 
 class Assembler:
-    """Puts the values of one stream together from headers and chunks, and remembers the schema of each link."""
+    """Puts the values of one stream together from headers and chunks, and remembers the schema of each link.
+
+    Chunks go to their place as they come: kept until all are there, and joined then, a value would take twice its memory.
+    """
 
     def __init__(self) -> None:
         self._schemas: dict[str, bytes] = {}
         self._header: Any = None
-        self._pieces: list[bytes | memoryview] = []
-        self._missing_bytes = 0
+        self._whole = memoryview(b"")
+        self._have_bytes = 0
 
     def take(self, message: Any) -> Arrived | None:
         """A message with a value or a chunk came; the value is returned if it is complete now."""
@@ -145,6 +153,9 @@ class Assembler:
     def value(self, header: Any) -> Arrived | None:
         """A value begins; it is returned if it is complete already."""
         self._begin(header)
+        if len(header.data) == header.payload_bytes:
+            return self._complete(header.data)
+        self._whole, self._have_bytes = memoryview(bytearray(header.payload_bytes)), 0
         return self._take(header.data)
 
     def _begin(self, header: Any) -> None:
@@ -152,7 +163,7 @@ class Assembler:
             raise InternalFault("linkd began a value before the one before it was complete")
         if header.schema:
             self._schemas[header.envelope.link] = header.schema
-        self._header, self._pieces, self._missing_bytes = header, [], header.payload_bytes
+        self._header = header
 
     def chunk(self, data: bytes | memoryview) -> Arrived | None:
         """The next bytes of the value that was begun; it is returned if they are its last."""
@@ -161,17 +172,16 @@ class Assembler:
         return self._take(data)
 
     def _take(self, data: bytes | memoryview) -> Arrived | None:
-        self._pieces.append(data)
-        self._missing_bytes -= len(data)
-        if self._missing_bytes > 0:
-            return None
-        if self._missing_bytes < 0:
+        end = self._have_bytes + len(data)
+        if end > len(self._whole):
             raise InternalFault("linkd sent more payload bytes than it had announced")
-        first = self._pieces[0]
-        payload = first if len(self._pieces) == 1 and isinstance(first, bytes) else b"".join(self._pieces)
-        self._pieces = []
-        return self._complete(payload)
+        self._whole[self._have_bytes : end] = data
+        self._have_bytes = end
+        if end < len(self._whole):
+            return None
+        whole, self._whole = self._whole, memoryview(b"")
+        return self._complete(whole.toreadonly() if self._header.format == value_pb.ARROW else bytes(whole))
 
-    def _complete(self, payload: bytes | Region) -> Arrived:
+    def _complete(self, payload: bytes | memoryview | Region) -> Arrived:
         header, self._header = self._header, None
         return Arrived(header, payload, self._schemas.get(header.envelope.link, b""))

@@ -18,6 +18,9 @@ from linkd.limits import (
     DISK_RESERVED_SHARE,
     DISK_RESUMED_SHARE,
     MIB,
+    PAGE_BYTES,
+    SHARED_FILE_BYTES,
+    SHARED_FILE_DISK_SHARE,
 )
 
 
@@ -56,6 +59,11 @@ def next_state(before: DiskState, held_bytes: int, budget: int) -> DiskState:
 def surplus_bytes(held_bytes: int, budget: int) -> int:
     """How much would have to go for publishing to go on."""
     return max(held_bytes - int(budget * DISK_RESUMED_SHARE) + 1, 0)
+
+
+def shared_file_bytes(budget: int) -> int:
+    """How large a segment file may be that is made ahead for one publisher; less than the smallest value needs on a very small disk."""
+    return min(SHARED_FILE_BYTES, int(budget * SHARED_FILE_DISK_SHARE) // PAGE_BYTES * PAGE_BYTES)
 
 
 def in_words(held_bytes: int, budget: int) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from linkd.core.disk import DiskState, Volume, budget_bytes, in_words, next_state, surplus_bytes
+from linkd.core.disk import DiskState, Volume, budget_bytes, in_words, next_state, shared_file_bytes, surplus_bytes
 from linkd.errors import StorageFull
 from linkd.home.clock import Clock
 from linkd.limits import DISK_LOOK_BYTES, DISK_LOOK_INTERVAL_S
@@ -85,6 +85,10 @@ class DiskBudget:
         """Raises StorageFull if room is shorter than that."""
         if self.state() > most:
             raise StorageFull(f"{self.full or self._in_words()}: nothing is published before there is room; it goes on by itself then")
+
+    def shared_file_bytes(self) -> int:
+        """How large a segment file may be that is made ahead for one publisher; 0 while room is short."""
+        return shared_file_bytes(self._budget_bytes) if self.state() is DiskState.OPEN else 0
 
     def note(self) -> str:
         """What there is to say to people; "" as long as there is room."""

@@ -136,7 +136,7 @@ class Home:
         admit = functools.partial(self.admit, durable=False)
         self.damage = DamageControl(self.ledger, admit, self.clock, self.telemetry)
         self.retention = Retention(self.ledger, Surroundings(admit, self.terms, self.clock, self.deadlines, self.telemetry))
-        self.disk.make_room = self.retention.make_room
+        self.disk.make_room = lambda missing_bytes: (self.store.shared.give_back(), self.retention.make_room(missing_bytes))
 
     @staticmethod
     def open(

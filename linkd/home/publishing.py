@@ -12,6 +12,7 @@ from linkd.core.disk import DiskState
 from linkd.core.publishing import Maker
 from linkd.core.rights import Identity, Role, source_task
 from linkd.errors import Error, InvalidArgument
+from linkd.home.at_once import AtOnce
 from linkd.home.budget import Taken
 from linkd.home.flow import Relief
 from linkd.home.home import Begun, Home
@@ -81,11 +82,15 @@ class PublishSession:
     traceparent: str = ""
     taken: Taken = field(default_factory=Taken)
     """The memory of the value in hand: given back as soon as the value only waits for room."""
+    at_once: AtOnce = field(init=False)
     _held: list[Prepared] = field(default_factory=list)
     _held_values: int = 0
     _numbered: Numbered | None = None
     _refs: list[StagedRef] = field(default_factory=list)
     _refs_values: int = 0
+
+    def __post_init__(self) -> None:
+        self.at_once = AtOnce(self.home)
 
     async def add(
         self,
@@ -102,6 +107,8 @@ class PublishSession:
         refuses; the ack StorageFailed.
         """
         self.home.check_open()
+        if not (more or self._held_values or snapshot or source) and (ready := self.at_once.prepare(incoming)) is not None:
+            return self._publish(incoming.link, [ready[0]], 1, None, ready[1], Relief(), self.home.clock.monotonic_s())
         if snapshot is not None:
             check_unnumbered(incoming.producer, incoming.link)
             return await self._stage(incoming, snapshot, more)
@@ -109,6 +116,8 @@ class PublishSession:
         if from_source:
             check_unnumbered(incoming.producer, incoming.link)
         await self._allow(incoming.link, source=from_source)
+        if not from_source and incoming.link in self.home.ledger.links:
+            self.at_once.allowed.add(incoming.link)
         began_s = self.home.clock.monotonic_s()
         await self._hold(incoming)
         self._held_values += 1

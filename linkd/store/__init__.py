@@ -4,7 +4,7 @@
       format.json                   what this directory is (`store.directory`)
       journal/N.journal             the log: every frame, small payloads inside (`store.journal_format`)
       segments/LINK/N.arrow         large payloads, and small ones that left the journal, as Arrow IPC streams that any tool reads
-                                    (`store.segment_format`)
+                                    (`store.segment_format`); N.arrow.spare was one and may be again (`store.shared_files`)
       checkpoints/LSN.checkpoint    the state behind a frame, so that the journal before it can go; LSN.copy is the same (`store.checkpoint_file`)
       envelopes/LINK/N.envelopes    what is remembered of generations, and of values, that were dropped (`store.envelope_file`)
       _commits/N.arrow              what was committed in journal files that are gone (`store.commit_log`)

@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from linkd.errors import StateDamaged
-from linkd.limits import CATALOG_BATCH_VALUES, LINEAGE_KEPT_BYTES, LINEAGE_KEPT_S, STORE_READ_BYTES
+from linkd.limits import CATALOG_BATCH_VALUES, STORE_READ_BYTES
 from linkd.store.commit_rows import commit_row, commit_schema
 from linkd.store.files import Bytes, File, Files
 from linkd.store.journal_format import FileHeader, Frame
+from linkd.store.store_limits import StoreLimits
 from linkd.wire import arrow_ipc
 from linkd.wire.frames import decode_frame
 
@@ -97,9 +98,10 @@ def read_file(files: Files, path: Path) -> tuple[bytes, Iterator[pa.RecordBatch]
 class CommitLog:
     """Takes commits out of journal files that are about to go. For the thread that lets them go."""
 
-    def __init__(self, files: Files, directory: Path) -> None:
+    def __init__(self, files: Files, directory: Path, limits: StoreLimits) -> None:
         self._files = files
         self._directory = directory
+        self._limits = limits
         self._chain: bytes | None = None
 
     def keep(self, number: int, frames: Iterable[tuple[FileHeader, Frame]]) -> None:
@@ -155,15 +157,16 @@ class CommitLog:
         return self._chain
 
     def _let_go(self, numbers: Sequence[int]) -> None:
-        """Deletes the oldest files that are too many bytes or too old, against the newest of them: no clock is asked."""
+        """Deletes the oldest files that are too many bytes or too old. No clock is asked: what the newest two agree on is the time, so that one
+        commit of a clock that had jumped takes nothing."""
         paths = [self._directory / file_name(number) for number in numbers]
         sizes = [_size_bytes(self._files, path) for path in paths]
-        newest_at_ns = _first_at_ns(self._files, paths[-1])
+        newest_at_ns = min(_first_at_ns(self._files, path) for path in paths[-2:])
         gone = 0
         while gone < len(paths) - 1:
             next_at_ns = _first_at_ns(self._files, paths[gone + 1])
-            is_old = next_at_ns > 0 and newest_at_ns - next_at_ns > LINEAGE_KEPT_S * 1e9
-            if sum(sizes[gone:]) <= LINEAGE_KEPT_BYTES and not is_old:
+            is_old = next_at_ns > 0 and newest_at_ns - next_at_ns > self._limits.lineage_kept_s * 1e9
+            if sum(sizes[gone:]) <= self._limits.lineage_kept_bytes and not is_old:
                 break
             self._files.unlink(paths[gone])
             self._files.sync_directory(self._directory)  # before the next one goes: a gap would be damage

@@ -104,6 +104,11 @@ class Committer:
         """Why nothing can be written now, though it will be when there is room; "" if it can."""
         return self._full
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `submit` takes a small frame now."""
+        return self._failure is None and not self._backlog.is_full()
+
     async def room(self, *, bulk: bool = False) -> None:
         """Wait until `submit` takes a frame. Nothing is reserved: submit before the next await. Raises `StorageFailed`.
 
@@ -119,8 +124,7 @@ class Committer:
         """Put a frame in line; the future resolves when it is durable. Cancelling the future takes nothing back.
 
         If it need not be durable at once but `sync_within_s` of now (or `NEVER_S`), the future resolves when the frame is written. `durability`
-        is what it is told.
-        Raises `Overloaded` if there is no room, `StorageFailed` after a failure, `Draining` when closing.
+        is what it is told. Raises `Overloaded` if there is no room, `StorageFailed` after a failure, `Draining` when closing.
         """
         self._check_failure()
         if self._closing or self._loop is None:
@@ -155,12 +159,11 @@ class Committer:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        if self._thread is not None:
-            await self._ended.wait()
-            self._thread.join()
-        else:
+        if self._thread is None:
             self.commit_waiting()
-            self._end()
+            return self._end()
+        await self._ended.wait()
+        self._thread.join()
 
     def fail(self, problem: Exception) -> None:
         """Something else than a commit went wrong in the store: nothing more is committed. From any thread."""
@@ -170,9 +173,7 @@ class Committer:
         """Commits what gathered in this turn of the loop, unless that is for the thread after all."""
         self._inline.soon = False
         pending = self._line.gathering
-        if pending is None:
-            return
-        suits = not (self._line.has_closed or self._full or self._closing) and self._inline.suits(pending, self._catalog.waiting)
+        suits = pending is not None and not (self._line.has_closed or self._full or self._closing) and self._inline.suits(pending, self._catalog.waiting)
         if suits and self._inline.writing.acquire(blocking=False):
             try:
                 self._inline.begin()
@@ -180,8 +181,7 @@ class Committer:
                     pass
             finally:
                 self._inline.writing.release()
-            wait_s = self._wait_s()
-            if not self._line and (wait_s is None or self._now_s() + wait_s >= self._wakes_at_s):
+            if not self._line and self._now_s() + self._wait_s() >= self._wakes_at_s:
                 return
         with self._wake:
             self._wake.notify()
@@ -239,17 +239,16 @@ class Committer:
                 self._wake.wait_for(lambda: self._closing, self._limits.full_look_s)
             while not (self._line or self._closing or self._asked):
                 wait_s, made = self._wait_s(), self._inline.made
-                self._wakes_at_s = math.inf if wait_s is None else self._now_s() + wait_s
-                if not self._wake.wait(wait_s) and made == self._inline.made:
+                self._wakes_at_s = self._now_s() + wait_s
+                if not self._wake.wait(wait_s if wait_s < NEVER_S else None) and made == self._inline.made:
                     return
 
-    def _wait_s(self) -> float | None:
-        """How long to wait for a commit before something else is to be done; None: there is nothing else."""
+    def _wait_s(self) -> float:
+        """How long to wait for a commit before something else is to be done; `NEVER_S`: there is nothing else."""
         if self._failure is not None:
-            return None
+            return NEVER_S
         idle_s = self._limits.catalog_idle_s if self._catalog.waiting else NEVER_S
-        wait_s = min(idle_s, max(self._due_s - self._now_s(), 0.0))
-        return wait_s if wait_s < NEVER_S else None
+        return min(idle_s, max(self._due_s - self._now_s(), 0.0))
 
     def _commit(self, pending: Pending) -> bool:
         """False if there was no room: the group is first in line again."""

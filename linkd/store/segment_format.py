@@ -27,8 +27,25 @@ file makes it durable, and so does a checkpoint before it counts, so that only v
 which the second may not have been reached, can lack their prefixes. (Values of several groups may wait for one sync:
 those of links whose durability is not `fsync` are committed by the frame alone, and step 2 comes later.)
 
+**Shared files** are written by a publisher, too: one of the lane's, of one link, generation and schema, made with zeros up to their size.
+It lays the bodies of its values one behind the other, each with room before it; linkd writes all the rest, of a value whose body lies from
+B to E:
+    1. at E a new end mark; the metadata, padded so that it fills all between P + 8 and B; nothing at P. Where there is more room than
+       metadata may take, or a value is passed over that was laid there and is not committed, or not yet: prefix and metadata right before
+       B, and from P + 8 on the metadata of a filler that ends where they begin, with whatever lies there for its body. A value before the
+       end mark is copied elsewhere
+    2. and 3. as above. The prefix at P is that of the filler, if there is one. How long its metadata is follows from where it ends
+Such a file is neither cut nor written to behind its end mark once the process that made it has ended: its publisher and its readers may
+have it mapped. New values go to new files; what is live in one that was not filled by half is copied into an ordinary one (`slack`). Behind
+the end mark there is whatever its publisher wrote, or what was there before the file was used again, from its beginning (`shared_files`):
+readers stop before it.
+Frames that name values in one come behind a sync of it, unless it is **volatile**, as those of links are whose durability is `memory`: no
+commit and no checkpoint syncs these, only a clean stop does, and step 3 follows the frame when that is written. What lies in volatile files
+counts behind a clean stop, or behind any other on the same boot; else the home drops it at its start (`core.durability`), whatever is on
+disk.
+
 **Where values were damaged and `linkd repair` has set them aside**, a record batch without rows takes their place, byte for byte, of which the
-custom metadata has the key `linkd.filler` and says why; its body is zeros.
+custom metadata has the key `linkd.filler` and says why; its body is zeros. (So do the fillers of shared files, whose bodies are not.)
 
 **Small values are copied out of the journal** into files of their own, in the order of the journal, many at once: the
 end mark before the first of them stays, as a gate, and all the others are written with their prefixes. When a

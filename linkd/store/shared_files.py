@@ -86,11 +86,17 @@ class _Region:
         self._size_bytes = size_bytes
 
     def parts(self) -> Iterator[Piece]:
+        """All of it; zeros for what is not there any more, for whoever took it away spoils nothing but this value."""
         handle = self.inode.handle
         if handle is None:
             raise StateDamaged(f"a payload in file {self.file.number} of {self.file.link} was asked for behind its commit")
         for at in range(0, self._size_bytes, limits.STORE_READ_BYTES):
-            yield handle.pread(min(limits.STORE_READ_BYTES, self._size_bytes - at), self.offset + at)
+            length = min(limits.STORE_READ_BYTES, self._size_bytes - at)
+            yield handle.pread(length, self.offset + at).ljust(length, b"\x00")
+
+    def is_there(self) -> bool:
+        """Whether the file is as long as it was made: its writer can make it shorter."""
+        return self.inode.handle is not None and self.inode.handle.size() >= self.offset + self._size_bytes
 
     def discard(self) -> None:
         self._files.settled(self.inode, self.offset)
@@ -211,12 +217,14 @@ class SharedFiles:
         """Whether the file is what its writer knows, and was not let go of by retention."""
         return self._inodes.of_file(file.link, file.number) is not None
 
-    def give_back(self) -> None:
-        """Room is short: files that wait to be used again go."""
+    def give_back(self) -> int:
+        """Room is short: files that wait to be used again go. Returns how many bytes come free."""
         with self._lock:
-            for inode in self._inodes.spare():
+            spare = self._inodes.spare()
+            for inode in spare:
                 inode.reusable = False
         self._wake()
+        return sum(inode.size_bytes for inode in spare)
 
     # -- for readers ----------------------------------------------------------------------------------------------------------------------
 
@@ -375,4 +383,6 @@ def _hash(region: _Region, metadata: bytes) -> int:
     state = xxhash.xxh3_64(arrow_ipc.prefix(len(metadata)) + metadata)
     for piece in region.parts():
         state.update(piece)
+    if not region.is_there():
+        raise InvalidArgument(f"{region.file.link}: whoever writes to file {region.file.number} has made it shorter")
     return int(state.intdigest())

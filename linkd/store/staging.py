@@ -81,6 +81,36 @@ class StagedPayload:
         self._content.discard()
 
 
+class WholePayload(StagedPayload):
+    """A small one that came in one piece and was checked, to be appended before the next await: nobody counts its memory meanwhile."""
+
+    def __init__(self, message: bytes, metadata_bytes: int, info: arrow_ipc.BatchInfo) -> None:
+        body_at = arrow_ipc.PREFIX_BYTES + metadata_bytes
+        super().__init__(_Whole(message, body_at), message[arrow_ipc.PREFIX_BYTES : body_at], info, self.digest(message))
+        self._message = message
+
+    @staticmethod
+    def digest(message: bytes) -> int:
+        return xxhash.xxh3_64_intdigest(message)
+
+    def message(self) -> bytes:
+        return self._message
+
+
+class _Whole:
+    """The body in a message that is there anyway."""
+
+    def __init__(self, message: bytes, body_at: int) -> None:
+        self._message = message
+        self._body_at = body_at
+
+    def parts(self) -> Iterator[Piece]:
+        yield memoryview(self._message)[self._body_at :]
+
+    def discard(self) -> None:
+        return
+
+
 class IncomingPayload:
     """A payload that is still arriving. One of `finish` and `discard` ends it. `xxh3` is that of the message, where it is known already."""
 

@@ -118,7 +118,7 @@ class Store:
             self._open_files,
             self.shared,
             lambda: Copier(files, journal_directory, segments_directory, self._holdings, self._schemas, limits),
-            CommitLog(files, directory / commit_log.DIRECTORY),
+            CommitLog(files, directory / commit_log.DIRECTORY, limits),
         )
         self._upkeep = Upkeep(ground, checkpoint.lsn, now_s)
 
@@ -266,6 +266,11 @@ class Store:
     def spool(self) -> Spool:
         """Room on disk for what a reader takes slowly."""
         return Spool(self._staging)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `append` takes a small frame now."""
+        return self._committer.has_room
 
     async def room(self, *, bulk: bool = False) -> None:
         """Wait until `append` takes another frame; append before the next await. `bulk`: with large payloads. Raises `StorageFailed`."""

@@ -24,6 +24,8 @@ class StoreLimits:
     segment_file_max_bytes: int = limits.SEGMENT_FILE_MAX_BYTES
     segment_roll_min_bytes: int = limits.SEGMENT_ROLL_MIN_BYTES
     shared_padding_max_bytes: int = limits.SHARED_PADDING_MAX_BYTES
+    lineage_kept_bytes: int = limits.LINEAGE_KEPT_BYTES
+    lineage_kept_s: float = limits.LINEAGE_KEPT_S
     envelope_files_max: int = limits.ENVELOPE_FILES_MAX
     unsynced_max_bytes: int = limits.UNSYNCED_MAX_BYTES
     full_look_s: float = limits.STORE_FULL_LOOK_S

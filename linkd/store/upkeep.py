@@ -9,6 +9,7 @@ any point:
                 by themselves the same, but their files stay until all in them is dropped, or most of it:
     move        what is live in such a segment file is copied into another one and synced; the index says that it has to be made again; a
                 checkpoint, which knows the new file alone; the copies are published; the index has their places; the old file is deleted.
+                So it is with shared files whose publisher has gone, if most of them was never filled. Others it may get again (`shared_files`).
     checkpoint  the state behind a frame is taken on the event loop; that frame is durable; what readers were let see in segments is synced,
                 the index too; the checkpoint is written. From here on it counts.
     recycle     what is live in the oldest journal file is copied into segments and synced; the index says that it has to be made again; a

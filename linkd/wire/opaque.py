@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from linkd.errors import InvalidArgument
-from linkd.wire.arrow_ipc import PREFIX_BYTES, Bytes, message_view, metadata_length, prefix
+from linkd.wire.arrow_ipc import PREFIX_BYTES, BatchInfo, Bytes, message_view, metadata_length, prefix
 
 OPAQUE_COLUMN = "bytes"
 OPAQUE_SCHEMA_MESSAGE = bytes.fromhex(
@@ -28,7 +28,10 @@ OPAQUE_SCHEMA_MESSAGE = bytes.fromhex(
 """The very bytes that Arrow's library writes for this schema: schemas are compared by their messages."""
 
 _METADATA = struct.Struct("<I 6H iIqhBx 5H2x iII4xq 4xIqq 4xI6q")
-_METADATA_BYTES = _METADATA.size
+_INT64 = struct.Struct("<q")
+_PREFIX = prefix(_METADATA.size)
+_HEAD_BYTES = PREFIX_BYTES + _METADATA.size
+_ROWS_AT, _DATA_BYTES_AT = PREFIX_BYTES + 80, PREFIX_BYTES + 144
 _MESSAGE_VTABLE = (12, 20, 16, 18, 4, 8)
 """Its own length, the table's, and where version, header type, header and bodyLength lie in the table."""
 _BATCH_VTABLE = (10, 24, 16, 4, 8)
@@ -40,17 +43,38 @@ _ROWS_BYTES_MAX = 2**31 - 1
 def opaque_message(rows: Sequence[bytes]) -> bytes:
     """The encapsulated record batch message of these rows. Raises `InvalidArgument` for more bytes than 32-bit offsets reach."""
     offsets = list(accumulate(map(len, rows), initial=0))
-    data_bytes, offsets_bytes = offsets[-1], 4 * len(offsets)
+    data_bytes = offsets[-1]
     if data_bytes > _ROWS_BYTES_MAX:
         raise InvalidArgument(f"{len(rows):,} rows have {data_bytes:,} bytes together; at most {_ROWS_BYTES_MAX:,} go into one value")
-    data_at = offsets_bytes + -offsets_bytes % 8
+    head, _ = _head(len(rows), data_bytes)
+    starts = struct.pack(f"<{len(offsets)}i", *offsets)
+    return b"".join((head, starts, bytes(-len(starts) % 8), *rows, bytes(-data_bytes % 8)))
+
+
+def opaque_info(message: bytes) -> tuple[BatchInfo | None, int]:
+    """What `arrow_ipc.check_batch` says of a message that is laid out as `opaque_message` does it, and how long its metadata is.
+
+    None for any other message: it may be in order all the same.
+    """
+    if len(message) <= _HEAD_BYTES:
+        return None, 0
+    rows, data_bytes = _INT64.unpack_from(message, _ROWS_AT)[0], _INT64.unpack_from(message, _DATA_BYTES_AT)[0]
+    if not (0 < rows <= len(message) and 0 <= data_bytes <= len(message)):
+        return None, 0
+    head, body_bytes = _head(rows, data_bytes)
+    if not message.startswith(head) or len(message) != len(head) + body_bytes:
+        return None, 0
+    return BatchInfo(rows, body_bytes), _METADATA.size
+
+
+def _head(rows: int, data_bytes: int) -> tuple[bytes, int]:
+    """Prefix and metadata, and the length of the body."""
+    starts_bytes = 4 * (rows + 1)
+    data_at = starts_bytes + -starts_bytes % 8
     body_bytes = data_at + data_bytes + -data_bytes % 8
-    buffers = (0, 0, 0, offsets_bytes, data_at, data_bytes)
     message = (16, *_MESSAGE_VTABLE, 12, 28, body_bytes, _V5, _RECORD_BATCH)
-    batch = (*_BATCH_VTABLE, 12, 24, 44, len(rows), 1, len(rows), 0, 3, *buffers)
-    head, starts = _METADATA.pack(*message, *batch), struct.pack(f"<{len(offsets)}i", *offsets)
-    padded_starts, padding = starts.ljust(data_at, b"\0"), bytes(-data_bytes % 8)
-    return b"".join((prefix(_METADATA_BYTES), head, padded_starts, *rows, padding))
+    batch = (*_BATCH_VTABLE, 12, 24, 44, rows, 1, rows, 0, 3, 0, 0, 0, starts_bytes, data_at, data_bytes)
+    return _PREFIX + _METADATA.pack(*message, *batch), body_bytes
 
 
 def opaque_rows(message: Bytes) -> list[bytes] | None:

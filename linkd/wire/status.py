@@ -87,6 +87,16 @@ def trailing_metadata(error: errors.Error, status_number: int) -> tuple[tuple[st
     return code, (_DETAILS_KEY, details)
 
 
+def lane_error(content: bytes | memoryview) -> errors.Error | None:
+    """What the `LaneStatus` says that a call over the lane ended with; None if it did what was asked."""
+    from linkd.wire.v1 import lane_pb2 as pb
+
+    said = pb.LaneStatus.FromString(bytes(content))
+    if not said.status:
+        return None
+    return to_error(STATUS_NAMES.get(said.status, "UNKNOWN"), said.details, ((ERROR_KEY, said.code),) if said.code else ())
+
+
 def to_error(status: str, details: str, trailing: Iterable[tuple[str, str | bytes]]) -> errors.Error:
     """The error that a failed call stands for. A status that no linkd sent becomes the nearest of ours."""
     for key, value in trailing:

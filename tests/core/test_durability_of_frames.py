@@ -6,12 +6,14 @@ import math
 
 import pytest
 
-from linkd.core.durability import EVERY_LINK, started, sync_within_s
+from linkd.core.durability import EVERY_LINK, bulk_within_s, started, sync_within_s
 from linkd.core.ledger import Ledger
 from linkd.core.links import lost_behind
 from linkd.core.publishing import open_link
 from linkd.limits import INCARNATIONS_KEPT
 from linkd.model.records import (
+    Dropped,
+    GenerationBegan,
     GenerationEnd,
     GenerationEnded,
     GroupMoved,
@@ -119,6 +121,40 @@ def test_weak_links_begin_an_incarnation_where_their_tail_may_be_lost(boot: str,
     opened = [record for record in start(ledger, boot=boot, clean=clean, voided=voided, weak=()) if isinstance(record, LinkOpened)]
     assert opened == ([LinkOpened("loose", 2, 4, 3_000)] if again else [])
     assert (ledger.links["loose"].incarnation, ledger.links["safe"].incarnation) == (2 if again else 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("boot", "clean", "voided", "lost"),
+    [
+        ("one", False, False, False),
+        ("two", True, False, False),
+        ("two", False, False, True),
+        ("one", False, True, True),
+        ("", False, False, True),
+    ],
+)
+def test_what_lay_in_volatile_files_is_lost_where_a_tail_may_be(boot: str, clean: bool, voided: bool, lost: bool) -> None:
+    ledger = ledger_with("loose")
+    for record in (GenerationBegan("loose", 1, 1, 1, "", ""), GenerationBegan("loose", 2, 1, 5, "", "")):
+        ledger.apply([record])
+    for sequence in range(1, 8):
+        value = sample_value("loose", sequence, generation=1 if sequence < 5 else 2)
+        ledger.apply([value.schema_kept, value.stored])
+    ledger.restore([HomeStarted("one", ("loose",))])
+    volatile = [("loose", 3, 6), ("gone", 1, 9)]
+    records = started(ledger, boot=boot, clean=clean, voided=voided, weak=["loose"], now_ns=5, volatile=volatile)
+    dropped = [(one.first_sequence, one.last_sequence, one.reason) for one in records if isinstance(one, Dropped)]
+    assert dropped == ([(3, 4, "lost"), (5, 6, "lost")] if lost else [])
+    ledger.restore(records)
+    assert ledger.links["loose"].there_from(3) == (7 if lost else 3)
+
+
+def test_what_a_frame_drops_makes_its_payloads_no_more_durable() -> None:
+    loose, safe = sample_value("loose", 1), sample_value("safe", 1)
+    drop = Dropped("loose", 1, 1, 1, "full")
+    assert bulk_within_s([drop, loose.stored], TERMS.__getitem__) == math.inf
+    assert within_s(drop, loose.stored) == 0.0
+    assert bulk_within_s([drop, loose.stored, safe.stored], TERMS.__getitem__) == 0.0
 
 
 def test_where_syncs_have_no_effect_every_link_begins_an_incarnation_those_that_came_later_too() -> None:

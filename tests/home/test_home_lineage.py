@@ -11,6 +11,7 @@ from small_pipeline import Connect
 
 from linkd.core.iso8601 import timestamp_text
 from linkd.errors import InvalidArgument, LinkNotFound
+from linkd.model.records import Dropped
 from linkd.testing.home import InProcessHome
 from linkd.wire import methods
 from linkd.wire.v1 import links_pb2 as pb
@@ -58,6 +59,20 @@ async def test_a_source_value_names_its_source_and_its_descendants(home: InProce
     answer = await forward(client, "names@last")
     assert answer.ancestors[0].source.digest == "d"
     assert told(answer.descendants) == [("total", 1, 1)]
+
+
+async def test_values_whose_data_are_gone_are_still_told_of_both_ways_and_over_a_restart(home: InProcessHome, connect: Connect) -> None:
+    client = await run(home, connect)
+    gone = [Dropped(link, 1, 1, 3, "age", dropped_at_ns=5) for link in ("numbers", "doubled")]
+    await home.home.written(home.home.admit(gone))
+    for _ in range(2):
+        assert await client.numbers("numbers") == []
+        answer = await forward(client, "numbers@2")
+        assert (told(answer.ancestors), told(answer.descendants)) == ([("numbers", 2, 0)], [("doubled", 2, 1), ("total", 1, 2)])
+        back = await client.call(methods.TRACE, pb.TraceRequest(value="total@1"))
+        assert {("numbers", 2, 2), ("doubled", 2, 1), ("names", 1, 1)} <= set(told(back.ancestors))
+        await home.restart()
+        client = await connect(home)
 
 
 async def test_the_last_link_has_a_sink_only(home: InProcessHome, connect: Connect) -> None:

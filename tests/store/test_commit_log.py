@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,15 +14,16 @@ from linkd.errors import StateDamaged
 from linkd.model.kept import HomeKept, Kept, SchemaMessage
 from linkd.model.records import OutputRange, SnapshotCommitted, SourceMoved
 from linkd.model.values import Parent
-from linkd.store.commit_log import CHAIN_START, DIRECTORY, check_chain, read_file
+from linkd.store.commit_log import CHAIN_START, DIRECTORY, CommitLog, check_chain, read_file
 from linkd.store.files import LocalFiles
+from linkd.store.journal_format import FileHeader, Frame
 from linkd.store.offline.repair_plan import plan_repair
 from linkd.store.offline.repairing import carry_out
 from linkd.store.offline.verification import verify
 from linkd.store.store import Store
 from linkd.store.store_limits import StoreLimits
 from linkd.testing.sample_values import sample_value
-from linkd.wire.frames import decode_frame
+from linkd.wire.frames import decode_frame, encode_frame
 
 LIMITS = StoreLimits(
     inline_payload_max_bytes=1_000,
@@ -44,8 +46,8 @@ def commit(number: int) -> SnapshotCommitted:
     return SnapshotCommitted("clean", 1, number.to_bytes(8, "big"), number, 1, portions, outputs, 1, number * 10**9, {"n": str(number)})
 
 
-async def committed(directory: Path, first: int, last: int) -> None:
-    store = Store.open(directory, limits=LIMITS)
+async def committed(directory: Path, first: int, last: int, limits: StoreLimits = LIMITS) -> None:
+    store = Store.open(directory, limits=limits)
     list(store.replay())
     store.start(asyncio.get_running_loop(), thread=False, keep=keep)
     for number in range(first, last + 1):
@@ -114,6 +116,35 @@ async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\x00" * 100)
     with pytest.raises(StateDamaged, match=f"{path.name} is not what was written"):
         read_file(LocalFiles(), path)
+
+
+@pytest.mark.parametrize("bound", ["bytes", "age"])
+async def test_the_oldest_files_go_by_their_bytes_or_their_age_and_the_rest_is_still_one_chain(tmp_path: Path, bound: str) -> None:
+    await committed(tmp_path / "s", 1, 60)
+    sizes = [path.stat().st_size for path in sorted((tmp_path / "s" / DIRECTORY).iterdir())]
+    bounds = {"lineage_kept_bytes": sum(sizes[2:])} if bound == "bytes" else {"lineage_kept_s": 20.0}
+    await committed(tmp_path / "s", 61, 80, dataclasses.replace(LIMITS, **bounds))
+    start, found = batches(tmp_path / "s")
+    assert start != CHAIN_START
+    check_chain(found, start)
+    times = [row["committed_at"].timestamp() for batch in found for row in batch.to_pylist() if row["committed_at"]]
+    assert times == sorted(times)
+    if bound == "age":
+        assert 20 <= max(times) - min(times) < 60
+    else:
+        assert sum(path.stat().st_size for path in (tmp_path / "s" / DIRECTORY).iterdir()) <= sum(sizes[2:])
+    assert not damage_of(tmp_path / "s")
+
+
+async def test_a_commit_of_a_clock_that_had_jumped_takes_no_older_ones(tmp_path: Path) -> None:
+    await committed(tmp_path / "s", 1, 40)
+    number = int(max(path.stem for path in (tmp_path / "s" / DIRECTORY).iterdir())) + 1
+    log = CommitLog(LocalFiles(), tmp_path / "s" / DIRECTORY, dataclasses.replace(LIMITS, lineage_kept_s=100.0))
+    for later, start_is_there in enumerate((True, False)):  # a second one of that time says that it is so late
+        jumped = dataclasses.replace(commit(41), committed_at_ns=10**18 + later)
+        records = Frame(1_000 + later, 0, encode_frame([jumped]), 0)
+        log.keep(number + later, [(FileHeader(number + later, 1, 1_000), records)])
+        assert (batches(tmp_path / "s")[0] == CHAIN_START) is start_is_there
 
 
 async def test_files_that_do_not_say_when_are_not_taken_for_old_ones(tmp_path: Path) -> None:

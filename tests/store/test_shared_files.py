@@ -166,6 +166,21 @@ async def test_a_place_that_cannot_be_is_refused(tmp_path: Path) -> None:
             await writer.place(value)
 
 
+async def test_a_file_that_its_writer_makes_shorter_is_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        writer = writer_of(store, tmp_path)
+        value = sample_value("flown", 1, 200)
+        file = await writer.open(value)
+        placed = await writer.place(value)
+        os.truncate(writer.path, 1_024)
+        with pytest.raises(InvalidArgument, match="has made it shorter"):
+            await store.shared.placed(file, 8_192, 1_600, arrow_ipc.read_message(value.payload).metadata)
+        await commit(store, (sample_value("flown", 1, 200, generation=2), placed))  # is copied, as it is now, and nothing else suffers
+        other = sample_value("landed", 1, 200)
+        await commit(store, (other, other.payload))
+        assert store.full == ""
+
+
 async def test_a_file_whose_values_are_dropped_goes_to_its_writer_again(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         writer = writer_of(store, tmp_path)

@@ -48,7 +48,7 @@ class Pipeline:
 
     async def publish(self) -> None:
         first = sample_value("flown", 1, 200)
-        began = [LinkOpened("flown", 1, 1, 1), GenerationBegan("flown", 1, 1, 1)]
+        began = [LinkOpened("flown", 1, 1, 1), GenerationBegan("flown", 1, 1, 1, "clean", "1")]
         self.store.append(began)
         self.ledger.apply(began)
         await self.writer.open(first, volatile=self.volatile, size_bytes=SIZE_BYTES)
@@ -151,7 +151,11 @@ async def test_what_a_publisher_changed_is_named_and_set_aside(directory: Path, 
     await asyncio.to_thread(lambda: carry_out(LocalFiles(), directory, plan_repair(LocalFiles(), directory), "one", 5))
     assert verify(LocalFiles(), directory).damage == []
     again = Pipeline(directory)
-    gone = {sequence for one in dropped_within(again.ledger.links["flown"], 1, VALUES) for sequence in range(one.first_sequence, one.last_sequence + 1)}
+    gone = {
+        sequence
+        for one in dropped_within(again.ledger.links["flown"], 1, VALUES)
+        for sequence in range(one.first_sequence, one.last_sequence + 1)
+    }
     assert 3 in gone <= {3, 5}
     assert {sequence for sequence, kind in again.values().items() if kind is not PlaceKind.DROPPED} == {1, 2, 3, 4, 5, 6} - gone
     await again.store.close()

@@ -35,6 +35,8 @@ class HomeProcess:
     connection: Connection
     told: dict[str, Any]
     """What it said when it served: where, and the run's token."""
+    restarts: Restarts
+    """Its deaths, before it served and behind that."""
 
     @staticmethod
     async def start(
@@ -59,7 +61,8 @@ class HomeProcess:
             "log": str(log),
             **budgets,
         }
-        child, ready = await _started(processes, lock, settings)
+        restarts = Restarts(time.monotonic)
+        child, ready = await _started(processes, lock, settings, restarts)
         from linkd.client.calls import Connection, Endpoint
 
         told = dict(ready)
@@ -68,7 +71,7 @@ class HomeProcess:
             return Endpoint(str(told["endpoint"]), str(told["run_token"]))
 
         connection = Connection(dial, HOME_START_TIMEOUT_S)
-        home = HomeProcess(processes, settings, child, connection, told)
+        home = HomeProcess(processes, settings, child, connection, told, restarts)
         with contextlib.suppress(ConnectionFault):  # one that is gone by now is seen to when the run is to begin
             await connection.open()
         return home
@@ -80,11 +83,11 @@ class HomeProcess:
     async def start_again(self, lock: Lock, epoch: int) -> None:
         """The next process in the place of one that is gone, for the same run: its programs go on. Raises as `start`."""
         settings = {**self.settings, "http_port": self.told.get("http_port"), "epoch": epoch}
-        self.child, _ = await _started(self.processes, lock, settings)
+        self.child, _ = await _started(self.processes, lock, settings, self.restarts)
 
     async def start_anew(self, lock: Lock) -> None:
         """The next process in the place of one that died before its run had begun. Raises as `start`."""
-        self.child, ready = await _started(self.processes, lock, self.settings)
+        self.child, ready = await _started(self.processes, lock, self.settings, self.restarts)
         self.told.update(ready)
 
     async def stop(self) -> None:
@@ -98,9 +101,10 @@ class HomeProcess:
         await self.child.end(0.0)
 
 
-async def _started(processes: Processes, lock: Lock, settings: Mapping[str, Any]) -> tuple[Child, Mapping[str, Any]]:
-    """The process, and what it says when it serves. One that is killed before that is started again, a few times."""
-    restarts = Restarts(time.monotonic)
+async def _started(
+    processes: Processes, lock: Lock, settings: Mapping[str, Any], restarts: Restarts
+) -> tuple[Child, Mapping[str, Any]]:
+    """The process, and what it says when it serves. One that is killed before that is started again, as often as `restarts` allows."""
     while True:
         child, ready, said = await _tried(processes, lock, settings)
         if ready is not None:

@@ -26,7 +26,7 @@ from linkd.app.run.fork_server import ForkServer
 from linkd.app.run.home_process import HomeProcess
 from linkd.app.run.interpreter import interpreter_of
 from linkd.app.run.interruption import Interruption
-from linkd.app.run.lives import HomeLives, Restarts
+from linkd.app.run.lives import HomeLives
 from linkd.app.run.options import RunOptions
 from linkd.app.run.plan import Plan, PlanOptions, has_adapters, make_plan, programs
 from linkd.app.run.process_table import process_table
@@ -174,13 +174,12 @@ class _Run:
 
     async def _begun(self, home: HomeProcess, beginning: runs_pb2.BeginRequest, screen: Screen) -> Any:
         """Begins the run, in another home if this one dies before it has. Raises what the home has against it, InternalFault if it dies again."""
-        restarts = Restarts(time.monotonic)
         while True:
             begun = await _heard(home, beginning)
             if begun is not None:
                 return begun
             code = await home.child.process.wait()
-            if not restarts.allowed():
+            if not home.restarts.allowed():
                 await home.connection.close()
                 raise errors.InternalFault(f"linkd's home {ending(code)} before the run began: run again")
             lock = await take_lock(self.directory)
@@ -272,11 +271,11 @@ class _Run:
 
     async def _keep_home(self, home: HomeProcess, beginning: runs_pb2.BeginRequest, lives: HomeLives, stop: Any, screen: Screen) -> None:
         """Starts the home again when it dies, for the same run, so that programs and worker go on; not too often."""
-        restarts, failure = Restarts(time.monotonic), ""
+        failure = ""
         while True:
             code = await home.child.process.wait()
             lives.end()
-            if not restarts.allowed():
+            if not home.restarts.allowed():
                 message = failure or f"linkd's home {ending(code)}: run again to go on where it stopped"
                 stop(Stopped("home", message, errors.EXIT_INTERNAL))
                 return

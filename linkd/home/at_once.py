@@ -1,0 +1,73 @@
+"""The shortest way of a publish: one small value that is stored as it came, by somebody who has published to the link before.
+
+Whatever is not as it usually is takes the general way (`home.publishing`), which knows what to do; here nothing waits and nothing is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from linkd.core.disk import DiskState
+from linkd.core.publishing import Draft
+from linkd.home.home import Home
+from linkd.home.intake import ARROW, BYTES, Incoming, Prepared
+from linkd.limits import INLINE_PAYLOAD_MAX_BYTES
+from linkd.model.values import Producer
+from linkd.store.staging import WholePayload
+from linkd.wire.arrow_ipc import BatchInfo, read_message
+from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_info, opaque_message
+
+
+@dataclass(slots=True)
+class AtOnce:
+    """Of one publish stream. `allowed` are the links that its client was found to be allowed to publish to, and that there are."""
+
+    home: Home
+    allowed: set[str] = field(default_factory=set)
+
+    def prepare(self, incoming: Incoming) -> tuple[Prepared, Producer] | None:
+        """The value as it can be admitted before the next await, and the producer with its digest; None: the general way.
+
+        Raises InvalidArgument for what is no message.
+        """
+        link, home = incoming.link, self.home
+        if link not in self.allowed or incoming.attributes or incoming.placed is not None or len(incoming.parts) != 1:
+            return None
+        generation = home.ledger.links[link].current
+        content = incoming.parts[0]
+        if generation is None or len(content) > INLINE_PAYLOAD_MAX_BYTES or not isinstance(content, bytes):
+            return None
+        sent_as_stored = incoming.form == ARROW and bool(incoming.schema) and incoming.schema == generation.schema
+        is_opaque = generation.schema == OPAQUE_SCHEMA_MESSAGE
+        if (
+            not (sent_as_stored or (is_opaque and incoming.form == BYTES))
+            or not self._has_room(link)
+            or not self._is_next(incoming.producer)
+        ):
+            return None
+        payload = _checked(content if sent_as_stored else opaque_message((content,)), is_opaque=is_opaque)
+        sent = payload if sent_as_stored else None
+        draft = Draft(link, payload.rows, payload.size_bytes, generation.schema_id, generation.schema, payload.xxh3)
+        producer = incoming.producer
+        if producer.id:
+            producer = replace(producer, request_xxh3=sent.xxh3 if sent is not None else WholePayload.digest(content))
+        return Prepared(draft, payload), producer
+
+    def _has_room(self, link: str) -> bool:
+        home = self.home
+        return home.store.has_room and home.disk.state() is DiskState.OPEN and not home.flow.flow.is_bounded(link)
+
+    def _is_next(self, producer: Producer) -> bool:
+        """Whether it is the next publish of a producer that is known, or of nobody in particular."""
+        if not producer.id:
+            return True
+        known = self.home.ledger.producers.known.get(producer.id)
+        return known is not None and (producer.epoch, producer.sequence) == (known.epoch, known.last_sequence + 1)
+
+
+def _checked(message: bytes, *, is_opaque: bool) -> WholePayload:
+    info, metadata_bytes = opaque_info(message) if is_opaque else (None, 0)
+    if info is None:
+        found = read_message(message)
+        info, metadata_bytes = BatchInfo(found.rows, len(found.body)), len(found.metadata)
+    return WholePayload(message, metadata_bytes, info)
