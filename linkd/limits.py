@@ -35,6 +35,8 @@ LANE_DESCRIPTORS_AT_ONCE = 64
 LANE_HEAD_BYTES = 2 * KIB
 """Room that a client leaves before a value it places itself, beside that for its own metadata: an envelope with a dozen parents and attributes.
 A value whose envelope needs more is copied."""
+LANE_SESSION_BYTES = 16
+"""The name of a client's session, which it makes up: nobody guesses 128 bits."""
 LANE_IDLE_CONNECTIONS_MAX = 4
 """Connections of the lane that a client keeps for its next calls: more are never in use at once but by streams."""
 LANE_CONNECTIONS_MAX = 4_096
@@ -205,6 +207,10 @@ RETENTION_STRETCHES_MAX = 128
 """Stretches in which a generation is counted: what is kept beyond a bound is a sixty-fourth of it at most, and an account some ten KiB."""
 RETENTION_LOOK_INTERVAL_S = 1.0
 """Between two looks at what exceeds a bound, however fast values come: nobody sees a second of it, and each look costs a frame."""
+RETENTION_HURRY_SHARE = 1.25
+RETENTION_HURRY_INTERVAL_S = 0.02
+"""Where there is so many times what is retained, it is looked at this often: at 5 GB/s a second of values would be 5 GB beyond the bound, of
+which each page is new; and files that come free are used again while the cache has them."""
 DROPPED_RANGES_KEPT = 64
 """Ranges of dropped values that a link tells of one by one; of older ones those that touch are told as one."""
 CLOCK_JUMP_MAX_S = 3_600.0

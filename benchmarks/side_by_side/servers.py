@@ -20,13 +20,9 @@ from side_by_side.processes import EntrantMissingError, Processes, RoundFailedEr
 MEMORY, FSYNC = "in_memory", "synced"
 """The links of a home: one whose acks mean memory, one whose acks mean fsync."""
 PIPELINE = f"""pipeline: side_by_side
-wiring: |
-  ({MEMORY}*[1], {FSYNC}*[1])  nobody  ()
 links:
-  {MEMORY}: {{durability: memory}}
-  {FSYNC}: {{durability: fsync}}
-tasks:
-  nobody: {{run: "true"}}
+  {MEMORY}: {{durability: memory, retain: {{size: 256MB}}}}
+  {FSYNC}: {{durability: fsync, retain: {{size: 1GB}}}}
 """
 UP_TIMEOUT_S = 15.0
 _ASK_INTERVAL_S = 0.002

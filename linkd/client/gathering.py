@@ -89,6 +89,7 @@ class Gathering:
             return False
         self._wrapped_bytes += item.size_bytes
         self._items.append(item)
+        self._look_at = 0
         self.check()  # what was stopped in this very moment does not know of it
         if self._asleep:
             self._asleep = False

@@ -18,7 +18,7 @@ import grpc
 import grpc.aio
 
 from linkd.client.process import FORK_GUARD
-from linkd.errors import ConnectionFailed, Error
+from linkd.errors import ConnectionFailed, Error, InternalFault
 from linkd.limits import GRPC_MESSAGE_MAX_BYTES, KEEPALIVE_S, RECONNECT_BACKOFF_FIRST_S, RECONNECT_BACKOFF_MAX_S
 from linkd.wire.methods import Kind, Method
 from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, to_error
@@ -116,7 +116,7 @@ class GrpcStream:
     """gRPC says when a message is sent only to who waits for it."""
 
     def write_now(self, message: Any) -> None:
-        raise NotImplementedError
+        raise InternalFault("a stream of gRPC is written to by who waits for it")
 
     async def read(self) -> Any | None:
         """The next message; None at the orderly end."""

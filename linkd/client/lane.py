@@ -15,13 +15,12 @@ from linkd.client.lane_files import LaneFiles
 from linkd.client.payloads import ByPlace
 from linkd.client.process import FORK_GUARD
 from linkd.errors import ConnectionFailed, ConnectionFault, Error, InvalidArgument
-from linkd.limits import LANE_IDLE_CONNECTIONS_MAX, LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
+from linkd.limits import LANE_IDLE_CONNECTIONS_MAX, LANE_QUEUED_MAX_BYTES, LANE_SESSION_BYTES, LANE_WRITE_BUFFER_BYTES
 from linkd.wire.lane import Content, FrameKind, FrameReader, frame, head
 from linkd.wire.methods import READ, SNAPSHOTS, SUBSCRIBE, Method
 from linkd.wire.status import lane_error
 from linkd.wire.v1 import lane_pb2 as pb
 
-_SESSION_BYTES = 16
 _WITH_VALUES = (READ, SUBSCRIBE, SNAPSHOTS)
 _JOIN_MAX_BYTES = 16 * 1024
 """Up to here a frame is joined and sent by one write: cheaper than two."""
@@ -52,7 +51,7 @@ class LaneChannel:
 
     async def _take_by_place(self) -> None:
         """Opens a session. Where linkd refuses it for what is wrong with this client, the client's first call tells."""
-        session = os.urandom(_SESSION_BYTES)
+        session = os.urandom(LANE_SESSION_BYTES)
         files = LaneFiles(self._path, session, self._token)
         try:
             await files.open()

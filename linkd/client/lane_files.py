@@ -29,9 +29,10 @@ _PREFIX = b"\xff\xff\xff\xff"
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A file that linkd has shown. `readable` is a pyarrow buffer of all of it; `writable` is its mapping for a writer."""
+    """A file that linkd has shown: its mapping, a pyarrow buffer of all of it, and for a writer the mapping to write to."""
 
     file: int
+    mapping: mmap.mmap
     readable: Any
     writable: mmap.mmap | None
 
@@ -75,6 +76,8 @@ class Region:
     def _check(self, head: bytes, body: memoryview) -> None:
         import xxhash
 
+        if self._mapped.mapping.size() < self._offset + len(body):  # beyond its end a mapping is a SIGBUS
+            raise StateDamaged(f"{self._name}: its file is shorter than it was: its producer has cut it off. Produce the value again")
         state = xxhash.xxh3_64(head + self._metadata)
         for at in range(0, len(body), STORE_READ_BYTES):
             state.update(body[at : at + STORE_READ_BYTES])
@@ -213,13 +216,12 @@ class LaneFiles:
         try:
             writable = before.writable if before is not None else None
             if shown.writable:
-                writable = mmap.mmap(descriptor, shown.size_bytes)
-                readable = pa.py_buffer(writable)
+                mapping = writable = mmap.mmap(descriptor, shown.size_bytes)
             else:
-                readable = pa.py_buffer(mmap.mmap(descriptor, shown.size_bytes, prot=mmap.PROT_READ))
+                mapping = mmap.mmap(descriptor, shown.size_bytes, prot=mmap.PROT_READ)
         finally:
             os.close(descriptor)
-        self._mapped[shown.file] = Mapped(shown.file, readable, writable)
+        self._mapped[shown.file] = Mapped(shown.file, mapping, pa.py_buffer(mapping), writable)
         self._shown.set()
 
     def _fail(self, error: Error) -> None:

@@ -93,12 +93,13 @@ def for_room(ledger: Ledger, name: str, size_bytes: int, now_ns: int, held_seque
     return drops.records
 
 
-def exceeds(link: Link, retain: Retain) -> bool:
-    """Whether a link has more than its terms retain, age aside: what is asked often, without looking at its readers."""
+def exceeds(link: Link, retain: Retain, share: float = 1.0) -> bool:
+    """Whether a link has more than its terms retain, age aside, or than so many times that: asked often, without looking at its readers."""
     values = sum(one.values for one in link.generations.values())
-    if retain.values is not None and values > retain.values:
+    if retain.values is not None and values > retain.values * share:
         return True
-    return retain.size_bytes is not None and values > 1 and sum(one.size_bytes for one in link.generations.values()) > retain.size_bytes
+    size_bytes = sum(one.size_bytes for one in link.generations.values())
+    return retain.size_bytes is not None and values > 1 and size_bytes > retain.size_bytes * share
 
 
 def forgotten(ledger: Ledger, now_ns: int) -> list[Dropped]:

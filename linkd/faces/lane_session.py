@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from linkd.core.rights import Identity
 from linkd.errors import Conflict, InvalidArgument, NotAllowed
 from linkd.home.intake import Target
-from linkd.limits import LANE_HEAD_BYTES, SHARED_FILE_BYTES
+from linkd.limits import LANE_HEAD_BYTES, LANE_SESSION_BYTES
 from linkd.model.values import Envelope, Place
 from linkd.store.shared_files import PlacedPayload, SharedFile
 from linkd.store.store import Store
@@ -25,9 +25,9 @@ class LaneSessions:
         self._sessions: dict[bytes, LaneSession] = {}
 
     def open(self, session_id: bytes, who: Identity) -> LaneSession:
-        """A client's `Files` call begins. Raises InvalidArgument without an id, Conflict if there is such a session."""
-        if not session_id:
-            raise InvalidArgument("a client that takes payloads by place names its session")
+        """A client's `Files` call begins. Raises InvalidArgument for what is no id, Conflict if there is such a session."""
+        if len(session_id) != LANE_SESSION_BYTES:
+            raise InvalidArgument(f"a client that takes payloads by place names its session in {LANE_SESSION_BYTES} bytes")
         if session_id in self._sessions:
             raise Conflict("this session is open already: another client has made up the same id")
         session = self._sessions[session_id] = LaneSession(self._store(), who)
@@ -61,7 +61,8 @@ class LaneSession:
     shows: asyncio.Queue[lane_pb2.FilesResponse] = field(default_factory=asyncio.Queue)
     _shown: dict[int, tuple[bool, int]] = field(default_factory=dict)
     _held: Counter[int] = field(default_factory=Counter)
-    _granted: dict[str, SharedFile] = field(default_factory=dict)
+    _granted: dict[object, dict[str, SharedFile]] = field(default_factory=dict)
+    """By publish stream and link."""
     _writing: dict[int, SharedFile] = field(default_factory=dict)
 
     # -- what it reads --------------------------------------------------------------------------------------------------------------------
@@ -85,20 +86,38 @@ class LaneSession:
     # -- what it writes -------------------------------------------------------------------------------------------------------------------
 
     async def grant(
-        self, link: str, target: Target, generation: int, *, volatile: bool, schema: bytes, size_bytes: int
+        self,
+        stream: object,
+        link: str,
+        target: Target,
+        generation: int,
+        *,
+        volatile: bool,
+        schema: bytes,
+        size_bytes: int,
+        file_bytes: int,
     ) -> links_pb2.Granted:
-        """Room for values of this link, generation and schema. Without room by place the file is 0."""
-        before = self._granted.pop(link, None)
+        """Room on this publish stream for values of this link, generation and schema, in a file of this size.
+
+        Without room by place the file is 0: the schema is not the link's, or the value is too large for such a file.
+        """
+        granted = self._granted.setdefault(stream, {})
+        before = granted.pop(link, None)
         if before is not None:
             self.store.shared.unshare(before, reusable=True)
-        if not target.schema_id or schema != target.schema or not 0 < size_bytes <= SHARED_FILE_BYTES // 2:
+        if not target.schema_id or schema != target.schema or not 0 < size_bytes <= file_bytes // 2:
             return links_pb2.Granted()
         file = await self.store.shared.share(
-            link, target.schema_id, target.schema, generation, volatile=volatile, owner=self, size_bytes=SHARED_FILE_BYTES
+            link, target.schema_id, target.schema, generation, volatile=volatile, owner=self, size_bytes=file_bytes
         )
-        self._granted[link] = self._writing[file.id] = file
+        granted[link] = self._writing[file.id] = file
         self._show(file.id, file.size_bytes, writable=True)
         return links_pb2.Granted(file=file.id, start=file.start, end=file.size_bytes, head_bytes=LANE_HEAD_BYTES)
+
+    def ended(self, stream: object) -> None:
+        """Nothing is published on this stream any more. Its client may not know that yet, and write: the files are never used again."""
+        for file in self._granted.pop(stream, {}).values():
+            self.store.shared.unshare(file, reusable=False)
 
     async def placed(self, link: str, said: value_pb2.Placed) -> PlacedPayload:
         """What the client says it has written there, checked. Raises InvalidArgument."""

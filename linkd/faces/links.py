@@ -62,6 +62,9 @@ class LinksService:
                     draining.cancel()
             finally:
                 session.close()
+                lane = call.session()
+                if lane is not None:
+                    lane.ended(context)
                 _forget(acks)
 
     async def _take(
@@ -70,7 +73,7 @@ class LinksService:
         """Takes values until the client has no more, or one is refused: the refusal comes behind the acks of those before it."""
 
         async def reserve(asked: pb.Reserve) -> None:
-            await context.write(pb.PublishResponse(granted=await self._granted(asked, session, call)))
+            await context.write(pb.PublishResponse(granted=await self._granted(asked, session, call, context)))
 
         end: Error | None = None
         try:
@@ -92,7 +95,7 @@ class LinksService:
             end = error
         await acks.put(end)
 
-    async def _granted(self, asked: pb.Reserve, session: PublishSession, call: Call) -> pb.Granted:
+    async def _granted(self, asked: pb.Reserve, session: PublishSession, call: Call, stream: object) -> pb.Granted:
         """Room for a publisher that places its values itself; none for one that has no session."""
         lane = call.session()
         if lane is None:
@@ -100,7 +103,16 @@ class LinksService:
         snapshot = (call.who.task, asked.stage.snapshot_id, asked.stage.token) if asked.HasField("stage") else None
         target, generation = await session.room_for(asked.link, snapshot)
         volatile = self.home.terms(asked.link).sync_within_s >= NEVER_S
-        return await lane.grant(asked.link, target, generation, volatile=volatile, schema=asked.schema, size_bytes=asked.size_bytes)
+        return await lane.grant(
+            stream,
+            asked.link,
+            target,
+            generation,
+            volatile=volatile,
+            schema=asked.schema,
+            size_bytes=asked.size_bytes,
+            file_bytes=self.home.disk.shared_file_bytes(),
+        )
 
     async def _end_by_drain(self, taking: asyncio.Task[None], acks: Acks) -> None:
         """A stream on which nothing comes must not hold up the home: when it drains, what was taken is acked and the stream ends."""

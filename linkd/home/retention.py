@@ -1,8 +1,8 @@
 """When values are dropped: whenever a generation ended, somebody left one, a link has more than it retains, or time has passed, and that is on disk.
 
 What may go is `core.retention`'s (generations) and `core.expiry`'s (values of one) to say. About generations it is decided once in a turn of the
-event loop, however many ended in it; about values at most once in `RETENTION_LOOK_INTERVAL_S`; each time only of the links concerned. The store
-frees what the records drop, in its own time.
+event loop, however many ended in it; about values at most once in `RETENTION_LOOK_INTERVAL_S`, or where a link has far more than it retains
+in `RETENTION_HURRY_INTERVAL_S`; each time only of the links concerned. The store frees what the records drop, in its own time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ from linkd.core.steady_clock import SteadyClock
 from linkd.errors import Draining, Overloaded, StorageFailed
 from linkd.home.clock import Clock
 from linkd.home.deadlines import Deadlines
-from linkd.limits import CLOCK_STEADY_S, DEAD_LETTERS_KEPT_BYTES, RETENTION_LOOK_INTERVAL_S
+from linkd.limits import (
+    CLOCK_STEADY_S,
+    DEAD_LETTERS_KEPT_BYTES,
+    RETENTION_HURRY_INTERVAL_S,
+    RETENTION_HURRY_SHARE,
+    RETENTION_LOOK_INTERVAL_S,
+)
 from linkd.model.records import (
     GenerationBegan,
     GenerationEnded,
@@ -189,7 +195,12 @@ class Retention:
         """Look soon at what there is of these links, if there can be anything to decide."""
         for name in links:
             retain, link = self._retain(name), self._ledger.links.get(name)
-            if retain is None or link is None or name in self._bounded:
+            if retain is None or link is None:
+                continue
+            if self._due_s - self._looked_s > RETENTION_HURRY_INTERVAL_S and expiry.exceeds(link, retain, RETENTION_HURRY_SHARE):
+                self._bounded.add(name)
+                self._look_within(RETENTION_HURRY_INTERVAL_S - (self._around.clock.monotonic_s() - self._looked_s))
+            if name in self._bounded:
                 continue
             if expiry.exceeds(link, retain) or (retain.age_s is not None and name not in self._next_ns):
                 self._bounded.add(name)

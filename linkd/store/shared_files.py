@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,10 +118,13 @@ class SharedFiles:
         self.on_gone: Callable[[int], None] = lambda file_id: None
         self._wake: Callable[[], None] = lambda: None
 
-    def start(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None], left: Iterable[tuple[str, int]]) -> None:
-        """`wake` wakes upkeep; `left` are the shared files that an earlier life of the store has left."""
+    def start(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> bool:
+        """`wake` wakes upkeep. Whether an earlier life of the store has left shared files."""
         self._loop, self._wake = loop, wake
-        self._closed += left
+        left = self._holdings.shared_files()
+        self._closed += [(link, file.file) for link, file in left]
+        self._segments.were_volatile((link, file.file) for link, file in left if file.volatile)
+        return bool(left)
 
     # -- for writers ----------------------------------------------------------------------------------------------------------------------
 
@@ -243,11 +246,18 @@ class SharedFiles:
                 stamped = file.pread(place.metadata_bytes, place.offset + arrow_ipc.PREFIX_BYTES)
                 metadata = arrow_ipc.unstamp(stamped, place.size_bytes - place.body_bytes - arrow_ipc.PREFIX_BYTES)
                 arrow_ipc.check_batch(metadata, place.body_bytes)
-                inode.size_bytes = file.size()
+                size_bytes = file.size()
         except (StateDamaged, InvalidArgument):  # it has gone, or is not what it was: whoever reads it says which
             self.released(inode.id, 1)
             return None
-        return Located(inode.id, inode.size_bytes, place.offset + arrow_ipc.PREFIX_BYTES + place.metadata_bytes, place.body_bytes, metadata)
+        offset = place.offset + arrow_ipc.PREFIX_BYTES + place.metadata_bytes
+        end = offset + place.body_bytes
+        if size_bytes < end:  # its writer has cut it off: a reader that maps it would be killed
+            self.released(inode.id, 1)
+            return None
+        # Its writer may have stretched it beyond what can be mapped.
+        inode.size_bytes = min(size_bytes, max(end, limits.SEGMENT_FILE_MAX_BYTES))
+        return Located(inode.id, inode.size_bytes, offset, place.body_bytes, metadata)
 
     def held(self, file_id: int) -> None:
         """The file is held by one count more: a reader passes on what it holds."""

@@ -187,7 +187,6 @@ class Store:
         """
         yield from self._replay.records(self._layout.next_lsn, settled=self._recovered.end.sealed)
         self._segments.was_published(self._replay.published)
-        self._segments.were_volatile((link, file.file) for link, file in self._holdings.shared_files() if file.volatile)
         self._replayed = True
 
     def start(
@@ -219,8 +218,7 @@ class Store:
         self._upkeep.start(loop, self._state if keep is not None else None, self._committer.fail, thread=thread)
         self._upkeep.on_damage = on_damage
         left_lsn = self._recovered.end.next_lsn - 1 if self._recovered.end.sealed else 0
-        left = [(link, file.file) for link, file in self._holdings.shared_files()]
-        self.shared.start(loop, self._upkeep.notify, left)
+        left = self.shared.start(loop, self._upkeep.notify)
         if left or self._holdings.waiting() or self._holdings.parts() or self._holdings.spent() or self._holdings.copied_lsn < left_lsn:
             self._upkeep.does_what_was_left(left_lsn)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from raw_client import arrow_message
 
 from linkd.client.lane import LaneChannel, LaneStream
 from linkd.client.lane_files import LaneFiles, Mapped
-from linkd.testing.home import InProcessHome
+from linkd.core.layout import OPEN
+from linkd.limits import MIB
+from linkd.testing.home import InProcessHome, running_home
 from linkd.wire import arrow_ipc
 from linkd.wire.lane import SOCKET_SUFFIX, FrameKind, frame
 from linkd.wire.methods import PUBLISH
@@ -23,8 +26,20 @@ ROWS = 20_000
 """Of one int64 column: 160 KB, far more than what goes into the journal."""
 
 
+DISK_BYTES = 64 * MIB
+"""Files of 2 MiB."""
+
+
 def numbers(first: int, rows: int = ROWS) -> dict[str, Any]:
     return {"n": list(range(first, first + rows))}
+
+
+@asynccontextmanager
+async def small_home(directory: Path, **arguments: Any) -> AsyncIterator[InProcessHome]:
+    """A home under `--open` with so little disk that the files it grants are small."""
+    told = {"layout": OPEN, "supervised": False, "disk_budget_bytes": DISK_BYTES, **arguments}
+    async with running_home(directory, **told) as home:
+        yield home
 
 
 @asynccontextmanager
@@ -72,7 +87,7 @@ class LaneWriter:
         assert self.mapped is not None
         return self.mapped.writable
 
-    async def reserve(self, columns: dict[str, Any], *, size_bytes: int = 1_000_000) -> Any:
+    async def reserve(self, columns: dict[str, Any], *, size_bytes: int = 500_000) -> Any:
         """Asks for room for values like this one."""
         self.schema, _ = arrow_message(columns)
         await self.write(pb.PublishRequest(reserve=pb.Reserve(link=self.link, schema=self.schema, size_bytes=size_bytes)))
@@ -104,6 +119,7 @@ class LaneWriter:
     async def write(self, request: pb.PublishRequest) -> None:
         await self._stream.write(request)
 
-    def again(self) -> None:
-        """Another stream, for what comes behind a refusal; what was granted is kept."""
+    async def again(self, columns: dict[str, Any]) -> None:
+        """Another stream, for what comes behind a refusal, with room of its own."""
         self._stream = self.channel.open(PUBLISH, token=self.token, traceparent="")
+        await self.reserve(columns)

@@ -1,0 +1,79 @@
+"""The short path of a publish: what goes by it is the same in the end, and whatever is unusual does not go by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import linkd.aio
+from linkd.errors import InvalidArgument
+from linkd.home.at_once import AtOnce
+from linkd.home.intake import ARROW, BYTES, ROWS, Incoming
+from linkd.limits import INLINE_PAYLOAD_MAX_BYTES
+from linkd.model.values import Producer
+from linkd.testing.home import InProcessHome
+from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_message
+
+MESSAGE = opaque_message((b"abc",))
+VALUE = Incoming("blobs", ARROW, (MESSAGE,), OPAQUE_SCHEMA_MESSAGE, producer=Producer("~me", 1, 2))
+
+
+async def at_once(home: InProcessHome) -> AtOnce:
+    """With a link of bytes to which `~me` has published once."""
+    async with linkd.aio.connect(home.endpoint) as client:
+        await client.publish("blobs", b"abc")
+        await client.publish("rows", [{"a": 1}])
+    known = home.home.ledger.producers.known
+    mine = known[next(iter(known))]
+    known["~me"] = replace(mine, id="~me", last_sequence=1)
+    return AtOnce(home.home, {"blobs", "rows"})
+
+
+async def test_values_by_the_short_path_are_like_those_by_the_general_one(open_home: InProcessHome) -> None:
+    async with linkd.aio.connect(open_home.endpoint) as client:
+        acks = [await client.publish("blobs", b"abc") for _ in range(3)]
+        values = [value async for value in client.read("blobs")]
+    assert [ack.position.sequence for ack in acks] == [1, 2, 3]
+    assert [value.bytes() for value in values] == [b"abc"] * 3
+    first, *others = (replace(value.envelope, id=b"", created_at_ns=0, traceparent="") for value in values)
+    for number, other in enumerate(others, 2):
+        there = replace(first.position, sequence=number)
+        assert other == replace(first, position=there, producer=replace(first.producer, sequence=number))
+
+
+async def test_bytes_of_another_client_are_made_arrow_and_known_by_what_was_sent(open_home: InProcessHome) -> None:
+    path = await at_once(open_home)
+    as_arrow, as_bytes = path.prepare(VALUE), path.prepare(replace(VALUE, form=BYTES, parts=(b"abc",), schema=b""))
+    assert as_arrow is not None
+    assert as_bytes is not None
+    assert (as_arrow[0].draft, as_arrow[0].payload.message()) == (as_bytes[0].draft, as_bytes[0].payload.message())
+    assert as_arrow[1].request_xxh3 != as_bytes[1].request_xxh3
+
+
+async def test_whatever_is_unusual_takes_the_general_way(open_home: InProcessHome) -> None:
+    path = await at_once(open_home)
+    large = opaque_message((bytes(INLINE_PAYLOAD_MAX_BYTES),))
+    unusual = [
+        replace(VALUE, link="never"),
+        replace(VALUE, link="rows"),
+        replace(VALUE, form=ROWS, parts=(b'{"bytes": "YQ=="}',)),
+        replace(VALUE, attributes={"a": "b"}),
+        replace(VALUE, parts=(MESSAGE[:16], MESSAGE[16:])),
+        replace(VALUE, parts=(large,)),
+        replace(VALUE, schema=b""),
+        replace(VALUE, producer=Producer("~me", 1, 1)),
+        replace(VALUE, producer=Producer("~me", 1, 3)),
+        replace(VALUE, producer=Producer("~me", 2, 2)),
+        replace(VALUE, producer=Producer("~nobody", 1, 1)),
+    ]
+    assert [path.prepare(incoming) for incoming in unusual] == [None] * len(unusual)
+    assert path.prepare(VALUE) is not None
+    assert path.prepare(replace(VALUE, producer=Producer())) is not None
+
+
+async def test_a_damaged_message_is_refused_as_everywhere(open_home: InProcessHome) -> None:
+    path = await at_once(open_home)
+    for damaged in (MESSAGE[:-8], MESSAGE + bytes(8), MESSAGE[:8] + b"\xff" + MESSAGE[9:]):
+        with pytest.raises(InvalidArgument):
+            path.prepare(replace(VALUE, parts=(damaged,)))

@@ -1,0 +1,122 @@
+"""Sessions of the lane: what clients hold, what they say of it, and what becomes of it when they never do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from lane_writer import DISK_BYTES, LaneWriter, files_of, lane_of, numbers, say_released, small_home
+from raw_client import until
+from small_pipeline import PIPELINE
+
+import linkd.aio
+from linkd.client.lane_files import LaneFiles
+from linkd.errors import ConnectionFailed, Error, InvalidArgument
+from linkd.limits import LANE_QUEUED_MAX_BYTES
+from linkd.testing.home import InProcessHome, running_home
+from linkd.wire.lane import SOCKET_SUFFIX, FrameKind, frame
+from linkd.wire.methods import ATTEND, DESCRIBE, FILES
+from linkd.wire.v1 import lane_pb2
+from linkd.wire.v1 import links_pb2 as pb
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[InProcessHome]:
+    async with small_home(tmp_path / "state") as running:
+        yield running
+
+
+async def refused_session(home: InProcessHome, session: bytes, token: str = "") -> None:
+    files = LaneFiles(f"{home.socket}{SOCKET_SUFFIX}", session, token)
+    with pytest.raises(Error):
+        await files.open()
+    files.close()
+
+
+async def test_a_session_is_one_clients_with_a_name_of_the_right_length(home: InProcessHome) -> None:
+    async with lane_of(home) as channel:
+        await refused_session(home, channel._session)
+        for strange in (b"", b"short", b"x" * 1_000_000):
+            await refused_session(home, strange)
+        assert (await channel.call(DESCRIBE, pb.DescribeRequest(), timeout_s=5, token="", traceparent="")) is not None
+
+
+async def test_the_session_of_another_identity_cannot_be_named(tmp_path: Path) -> None:
+    async with running_home(tmp_path / "state", layout=PIPELINE) as home:
+        async with lane_of(home, home.token("double")) as tasks, lane_of(home) as stranger:
+            stranger._session = tasks._session
+            writer = LaneWriter(stranger, "numbers")
+            with pytest.raises(Error, match="belongs to another identity"):
+                await writer.reserve(numbers(1))
+
+
+@pytest.mark.parametrize("what", ["a file of nobody", "more than it has", "a file of another client"])
+async def test_who_releases_what_it_does_not_hold_loses_its_session_and_nobody_else_does(home: InProcessHome, what: str) -> None:
+    async with lane_of(home) as hostile, linkd.aio.connect(home.endpoint) as client, linkd.aio.connect(home.endpoint) as reader:
+        await client.publish("events", [{"n": 0}])
+        await client.publish("events", numbers(1))
+        held = [value.to_table() async for value in reader.read("events")][1]
+        (file,) = files_of_client(reader)._mapped
+        say_released(hostile, file if what != "a file of nobody" else 99, 1 if what != "more than it has" else 2**63)
+        with pytest.raises(ConnectionFailed):
+            await files_of(hostile).mapped(1_000)
+        assert (await hostile.call(DESCRIBE, pb.DescribeRequest(), timeout_s=5, token="", traceparent="")) is not None
+        await client.publish("events", numbers(2))
+        assert held["n"].to_pylist() == numbers(1)["n"]
+        assert [value.to_table()["n"][0].as_py() async for value in reader.read("events")] == [0, 1, 2]
+
+
+def files_of_client(client: linkd.aio.Client) -> LaneFiles:
+    files = client._connection.files
+    assert files is not None
+    return files
+
+
+async def test_who_never_releases_holds_back_neither_retention_nor_others_nor_more_than_a_share_of_the_disk(tmp_path: Path) -> None:
+    layout = linkd.core.layout.OPEN if False else None
+    async with small_home(tmp_path / "state") as home:
+        async with linkd.aio.connect(home.endpoint) as client, linkd.aio.connect(home.endpoint) as hoarder:
+            await client.publish("events", [{"n": 0}])
+            hoard: list[pa.Table] = []
+            for number in range(1, 500):
+                ack = await client.publish("events", numbers(number))
+                hoard += [value.to_table() async for value in hoarder.read("events", first=ack.first.sequence)]
+            assert home.home.disk.held_bytes <= DISK_BYTES
+            assert all(table["n"][0].as_py() == number for number, table in enumerate(hoard, 1))
+
+
+async def test_empty_messages_that_nobody_reads_are_bounded_too(home: InProcessHome) -> None:
+    reader, writer = await asyncio.open_unix_connection(f"{home.socket}{SOCKET_SUFFIX}")
+    call = lane_pb2.LaneCall(method=ATTEND.path).SerializeToString()
+    writer.write(frame(FrameKind.CALL, call) + frame(FrameKind.MESSAGE, pb.AttendRequest().SerializeToString()))
+    await reader.read(1_000)
+    writer.transport.set_write_buffer_limits(high=0)
+    flood, sent_bytes = frame(FrameKind.MESSAGE) * 10_000, 0
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            while sent_bytes < 4 * LANE_QUEUED_MAX_BYTES:
+                writer.write(flood)
+                await writer.drain()
+                sent_bytes += len(flood)
+    assert sent_bytes < 2 * LANE_QUEUED_MAX_BYTES
+    writer.transport.abort()
+
+
+async def test_descriptors_that_a_client_sends_are_not_kept(home: InProcessHome) -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not opened
+
+    with socket.socket(socket.AF_UNIX) as stranger, socket.socketpair()[0] as passed:
+        stranger.connect(f"{home.socket}{SOCKET_SUFFIX}")
+        before = descriptors()
+        call = lane_pb2.LaneCall(method=FILES.path, session=os.urandom(16)).SerializeToString()
+        socket.send_fds(stranger, [frame(FrameKind.CALL, call)], [passed.fileno()] * 60)
+        stranger.setblocking(False)
+        loop = asyncio.get_running_loop()
+        assert await loop.sock_recv(stranger, 1_000)
+        assert descriptors() <= before + 2
