@@ -159,9 +159,9 @@ STREAMS_PER_CONNECTION_MAX = 256
 """Calls at once over one connection; further ones wait. A program has a handful."""
 JOURNAL_QUEUE_MAX_BYTES = 64 * MIB
 """Bytes waiting for the committer; above this publishing waits."""
-BULK_QUEUE_MAX_BYTES = 8 * MIB
-"""Large payloads waiting for the committer: one of ordinary size that it writes, and the next. A small publish waits some 10 ms behind them, where
-all that many streams have in flight would make it wait for a quarter of a second; publishers of bulk go on in turn, a publish at a time."""
+BULK_QUEUE_MAX_BYTES = 4 * MIB
+"""Large payloads in line at the committer: about one of ordinary size, which it writes. A small publish waits some milliseconds behind it, where all
+that many streams have in flight would make it wait for a quarter of a second; publishers of bulk go on in turn, a publish at a time."""
 
 # -- delivery --------------------------------------------------------------------------------------------------------------------------
 LEASE_S = 30.0
@@ -278,6 +278,11 @@ SHARED_FILE_BYTES = 64 * MIB
 13 ms, with a sync of its directory each time. In smaller ones the largest values have no place, larger ones hold back more of a small disk."""
 SHARED_FILE_DISK_SHARE = 1 / 32
 """Of the disk budget, for one such file: a few publishers and what they published last must not be all of it."""
+HELD_DISK_SHARE = 1 / 4
+"""Of the disk budget, in segment files whose values clients have mapped. Retention cannot free them before they are released; beyond it values
+are copied to who reads them, so that no client fills the disk by never letting go."""
+HELD_BY_ONE_DISK_SHARE = 1 / 8
+"""Of it by one client: the half, so that who hoards leaves something to the others."""
 SHARED_SPARE_FILES_MAX = 16
 """Shared files of one publisher and link that wait to be used again: a GiB, which is what comes free between two looks of retention."""
 SHARED_PADDING_MAX_BYTES = 64 * KIB
@@ -520,6 +525,13 @@ LOOP_LAG_INTERVAL_S = 1.0
 """How often the lag of the event loop is measured, where somebody wants to know: one wake-up a second costs nothing."""
 SWITCH_INTERVAL_S = 0.0005
 """`sys.setswitchinterval` of the home: with Python's 5 ms a durable ack waits up to 10 ms for the GIL, with this one 0.7 ms."""
+PROCESSOR_SLICE_S = 0.0002
+"""Of the home's threads, where the kernel lets one choose: with its 1.4 ms the loop comes back 1 ms late among busy programs (p99), with this one
+0.4 ms. Below 0.1 ms it takes none."""
+PIECE_MALLOC_MAX_BYTES = 32 * MIB
+FREED_KEPT_BYTES = 64 * MIB
+"""Pieces up to the one come out of the allocator's own memory, of which it keeps the other when they are freed: new pages for each piece of bulk
+are a tenth of all that moving it costs. Values beyond are the exception, and go back to the system."""
 GC_THRESHOLD = 50_000
 """Objects between two collections: with Python's 700 a tenth of every start goes into looking at modules that stay."""
 LOOP_LAG_NOTICE_S = 0.1

@@ -25,6 +25,7 @@ from linkd.app.layout import layout_of
 from linkd.app.log_rotation import RotatedOutput
 from linkd.app.state import ON_DEMAND, STANDALONE, SUPERVISED, Lock, make_state_directory, socket_path, write_json
 from linkd.app.take_over import take_lock
+from linkd.app.tuning import keep_freed_memory, run_promptly
 from linkd.core.layout import OPEN, Layout
 from linkd.errors import Error, StateForeign
 from linkd.faces.call import Presence
@@ -82,6 +83,8 @@ class ServeOptions:
 def serve(options: ServeOptions) -> int:
     """Runs a home to its end; returns the exit code. Raises errors of the tree for what keeps it from starting."""
     sys.setswitchinterval(limits.SWITCH_INTERVAL_S)
+    run_promptly()
+    keep_freed_memory()
     layout = OPEN if options.pipeline is None else layout_of(options.pipeline, options.params)
     make_state_directory(options.directory)
     lock_path = options.directory / "lock"

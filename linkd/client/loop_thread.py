@@ -11,7 +11,8 @@ import concurrent.futures
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar
+from functools import partial
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from linkd.client.process import FORK_GUARD
 from linkd.client.session import Client
@@ -22,18 +23,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Call:
+class _Call(Generic[T]):
     """One operation in the loop, which the thread that waits for it may abandon at any instant, also before it has begun."""
 
-    def __init__(self) -> None:
-        self._task: asyncio.Task[Any] | None = None
+    def __init__(self, loop: asyncio.AbstractEventLoop, operation: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._loop = loop
+        self._operation = operation
+        self._result: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._task: asyncio.Task[T] | None = None
         self._abandoned = False
 
-    async def run(self, operation: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        if self._abandoned:
-            raise asyncio.CancelledError
-        self._task = asyncio.current_task()
-        return await operation(*args, **kwargs)
+    def begin(self) -> None:
+        """In the loop."""
+        if not self._abandoned:
+            self._task = self._loop.create_task(self._operation())
+            self._task.add_done_callback(self._done)
 
     def abandon(self) -> None:
         """In the loop: cancels the operation, or sees to it that it does not begin."""
@@ -41,15 +45,21 @@ class _Call:
         if self._task is not None:
             self._task.cancel()
 
+    def wait(self) -> T:
+        """Waits for as long as it takes, in turns: a signal that arrives while CPython is on its way into a wait does not end that wait."""
+        while True:
+            try:
+                return self._result.result(INTERRUPT_NOTICE_S)
+            except TimeoutError:
+                if self._result.done():
+                    return self._result.result()
 
-def _result(future: concurrent.futures.Future[T]) -> T:
-    """Waits for as long as it takes, in turns: a signal that arrives while CPython is on its way into a wait does not end that wait."""
-    while True:
-        try:
-            return future.result(timeout=INTERRUPT_NOTICE_S)
-        except TimeoutError:
-            if future.done():
-                return future.result()
+    def _done(self, task: asyncio.Task[T]) -> None:
+        error = concurrent.futures.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
+            self._result.set_exception(error)
+        else:
+            self._result.set_result(task.result())
 
 
 class LoopThread:
@@ -76,9 +86,10 @@ class LoopThread:
         loop = self._running()
         if threading.current_thread() is self._thread:
             raise InvalidArgument("linkd was called from its own event loop, which would wait for itself: use linkd.aio there")
-        call = _Call()
+        call = _Call(loop, partial(operation, *args, **kwargs))
+        loop.call_soon_threadsafe(call.begin)
         try:
-            return _result(asyncio.run_coroutine_threadsafe(call.run(operation, *args, **kwargs), loop))
+            return call.wait()
         except concurrent.futures.CancelledError:
             raise ConnectionFailed("the client was closed while a call was waiting: connect again") from None
         except InternalFault:

@@ -39,8 +39,8 @@ class Publisher:
         self._stream = NumberedStream(
             connection, background, f"linkd publisher of {link}", timeout_s=connection.flow_timeout_s, stop_at_refusal=True
         )
-        self.gathering = Gathering(link, self.wake)
-        """For the synchronous face: its threads put into it, and have `wake` called in the event loop."""
+        self.gathering = Gathering(link, self._wake)
+        """For the synchronous face: its threads put into it, and have what it wakes called in the event loop."""
         self._woken = asyncio.Event()
         self._left = asyncio.Event()
         self._newest: asyncio.Future[Any] | None = None
@@ -81,12 +81,6 @@ class Publisher:
         await asyncio.wait([mark])
         self.gathering.check()
 
-    def wake(self) -> None:
-        """In the event loop: has what is gathered sent in its next turn."""
-        self._woken.set()
-        if self._pump is None:
-            self._pump = self._background.spawn(f"linkd publisher of {self._link}", self._send_gathered())
-
     async def close(self) -> None:
         """Ends without waiting: what is not acked by now may or may not become durable."""
         closed = InvalidArgument(f"the publisher of {self._link} is closed: send inside its `with` block")
@@ -104,6 +98,12 @@ class Publisher:
             await self.close()
 
     # -- what is gathered is sent ---------------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """In the event loop: has what is gathered sent in its next turn."""
+        self._woken.set()
+        if self._pump is None:
+            self._pump = self._background.spawn(f"linkd publisher of {self._link}", self._send_gathered())
 
     async def _send_gathered(self) -> None:
         while True:

@@ -26,7 +26,7 @@ class Publisher:
     def __init__(self, inner: publisher.Publisher) -> None:
         self._inner = inner
         self._put = inner.gathering.put
-        inner.gathering.wake = partial(LOOP_THREAD.soon, inner.wake)
+        inner.gathering.wake = partial(LOOP_THREAD.soon, inner.gathering.wake)
 
     def send(self, data: object) -> None:
         """Takes a row, or many at once (a list of dicts or tuples, a frame, an Arrow table). Waits for room, not for durability."""

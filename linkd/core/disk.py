@@ -17,6 +17,8 @@ from linkd.limits import (
     DISK_RESERVE_SHARE_OF_VOLUME,
     DISK_RESERVED_SHARE,
     DISK_RESUMED_SHARE,
+    HELD_BY_ONE_DISK_SHARE,
+    HELD_DISK_SHARE,
     MIB,
     PAGE_BYTES,
     SHARED_FILE_BYTES,
@@ -64,6 +66,11 @@ def surplus_bytes(held_bytes: int, budget: int) -> int:
 def shared_file_bytes(budget: int) -> int:
     """How large a segment file may be that is made ahead for one publisher; less than the smallest value needs on a very small disk."""
     return min(SHARED_FILE_BYTES, int(budget * SHARED_FILE_DISK_SHARE) // PAGE_BYTES * PAGE_BYTES)
+
+
+def may_be_held(by_one_bytes: int, by_all_bytes: int, budget: int) -> bool:
+    """Whether one client may hold so much of segment files, and all together so much: retention frees none of it before it is released."""
+    return by_one_bytes <= budget * HELD_BY_ONE_DISK_SHARE and by_all_bytes <= budget * HELD_DISK_SHARE
 
 
 def in_words(held_bytes: int, budget: int) -> str:

@@ -8,7 +8,8 @@ Format, of the payload on the wire and on disk: one encapsulated IPC message (ht
     body         ...      the buffers, uncompressed
 
 that is complete together with the schema message (same framing, header `Schema`, no body) kept once for the link. No dictionary messages:
-types are plain (`arrow_types`). A link of opaque bytes is an ordinary link with the schema `{bytes: binary}` whose values have one row.
+types are plain (`arrow_types`). A link of opaque bytes is an ordinary link with the schema `{bytes: binary}`; a value of it
+has one row, or those that a publisher gathered.
 """
 
 from __future__ import annotations

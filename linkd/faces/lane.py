@@ -21,8 +21,8 @@ from linkd.faces.call import translated
 from linkd.faces.lane_session import LaneSession, LaneSessions
 from linkd.faces.routes import Route
 from linkd.limits import LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
-from linkd.wire.lane import Content, FrameKind, FrameReader, frame, head
-from linkd.wire.methods import Kind, Method
+from linkd.wire.lane import HEAD, Content, FrameKind, FrameReader, frame, head
+from linkd.wire.methods import FILES, Kind, Method
 from linkd.wire.status import ERROR_KEY, TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY
 from linkd.wire.v1 import lane_pb2 as pb
 
@@ -88,7 +88,7 @@ class Requests:
 
     def put(self, content: Content) -> None:
         self._waiting.append(content)
-        self._waiting_bytes += len(content)
+        self._waiting_bytes += HEAD.size + len(content)  # an empty one takes memory too
         if self._waiting_bytes > LANE_QUEUED_MAX_BYTES and not self._paused:
             self._paused = True
             self._transport.pause_reading()
@@ -111,7 +111,7 @@ class Requests:
             finally:
                 self._waiter = None
         content = self._waiting.popleft()
-        self._waiting_bytes -= len(content)
+        self._waiting_bytes -= HEAD.size + len(content)
         if self._paused and self._waiting_bytes <= LANE_QUEUED_MAX_BYTES // 2:
             self._paused = False
             self._transport.resume_reading()
@@ -143,6 +143,7 @@ class LaneConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._requests: Requests | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_session = False
         self._draining = False
         self._can_write = asyncio.Event()
         self._can_write.set()
@@ -185,9 +186,9 @@ class LaneConnection(asyncio.BufferedProtocol):
     # -- calls ----------------------------------------------------------------------------------------------------------------------------
 
     @property
-    def busy(self) -> bool:
-        """Whether a call is in hand."""
-        return self._task is not None
+    def call(self) -> asyncio.Task[None] | None:
+        """What is in hand and comes to an end by itself: a session does not, for it lasts as long as its client."""
+        return None if self._is_session else self._task
 
     async def send(self, content: bytes) -> None:
         """Sends a message. Cancelled when the connection is lost."""
@@ -252,6 +253,7 @@ class LaneConnection(asyncio.BufferedProtocol):
         if route is None:
             raise InvalidArgument(f"{asked.method!r} is no method of this version of linkd")
         self._requests = Requests(self._transport, route.method)
+        self._is_session = route.method is FILES
         self._task = self._spawn(
             self._call(route, self._requests, LaneContext(self, asked, self._sessions)), f"linkd lane {route.method.name}"
         )

@@ -61,8 +61,9 @@ class LaneFace:
         self.path.unlink(missing_ok=True)
         for connection in list(self._connections):
             connection.drain()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace_s)
+        calls = [connection.call for connection in self._connections if connection.call is not None]
+        if calls:
+            await asyncio.wait(calls, timeout=grace_s)
         for connection in list(self._connections):
             connection.close()
         if self._tasks:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from linkd.core.rights import Identity
 from linkd.errors import Conflict, InvalidArgument, NotAllowed
+from linkd.home.disk import DiskBudget
+from linkd.home.home import Home
 from linkd.home.intake import Target
 from linkd.limits import LANE_HEAD_BYTES, LANE_SESSION_BYTES
 from linkd.model.values import Envelope, Place
@@ -20,8 +21,8 @@ from linkd.wire.v1 import lane_pb2, links_pb2, value_pb2
 class LaneSessions:
     """The sessions of the clients that are connected. Belongs to one event loop."""
 
-    def __init__(self, store: Callable[[], Store]) -> None:
-        self._store = store
+    def __init__(self, home: Home) -> None:
+        self._home = home
         self._sessions: dict[bytes, LaneSession] = {}
 
     def open(self, session_id: bytes, who: Identity) -> LaneSession:
@@ -30,7 +31,7 @@ class LaneSessions:
             raise InvalidArgument(f"a client that takes payloads by place names its session in {LANE_SESSION_BYTES} bytes")
         if session_id in self._sessions:
             raise Conflict("this session is open already: another client has made up the same id")
-        session = self._sessions[session_id] = LaneSession(self._store(), who)
+        session = self._sessions[session_id] = LaneSession(self._home.store, self._home.disk, who)
         return session
 
     def get(self, session_id: bytes, who: Identity) -> LaneSession | None:
@@ -57,6 +58,7 @@ class LaneSession:
     """One client. Its descriptors are in `shows`, to be sent in this order."""
 
     store: Store
+    disk: DiskBudget
     who: Identity
     shows: asyncio.Queue[lane_pb2.FilesResponse] = field(default_factory=asyncio.Queue)
     _shown: dict[int, tuple[bool, int]] = field(default_factory=dict)
@@ -68,9 +70,15 @@ class LaneSession:
     # -- what it reads --------------------------------------------------------------------------------------------------------------------
 
     def by_place(self, envelope: Envelope, place: Place) -> value_pb2.Placed | None:
-        """Where the value lies, for a client that will map it; None if it lies in no segment file. It is held until `released`."""
+        """Where the value lies, for a client that will map it; it is held until `released`.
+
+        None if it lies in no segment file, or in one more than clients may hold.
+        """
         located = self.store.shared.located(envelope, place)
         if located is None:
+            return None
+        if not self._held[located.id] and not self._may_hold(located.size_bytes):
+            self.store.shared.released(located.id, 1)
             return None
         self._show(located.id, located.size_bytes, writable=False)
         self._held[located.id] += 1
@@ -141,6 +149,11 @@ class LaneSession:
                 self.store.shared.tainted(file_id)
                 self.store.shared.released(file_id, count)
         self._held.clear()
+
+    def _may_hold(self, size_bytes: int) -> bool:
+        """Whether there is room for one file more that goes only when the client wants."""
+        own_bytes = sum(self._shown[file][1] for file, count in self._held.items() if count)
+        return self.disk.may_be_held(own_bytes + size_bytes, self.store.shared.held_bytes)
 
     def _show(self, file: int, size_bytes: int, *, writable: bool) -> None:
         """Each file once; again if it has grown, or is to be written to."""

@@ -29,7 +29,7 @@ class Server:
         """Binds; nothing is answered yet. Sockets that nobody serves are replaced. Raises InvalidArgument if the path cannot be a socket."""
         answers = routes(links, runs, presence)
         grpc = await GrpcFace.build(socket_path, answers, presence)
-        sessions = LaneSessions(lambda: links.home.store)
+        sessions = LaneSessions(links.home)
         links.home.store.shared.on_gone = sessions.gone
         files = Route(FILES, presence.counted(FilesService(links.home, sessions).files))
         return Server(grpc, await LaneFace.build(socket_path, {**answers, FILES.path: files}, sessions))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from linkd.core.disk import DiskState, Volume, budget_bytes, in_words, next_state, shared_file_bytes, surplus_bytes
+from linkd.core.disk import DiskState, Volume, budget_bytes, in_words, may_be_held, next_state, shared_file_bytes, surplus_bytes
 from linkd.errors import StorageFull
 from linkd.home.clock import Clock
 from linkd.limits import DISK_LOOK_BYTES, DISK_LOOK_INTERVAL_S
@@ -89,6 +89,11 @@ class DiskBudget:
     def shared_file_bytes(self) -> int:
         """How large a segment file may be that is made ahead for one publisher; 0 while room is short."""
         return shared_file_bytes(self._budget_bytes) if self.state() is DiskState.OPEN else 0
+
+    def may_be_held(self, by_one_bytes: int, by_all_bytes: int) -> bool:
+        """Whether clients may hold so much of segment files, which stays until they release it."""
+        self.state()
+        return may_be_held(by_one_bytes, by_all_bytes, self._budget_bytes)
 
     def note(self) -> str:
         """What there is to say to people; "" as long as there is room."""

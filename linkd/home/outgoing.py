@@ -7,7 +7,7 @@ its reader, who may take it as slowly as he likes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from linkd.errors import InvalidArgument
@@ -18,6 +18,7 @@ from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, JSON_BYTES_PER_PAYLOAD_BYTE, 
 from linkd.model.values import Envelope, Place
 from linkd.store.staging import Spool
 from linkd.wire.arrow_ipc import prefix
+from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,8 @@ class Outgoing:
 
 
 def _convert(form: str, schema: bytes, payload: bytes, envelope: Envelope) -> bytes:
+    if form == BYTES and schema == OPAQUE_SCHEMA_MESSAGE and (contents := opaque_rows(payload)) is not None:
+        return _only(contents, envelope)
     from linkd.core import rows as json_rows
     from linkd.core import schema as schemas
 
@@ -119,9 +122,15 @@ def _convert(form: str, schema: bytes, payload: bytes, envelope: Envelope) -> by
     if form == ROWS:
         return json_rows.batch_to_rows(batch)
     if form == BYTES and schemas.is_opaque(batch.schema):
-        content = batch.column(0)[0].as_py() if batch.num_rows else b""
-        return bytes(content or b"")
+        return _only([content or b"" for content in batch.column(0).to_pylist()], envelope)
     raise InvalidArgument(f"{envelope.name} has columns, not opaque bytes: ask for it as ARROW or ROWS")
+
+
+def _only(contents: Sequence[bytes], envelope: Envelope) -> bytes:
+    """The content of a value of opaque bytes."""
+    if len(contents) > 1:
+        raise InvalidArgument(f"{envelope.name} has {len(contents):,} rows of opaque bytes, gathered by a publisher: ask for it as ARROW or ROWS")
+    return contents[0] if contents else b""
 
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:

@@ -30,13 +30,14 @@ from linkd.home.intake import (
     wanted_bytes,
 )
 from linkd.home.numbering import Numbered, check_unnumbered
+from linkd.home.published import tell_soon
 from linkd.home.staging import StagedRef, StagedValues
 from linkd.limits import DISK_LOOK_INTERVAL_S
 from linkd.model.kept import AnswerKept
 from linkd.model.records import Dropped, Record, SourceMoved, TaskKind, ValueStored
 from linkd.model.values import Durability, Envelope, Position, Producer
 from linkd.store.committer import Committed
-from linkd.telemetry.events import RowsRejected, ValuePublished
+from linkd.telemetry.events import RowsRejected
 from linkd.telemetry.trace_context import format_traceparent, parse_traceparent
 
 
@@ -345,24 +346,8 @@ class PublishSession:
         began_s: float,
     ) -> PublishAck:
         durability = (await self.home.written(future)).durability
-        span = self.home.end_span(begun)
+        tell_soon(self.home, envelopes, link, durability, began_s, self.home.end_span(begun))
         mine = [envelope for envelope in envelopes if envelope.link == link]
-        for name in dict.fromkeys(envelope.link for envelope in envelopes):
-            of_link = [envelope for envelope in envelopes if envelope.link == name]
-            self.home.telemetry.emit(
-                ValuePublished(
-                    link=name,
-                    task=of_link[0].task,
-                    values=len(of_link),
-                    rows=sum(envelope.rows for envelope in of_link),
-                    size_bytes=sum(envelope.size_bytes for envelope in of_link),
-                    seconds=self.home.clock.monotonic_s() - began_s,
-                    generation=of_link[0].generation,
-                    durability=durability,
-                    value_id=of_link[0].id.hex() if len(of_link) == 1 else "",
-                    span=span if name == link else None,
-                )
-            )
         if not mine:
             return PublishAck(count, 0, link)
         return PublishAck(

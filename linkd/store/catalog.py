@@ -199,10 +199,10 @@ class Catalog:
     # -- what retention and recycling change; not from the event loop --------------------------------------------------------------------------
 
     def move(self, link: str, incarnation: int, places: Mapping[int, Place]) -> None:
-        """These values, by sequence, lie elsewhere now. They are in the file already."""
+        """These values, by sequence, lie elsewhere now. They are in the file already; of those that were dropped since nothing is said."""
         with self._writing, translated(self._path), self._writer:
             rows = self._rows("link = ? AND incarnation = ? AND sequence BETWEEN ? AND ?", link, incarnation, min(places), max(places))
-            self._replace([placed_at(row, places[row[2]]) for row in rows if row[2] in places])
+            self._replace([placed_at(row, places[row[2]]) for row in rows if row[2] in places and row[8] != PlaceKind.DROPPED])
 
     def envelopes(self, link: str, generation: int) -> Iterator[bytes]:
         """The envelopes of a generation, encoded, in order. What waits for the file must have been written."""

@@ -3,7 +3,9 @@
     PRAGMA user_version = 2                                            another number: the file is deleted and made again
     meta(key TEXT PRIMARY KEY, value)                                  'store_id' of the directory; 'applied_lsn': the last frame in here;
                                                                        'journal_from': the first journal file that places may name, or 0
-                                                                       while the rows are being made again from what there is;
+                                                                       while the rows are being made again from what there is, or 2^63 - 1
+                                                                       while values that were copied get their new places (an earlier version
+                                                                       of linkd makes all of it again then);
                                                                        'checksum': XXH3-64, as a signed integer, over these three
                                                                        (a file without it is of an earlier version of linkd)
     value_rows(link, incarnation, sequence, generation, id, created_at_ns, lsn,
@@ -33,6 +35,8 @@ from linkd.errors import StateDamaged, StorageFailed, StorageFull
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.wire.frames import decode_envelope
 
+MOVING = 2**63 - 1
+"""The `journal_from` of an index that copies are being entered into."""
 _VERSION = 2
 COLUMNS = (
     "link, incarnation, sequence, generation, id, created_at_ns, lsn, envelope, "

@@ -159,11 +159,12 @@ class Committer:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        if self._thread is None:
+        if self._thread is not None:
+            await self._ended.wait()
+            self._thread.join()
+        else:
             self.commit_waiting()
-            return self._end()
-        await self._ended.wait()
-        self._thread.join()
+            self._end()
 
     def fail(self, problem: Exception) -> None:
         """Something else than a commit went wrong in the store: nothing more is committed. From any thread."""
@@ -173,7 +174,11 @@ class Committer:
         """Commits what gathered in this turn of the loop, unless that is for the thread after all."""
         self._inline.soon = False
         pending = self._line.gathering
-        suits = pending is not None and not (self._line.has_closed or self._full or self._closing) and self._inline.suits(pending, self._catalog.waiting)
+        suits = (
+            pending is not None
+            and not (self._line.has_closed or self._full or self._closing)
+            and self._inline.suits(pending, self._catalog.waiting)
+        )
         if suits and self._inline.writing.acquire(blocking=False):
             try:
                 self._inline.begin()
@@ -194,13 +199,11 @@ class Committer:
         """A group, or all that failed together, is over: one call for each, however many wait for it."""
         self._backlog.leave(sum(pending.queued_bytes for pending in done), sum(pending.copied_bytes for pending in done))
         for pending in done:
-            for staged in pending.staged:
-                staged.discard()
-            self._settling.add(pending.promises, failure)
+            self._settling.add(pending, failure)
         if self._loop is not None:
             self._settling.settle(self._loop)
-        if result is not None and self._on_group is not None:
-            self._on_group(result)
+        if result is not None and self._on_group is not None and self._loop is not None:
+            self._loop.call_soon(self._on_group, result)  # behind those who wait
         if failure is not None and self._on_failure is not None:
             tell, self._on_failure = self._on_failure, None
             tell(StorageFailed(failure))
@@ -208,10 +211,8 @@ class Committer:
     # -- in the thread --------------------------------------------------------------------------------------------------------------------
 
     def commit_waiting(self, *, sync: bool = False) -> None:
-        """Commit all that waits, in the calling thread: for whoever did not start one (a simulator, an offline tool). What is due is synced.
-
-        With `sync` all of it is. What there is no room for goes on waiting.
-        """
+        """Commit all that waits, in the calling thread: for whoever started none (a simulator, a tool). What is due is synced, with `sync` all
+        of it is. What there is no room for goes on waiting."""
         while (pending := self._line.take()) is not None and self._commit(pending):
             pass
         if sync or self._asked or self._due_s <= self._now_s():

@@ -108,6 +108,11 @@ class Inodes:
         inode.holds += 1
         return inode
 
+    @property
+    def held_bytes(self) -> int:
+        """Of the files that readers hold."""
+        return sum(inode.size_bytes for inode in self._by_id.values() if inode.holds)
+
     def let_go(self, link: str, number: int) -> Inode | None:
         """Nothing in this segment is live; None if nobody outside ever had it."""
         self._leaving.add((link, number))

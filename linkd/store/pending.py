@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -154,9 +154,11 @@ class Settling:
     def __init__(self) -> None:
         self._waiting: deque[tuple[asyncio.Future[Committed], Committed, str | None]] = deque()
 
-    def add(self, promises: Iterable[tuple[asyncio.Future[Committed], Committed]], failure: str | None) -> None:
-        """These are kept, or broken for this reason."""
-        self._waiting.extend((future, committed, failure) for future, committed in promises)
+    def add(self, pending: Pending, failure: str | None) -> None:
+        """What was promised to those who wait for this group is kept, or broken for this reason; its payloads are let go."""
+        for staged in pending.staged:
+            staged.discard()
+        self._waiting.extend((future, committed, failure) for future, committed in pending.promises)
 
     def settle(self, loop: asyncio.AbstractEventLoop) -> None:
         for _ in range(min(_SETTLED_AT_ONCE, len(self._waiting))):

@@ -44,6 +44,14 @@ def find_again(
         catalog.found_again(batch)
 
 
+def move_again(catalog: Catalog, files: Files, segments: Path, link: str, held: SegmentFileHeld, batch_values: int) -> None:
+    """Say where the copies are that begin at the gate of this file, which is open. Raises `StateDamaged` as `find_again`."""
+    entries = _messages(files, segments / directory_name(link) / file_name(held.file), held, held.gate_offset)
+    while batch := list(itertools.islice(entries, batch_values)):
+        for incarnation, some in itertools.groupby(batch, lambda entry: entry.envelope.position.incarnation):
+            catalog.move(link, incarnation, {entry.envelope.position.sequence: entry.place for entry in some})
+
+
 def _of_segment(files: Files, directory: Path, link: str, held: SegmentFileHeld) -> Iterator[CatalogEntry]:
     """The values in a segment file, as its messages describe themselves."""
     path = directory / directory_name(link) / file_name(held.file)
@@ -54,10 +62,11 @@ def _of_segment(files: Files, directory: Path, link: str, held: SegmentFileHeld)
             raise
 
 
-def _messages(files: Files, path: Path, held: SegmentFileHeld) -> Iterator[CatalogEntry]:
+def _messages(files: Files, path: Path, held: SegmentFileHeld, at: int = 0) -> Iterator[CatalogEntry]:
+    """The values in a file from the message at `at` on; from the first one behind the schema if that is 0."""
     file = files.open(path)
     try:
-        at = arrow_ipc.PREFIX_BYTES + _metadata_bytes(file, path, 0)
+        at = at or arrow_ipc.PREFIX_BYTES + _metadata_bytes(file, path, 0)
         while at < held.end:
             metadata_bytes = _metadata_bytes(file, path, at)
             metadata = file.pread(metadata_bytes, at + arrow_ipc.PREFIX_BYTES)

@@ -13,6 +13,7 @@ from linkd.model.values import PlaceKind
 from linkd.store import directory as layout_of
 from linkd.store import journal_format, rebuilding
 from linkd.store.catalog import Catalog, CatalogEntry
+from linkd.store.catalog_file import MOVING
 from linkd.store.checkpoint_file import Checkpoint, CheckpointRecovery
 from linkd.store.files import Files
 from linkd.store.holdings import Holdings
@@ -112,6 +113,8 @@ class Replay:
         self.notes = self._segments.repair(there, leaving, settled=settled)
         if not is_usable:
             self._make_again([*there, *leaving], next_lsn)
+        elif self._catalog.journal_from == MOVING:
+            self._move_again(there)
         self._holdings.close_shared(settled=settled)
 
     def _entered(self, frame: Frame, values: Sequence[ValueStored]) -> bool:
@@ -147,10 +150,17 @@ class Replay:
         self._catalog.begin_at(self._holdings.copied_file + 1)
         self.notes += self._index_notes
 
+    def _move_again(self, there: Sequence[tuple[str, SegmentFileHeld]]) -> None:
+        """The process ended while copies were entered into the index: all of them that the checkpoint names, which may be none."""
+        for link, file in there:
+            if file.gate_offset:
+                rebuilding.move_again(self._catalog, self._files, self._segments_directory, link, file, self._limits.catalog_batch_values)
+        self._catalog.begin_at(self._holdings.copied_file + 1)
+
     def _must_be_made_again(self, next_lsn: int) -> bool:
         """The index is of an earlier time than the rest, or was being made again when the process ended."""
         self._check_end(next_lsn)
-        return self._catalog.applied_lsn < self._lsn or self._catalog.journal_from != self._holdings.copied_file + 1
+        return self._catalog.applied_lsn < self._lsn or self._catalog.journal_from not in (self._holdings.copied_file + 1, MOVING)
 
     def _check_end(self, next_lsn: int) -> None:
         """The index is written behind the journal: frames that it has and the journal has not were durable and are lost."""

@@ -17,12 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-
-import xxhash
 
 from linkd import limits
 from linkd.errors import InvalidArgument, LinkNotFound, StateDamaged, ValueTooLarge
@@ -31,75 +28,12 @@ from linkd.store.files import File, Files, open_descriptor
 from linkd.store.holdings import Holdings
 from linkd.store.inodes import Inode, Inodes, Use
 from linkd.store.open_files import OpenFiles
+from linkd.store.placed_payload import Located, PlacedPayload, Region, SharedFile, payload_xxh3
 from linkd.store.segment_format import SPARE_SUFFIX, directory_name, file_name
 from linkd.store.segments import SegmentWriter, make_link_directory
-from linkd.store.staging import Piece, StagedPayload
 from linkd.wire import arrow_ipc
 
-
-@dataclass(frozen=True, slots=True)
-class SharedFile:
-    """What a writer session holds: room for values of one link, schema and generation, from `start` on up to `size_bytes`.
-
-    `id` names the inode in this life of the home: it stays when the file is used again, under another `number`.
-    """
-
-    id: int
-    link: str
-    number: int
-    schema_id: bytes
-    generation: int
-    volatile: bool
-    start: int
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """Where a value lies, for a reader that maps the file: its body, and the metadata as it was published. `size_bytes` are the file's now."""
-
-    id: int
-    size_bytes: int
-    offset: int
-    body_bytes: int
-    metadata: bytes
-
-
-class PlacedPayload(StagedPayload):
-    """A payload that its publisher wrote into a shared file; checked, and hashed as it lay there."""
-
-    def __init__(self, region: _Region, metadata: bytes, info: arrow_ipc.BatchInfo, xxh3: int) -> None:
-        super().__init__(region, metadata, info, xxh3)
-        self.file = region.file
-        self.inode = region.inode
-        self.body_offset = region.offset
-
-
-class _Region:
-    """The body of a payload, where its publisher laid it."""
-
-    def __init__(self, files: SharedFiles, file: SharedFile, inode: Inode, offset: int, size_bytes: int) -> None:
-        self._files = files
-        self.file = file
-        self.inode = inode
-        self.offset = offset
-        self._size_bytes = size_bytes
-
-    def parts(self) -> Iterator[Piece]:
-        """All of it; zeros for what is not there any more, for whoever took it away spoils nothing but this value."""
-        handle = self.inode.handle
-        if handle is None:
-            raise StateDamaged(f"a payload in file {self.file.number} of {self.file.link} was asked for behind its commit")
-        for at in range(0, self._size_bytes, limits.STORE_READ_BYTES):
-            length = min(limits.STORE_READ_BYTES, self._size_bytes - at)
-            yield handle.pread(length, self.offset + at).ljust(length, b"\x00")
-
-    def is_there(self) -> bool:
-        """Whether the file is as long as it was made: its writer can make it shorter."""
-        return self.inode.handle is not None and self.inode.handle.size() >= self.offset + self._size_bytes
-
-    def discard(self) -> None:
-        self._files.settled(self.inode, self.offset)
+__all__ = ["Located", "PlacedPayload", "SharedFile", "SharedFiles"]
 
 
 class SharedFiles:
@@ -178,12 +112,12 @@ class SharedFiles:
         info = arrow_ipc.check_batch(metadata, body_bytes)
         with self._lock:
             inode = self._inodes.placing(file.id, file.number, body_offset, body_bytes)
-        region = _Region(self, file, inode, body_offset, body_bytes)
+        region = Region(file, inode, body_offset, body_bytes, self.settled)
         try:
             if body_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
-                xxh3 = _hash(region, metadata)
+                xxh3 = payload_xxh3(region, metadata)
             else:
-                xxh3 = await asyncio.to_thread(_hash, region, metadata)
+                xxh3 = await asyncio.to_thread(payload_xxh3, region, metadata)
         except BaseException:
             region.discard()
             raise
@@ -258,6 +192,12 @@ class SharedFiles:
         # Its writer may have stretched it beyond what can be mapped.
         inode.size_bytes = min(size_bytes, max(end, limits.SEGMENT_FILE_MAX_BYTES))
         return Located(inode.id, inode.size_bytes, offset, place.body_bytes, metadata)
+
+    @property
+    def held_bytes(self) -> int:
+        """The files that readers hold: none of them goes before it is released."""
+        with self._lock:
+            return self._inodes.held_bytes
 
     def held(self, file_id: int) -> None:
         """The file is held by one count more: a reader passes on what it holds."""
@@ -361,10 +301,13 @@ class SharedFiles:
             if inode.is_written:
                 return
             handle, inode.handle = inode.handle, None
-            if handle is not None and self._holdings.close(inode.link, inode.number):
+            has_values = handle is not None and self._holdings.close(inode.link, inode.number)
+            if has_values:
                 self._closed.append((inode.link, inode.number))
-        if handle is not None:
+        if handle is not None and has_values:
             self._segments.retire(handle)
+        elif handle is not None:
+            handle.close()
         if handle is not None or inode.use is not Use.SEGMENT:
             self._wake()
 
@@ -387,12 +330,3 @@ def _fill(file: File, size_bytes: int) -> None:
     zeros = memoryview(bytes(min(size_bytes, limits.STORE_READ_BYTES)))
     for at in range(0, size_bytes, len(zeros)):
         file.pwrite(zeros[: size_bytes - at], at)
-
-
-def _hash(region: _Region, metadata: bytes) -> int:
-    state = xxhash.xxh3_64(arrow_ipc.prefix(len(metadata)) + metadata)
-    for piece in region.parts():
-        state.update(piece)
-    if not region.is_there():
-        raise InvalidArgument(f"{region.file.link}: whoever writes to file {region.file.number} has made it shorter")
-    return int(state.intdigest())

@@ -48,7 +48,7 @@ class TailPayloads:
         if not isinstance(record, ValueStored) or record.place.kind is not PlaceKind.SEGMENT or record.shared:
             return True
         envelope, place = record.envelope, record.place
-        if any(one.link == envelope.link and one.first_sequence <= envelope.position.sequence <= one.last_sequence for one in drops):
+        if any(_drops(one, envelope) for one in drops):
             return True
         path = self._segments / directory_name(envelope.link) / file_name(place.file)
         try:
@@ -70,6 +70,12 @@ class TailPayloads:
             finally:
                 file.close()
         self._seen.clear()
+
+
+def _drops(record: Dropped, envelope: Envelope) -> bool:
+    """Whether the value goes with that: a generation as a whole, also with what a later part of the same frame put into it."""
+    within = record.first_sequence <= envelope.position.sequence <= record.last_sequence
+    return record.link == envelope.link and (within or record.generation == envelope.generation)
 
 
 def _begins_right(file: File, envelope: Envelope) -> bool:

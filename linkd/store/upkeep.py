@@ -7,12 +7,12 @@ any point:
     free        the frame that dropped a generation is durable; its envelopes are in a file of their own, if anything was made from it;
                 its files are deleted; the index forgets it. A start does again what is not known to be done. Of values that were dropped
                 by themselves the same, but their files stay until all in them is dropped, or most of it:
-    move        what is live in such a segment file is copied into another one and synced; the index says that it has to be made again; a
+    move        what is live in such a segment file is copied into another one and synced; the index says that copies are on their way; a
                 checkpoint, which knows the new file alone; the copies are published; the index has their places; the old file is deleted.
                 So it is with shared files whose publisher has gone, if most of them was never filled. Others it may get again (`shared_files`).
     checkpoint  the state behind a frame is taken on the event loop; that frame is durable; what readers were let see in segments is synced,
                 the index too; the checkpoint is written. From here on it counts.
-    recycle     what is live in the oldest journal file is copied into segments and synced; the index says that it has to be made again; a
+    recycle     what is live in the oldest journal file is copied into segments and synced; the index says that copies are on their way; a
                 checkpoint, which says how far the journal was copied; the copies are published; the index has their places, durably; what the
                 file says of commits is in `_commits/`; it is deleted.
     fold        the same for whatever the journal still has, without deleting anything, when the store closes: some of it at a time, as long as
@@ -39,6 +39,7 @@ from linkd.errors import StateDamaged, StorageFull
 from linkd.model.kept import Held, Kept, SegmentFileHeld
 from linkd.model.records import Dropped
 from linkd.store import checkpoint_file, slack
+from linkd.store.catalog_file import MOVING
 from linkd.store.checkpoint_file import Checkpoint
 from linkd.store.copying import Copied, Copier
 from linkd.store.damage import Damage, DamagedJournalFile
@@ -252,7 +253,7 @@ class Upkeep:
         self._ground.shared.tidy()
 
     def _move_rest(self, link: str, file: SegmentFileHeld) -> None:
-        """Copies what is live in a segment file into another one, and deletes it. A crash on the way has the index made again."""
+        """Copies what is live in a segment file into another one, and deletes it. A crash on the way leaves the one or the other."""
         ground = self._ground
         if file.shared:  # its last values may be newer than what was synced and entered
             state = self._state()
@@ -271,9 +272,9 @@ class Upkeep:
         self.checkpoint(self._state())
 
     def _take_note(self, copier: Copier, copied: Copied) -> None:
-        """The next checkpoint says what was copied; behind it the copies are published. A crash on the way has the index made again."""
+        """The next checkpoint says what was copied; behind it the copies are published. A crash on the way has them entered at the next start."""
         ground = self._ground
-        ground.catalog.begin_at(0)
+        ground.catalog.begin_at(MOVING)
         for link, file in copied.files:
             ground.holdings.copied(link, file)
         ground.holdings.copied_lsn = max(ground.holdings.copied_lsn, copied.lsn)

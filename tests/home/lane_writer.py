@@ -119,6 +119,12 @@ class LaneWriter:
     async def write(self, request: pb.PublishRequest) -> None:
         await self._stream.write(request)
 
+    async def finish(self) -> None:
+        """Says that nothing follows, and reads to the end. Raises what linkd refused it with."""
+        await self._stream.done_writing()
+        while await self._stream.read() is not None:
+            pass
+
     async def again(self, columns: dict[str, Any]) -> None:
         """Another stream, for what comes behind a refusal, with room of its own."""
         self._stream = self.channel.open(PUBLISH, token=self.token, traceparent="")

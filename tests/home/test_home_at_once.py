@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from small_pipeline import Connect
 
 import linkd.aio
 from linkd.errors import InvalidArgument
@@ -14,6 +15,7 @@ from linkd.limits import INLINE_PAYLOAD_MAX_BYTES
 from linkd.model.values import Producer
 from linkd.testing.home import InProcessHome
 from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_message
+from linkd.wire.v1 import value_pb2
 
 MESSAGE = opaque_message((b"abc",))
 VALUE = Incoming("blobs", ARROW, (MESSAGE,), OPAQUE_SCHEMA_MESSAGE, producer=Producer("~me", 1, 2))
@@ -77,3 +79,12 @@ async def test_a_damaged_message_is_refused_as_everywhere(open_home: InProcessHo
     for damaged in (MESSAGE[:-8], MESSAGE + bytes(8), MESSAGE[:8] + b"\xff" + MESSAGE[9:]):
         with pytest.raises(InvalidArgument):
             path.prepare(replace(VALUE, parts=(damaged,)))
+
+
+async def test_a_reader_of_bytes_is_told_of_a_value_of_many_rows(open_home: InProcessHome, connect: Connect) -> None:
+    async with linkd.aio.connect(open_home.endpoint) as client, client.publisher("blobs") as blobs:
+        blobs.send_nowait(b"one")
+        blobs.send_nowait(b"two")
+    other = await connect(open_home)
+    with pytest.raises(InvalidArgument, match="blobs@1 has 2 rows of opaque bytes, gathered by a publisher: ask for it as ARROW or ROWS"):
+        await other.read("blobs", format=value_pb2.BYTES)

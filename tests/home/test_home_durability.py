@@ -37,8 +37,8 @@ OPEN_LINKS = Layout(
     frozenset(DURABILITIES),
 )
 T = TypeVar("T")
-LAZY = StoreLimits(catalog_idle_s=1_000)
-"""Nothing but commits has anything synced."""
+LAZY = StoreLimits(catalog_idle_s=1_000, inline_commit_max_s=0.0)
+"""Nothing but commits has anything synced, and the loop, which may be shut out by a disk that a test holds, commits nothing."""
 
 
 def told(home: InProcessHome, kind: type[T]) -> list[T]:

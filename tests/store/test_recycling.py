@@ -284,7 +284,6 @@ async def test_a_journal_without_the_checkpoint_before_it_is_damage(tmp_path: Pa
 
 
 @pytest.mark.parametrize("where", [4, 12, 40, -20, -3], ids=["magic", "header", "held", "kept", "end"])
-@pytest.mark.parametrize("where", [4, 12, 40, -20, -3], ids=["magic", "header", "held", "kept", "end"])
 async def test_a_checkpoint_that_changed_in_both_files_is_named_if_it_is_needed(tmp_path: Path, where: int) -> None:
     for path in (paths := await recycled(tmp_path / "s")):
         changed = bytearray(path.read_bytes())

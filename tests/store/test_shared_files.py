@@ -260,6 +260,17 @@ async def test_files_that_nothing_was_committed_to_go_with_their_writer(tmp_path
         assert gone == [file.id]
 
 
+async def test_a_writer_that_places_nothing_takes_no_descriptors(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        writer, value = writer_of(store, tmp_path), sample_value("flown", 1, 200)
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not opened
+        for _ in range(20):
+            store.shared.unshare(await writer.open(value), reusable=True)
+            store.tidy()
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+        assert len(list(writer.path.parent.iterdir())) == 1
+
+
 async def test_a_value_of_a_memory_link_is_copied_out_of_its_file_where_the_commit_has_to_last(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         writer = writer_of(store, tmp_path)

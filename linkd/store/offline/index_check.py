@@ -45,7 +45,7 @@ class IndexCheck:
             return
         self._applied_lsn = meta.applied_lsn
         if meta.applied_lsn < checkpoint_lsn or meta.journal_from != copied_file + 1:
-            self._harmless("the index is of an earlier time than the rest", "the next start makes it again")
+            self._harmless("the index is of an earlier time than the rest", "the next start brings it up to date")
             self.close()
 
     def close(self) -> None:
