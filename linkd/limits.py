@@ -32,6 +32,8 @@ LANE_READ_BYTES = 16 * KIB
 memory of their own."""
 LANE_DESCRIPTORS_AT_ONCE = 64
 """Descriptors taken with one read of a socket: the kernel passes at most 253 in one message, and linkd sends one with each."""
+LAID_AFTER_BYTES = 16 * MIB
+"""Of bulk that a publish stream sends as bytes: beyond that it gets files of its own, of the size of four times that, which a few values do not need."""
 LANE_HEAD_BYTES = 2 * KIB
 """Room that a client leaves before a value it places itself, beside that for its own metadata: an envelope with a dozen parents and attributes.
 A value whose envelope needs more is copied."""
@@ -523,6 +525,9 @@ TRACE_FLUSH_TIMEOUT_S = 2.0
 """How long an exit waits for the last spans: a collector on the same machine takes milliseconds, an absent one costs this once."""
 LOOP_LAG_INTERVAL_S = 1.0
 """How often the lag of the event loop is measured, where somebody wants to know: one wake-up a second costs nothing."""
+LOOP_LAG_BUSY_SHARE = 0.05
+LOOP_LAG_BUSY_INTERVAL_S = 0.05
+"""From so much of a core on it is measured so often: a minute has a thousand measurements then, of which a 99th percentile can be told."""
 SWITCH_INTERVAL_S = 0.0005
 """`sys.setswitchinterval` of the home: with Python's 5 ms a durable ack waits up to 10 ms for the GIL, with this one 0.7 ms."""
 PROCESSOR_SLICE_S = 0.0002

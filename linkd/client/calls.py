@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import math
 import os
 import random
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -330,13 +332,28 @@ async def _reached(endpoint: Endpoint, timeout_s: float) -> Channel:
     if wanted == "lane" and not has_lane:
         raise ConnectionFailed(f"{endpoint.address} has no lane, and {TRANSPORT_VARIABLE}=lane asks for it")
     if has_lane and wanted != "grpc":
-        lane = LaneChannel(path + SOCKET_SUFFIX, endpoint.token)
         try:
-            await lane.reach(timeout_s)
-        except BaseException:
-            await lane.close()
-            raise
-        return lane
+            return await _lane(endpoint, path + SOCKET_SUFFIX, timeout_s)
+        except ConnectionFailed:
+            if wanted == "lane" or not _listens(path):  # a home that comes up opens its lane before anything else
+                raise
     from linkd.client.grpc_channel import GrpcChannel  # the lane does without it, and it takes long to import
 
     return await GrpcChannel.reach(endpoint.address, timeout_s)
+
+
+async def _lane(endpoint: Endpoint, path: str, timeout_s: float) -> LaneChannel:
+    lane = LaneChannel(path, endpoint.token)
+    try:
+        await lane.reach(timeout_s)
+    except BaseException:
+        await lane.close()
+        raise
+    return lane
+
+
+def _listens(path: str) -> bool:
+    """Whether anybody listens on this unix socket. Does not wait: that is the kernel's answer."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(path) in (0, errno.EAGAIN)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -18,7 +19,7 @@ from typing import Any
 from linkd.client.extras import is_installed, missing
 from linkd.client.payloads import Payload
 from linkd.errors import InvalidArgument, ValueTooLarge
-from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, JSON_ROW_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, JSON_ROW_MAX_BYTES, STREAM_FRAME_MAX_BYTES, VALUE_SIZE_MAX_BYTES
 from linkd.wire.messages import ARROW, BYTES, ROWS
 from linkd.wire.opaque import OPAQUE_COLUMN, OPAQUE_SCHEMA_MESSAGE, opaque_message
 
@@ -47,7 +48,9 @@ def encode_bytes(link: str, rows: Sequence[bytes], *, schema: bytes, declared: b
         )
     size_bytes = sum(map(len, rows))
     is_fresh = schema in (b"", OPAQUE_SCHEMA_MESSAGE)
-    if is_fresh and size_bytes <= INLINE_PAYLOAD_MAX_BYTES:
+    # To import pyarrow takes as long as a hundred thousand small rows take without it.
+    without_arrow_bytes = INLINE_PAYLOAD_MAX_BYTES if "pyarrow" in sys.modules else STREAM_FRAME_MAX_BYTES
+    if is_fresh and size_bytes <= without_arrow_bytes:
         return (_opaque(rows),)
     if is_installed("pyarrow"):
         import pyarrow as pa

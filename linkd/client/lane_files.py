@@ -14,6 +14,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from linkd.client.process import FORK_GUARD
 from linkd.errors import ConnectionFailed, Error, InvalidArgument, StateDamaged
 from linkd.limits import LANE_DESCRIPTORS_AT_ONCE, STORE_READ_BYTES
 from linkd.wire.lane import Content, FrameKind, FrameReader, frame
@@ -53,6 +54,7 @@ class Region:
         self._xxh3: int = envelope.payload_xxh3
         self._name = f"{envelope.link}@{envelope.position.sequence}"
         self._checked = False
+        self._forks = FORK_GUARD.forks
 
     def __len__(self) -> int:
         return len(_PREFIX) + 4 + len(self._metadata) + self._body_bytes
@@ -88,7 +90,10 @@ class Region:
             )
 
     def __del__(self) -> None:
-        self._files.let_go(self._mapped.file)
+        if (
+            self._forks == FORK_GUARD.forks
+        ):  # else a child may read it yet: it is held as long as the session lasts, and then never used again
+            self._files.let_go(self._mapped.file)
 
 
 class LaneFiles:

@@ -87,8 +87,8 @@ class LoopThread:
         if threading.current_thread() is self._thread:
             raise InvalidArgument("linkd was called from its own event loop, which would wait for itself: use linkd.aio there")
         call = _Call(loop, partial(operation, *args, **kwargs))
-        loop.call_soon_threadsafe(call.begin)
         try:
+            loop.call_soon_threadsafe(call.begin)
             return call.wait()
         except concurrent.futures.CancelledError:
             raise ConnectionFailed("the client was closed while a call was waiting: connect again") from None

@@ -11,14 +11,18 @@ from linkd.errors import ForkedClient
 
 
 class ForkGuard:
-    """Remembers in which process the first client connected."""
+    """Remembers in which process the first client connected, and counts its `forks` since then."""
 
     def __init__(self) -> None:
         self._pid: int | None = None
+        self.forks = 0
+        """Who was given something to read before the last of them shares it with a child, which may read it for as long as it likes."""
 
     def enter(self) -> None:
         """Called by every `connect`: the client lives in this process from here on. Raises ForkedClient like `check`."""
         self.check()
+        if self._pid is None:
+            os.register_at_fork(before=self._count)
         self._pid = os.getpid()
 
     def check(self) -> None:
@@ -33,6 +37,9 @@ class ForkGuard:
     def is_ours(self) -> bool:
         """Whether it was this process that connected."""
         return self._pid == os.getpid()
+
+    def _count(self) -> None:
+        self.forks += 1
 
 
 FORK_GUARD = ForkGuard()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from linkd.client.payloads import Payload, Publish
 from linkd.client.process import FORK_GUARD
 from linkd.client.publishing import Ack, KnownSchema, LinkSchemas
 from linkd.errors import ConnectionFailed, ConnectionFault, Error, InternalFault, InvalidArgument, Overloaded
+from linkd.limits import STREAM_FRAME_MAX_BYTES
 
 
 class Publisher:
@@ -136,6 +138,10 @@ class Publisher:
                 self._newest.add_done_callback(partial(self._acked, run.futures))
             return
         payloads = self._encoded(run, await self._schemas.get(self._link))
+        if run.kind is not None:  # a file for them would take longer to make ready than they take to send
+            payloads = tuple(
+                replace(payload, batch=None) if payload.size_bytes <= STREAM_FRAME_MAX_BYTES else payload for payload in payloads
+            )
         self._schemas.learned(self._link, payloads)
         self._newest = await self._stream.send(Publish(self._link, payloads))
         self._newest.add_done_callback(partial(self._acked, run.futures))
@@ -184,6 +190,11 @@ def _checked(link: str, columns: Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(columns, str) or not all(isinstance(name, str) and name for name in names) or len(set(names)) != len(names):
         raise InvalidArgument(f"the columns of the publisher of {link} are a list of different names, in the order of the rows' values")
     return names
+
+
+def _sent_as_bytes(payload: Payload) -> Payload:
+    """A payload of gathered rows: to have a file made ready for them to be placed in takes longer than to send them, where they are small."""
+    return replace(payload, batch=None) if payload.size_bytes <= STREAM_FRAME_MAX_BYTES else payload
 
 
 def _succeed(futures: Iterable[Any], ack: Ack | None) -> None:

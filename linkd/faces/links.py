@@ -12,6 +12,7 @@ from linkd.core.publishing import seal as seal_records
 from linkd.errors import Draining, Error, InvalidArgument
 from linkd.faces.call import Call, Context, call_of, translated
 from linkd.faces.describe import description
+from linkd.faces.laying import Laying
 from linkd.faces.snapshots import serve_snapshots
 from linkd.faces.streams import Gatherer, form_of, send_value
 from linkd.faces.subscriptions import serve_subscription
@@ -53,22 +54,30 @@ class LinksService:
         async with translated(context):
             call = call_of(self.home, context)
             session = PublishSession(self.home, self.staged, call.who, call.traceparent)
+            laying = Laying(self.home, session)
             acks: Acks = asyncio.Queue(PUBLISH_WINDOW_VALUES)
             try:
                 async with asyncio.TaskGroup() as group:
-                    taking = group.create_task(self._take(requests, session, acks, call, context), name="linkd publish: take")
+                    taking = group.create_task(self._take(requests, session, laying, acks, call, context), name="linkd publish: take")
                     draining = group.create_task(self._end_by_drain(taking, acks), name="linkd publish: drain")
                     await _answer(acks, context)
                     draining.cancel()
             finally:
                 session.close()
+                laying.close()
                 lane = call.session()
                 if lane is not None:
                     lane.ended(context)
                 _forget(acks)
 
     async def _take(
-        self, requests: AsyncIterator[pb.PublishRequest], session: PublishSession, acks: Acks, call: Call, context: Context
+        self,
+        requests: AsyncIterator[pb.PublishRequest],
+        session: PublishSession,
+        laying: Laying,
+        acks: Acks,
+        call: Call,
+        context: Context,
     ) -> None:
         """Takes values until the client has no more, or one is refused: the refusal comes behind the acks of those before it."""
 
@@ -85,6 +94,8 @@ class LinksService:
                         ack: Awaitable[PublishAck] | None
                         if received.is_position and received.source is not None:
                             ack = await session.stand(received.incoming, received.source)
+                        elif snapshot is None and received.source is None:
+                            ack = await session.add(await laying.laid(received.incoming), more=received.more)
                         else:
                             ack = await session.add(received.incoming, more=received.more, snapshot=snapshot, source=received.source)
                     finally:

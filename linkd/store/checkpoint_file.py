@@ -17,7 +17,9 @@ The file ends with its end piece.
 Both are written aside (`.new`) and synced when the frame they are named by is durable, and with it all that is said to be in segments; then
 renamed. From then on it counts: the one before it is deleted, and journal files of which it says that they are not needed. Those are gone then,
 so one damaged sector must not be the end: a file that is not whole does not count, either of the two will do, and a start writes the other one
-again (a store of an earlier version has no copies). What lies in segments is described by their own messages, so a checkpoint names files and where they end, never values.
+again (a store of an earlier version has no copies).
+
+What lies in segments is described by their own messages, so a checkpoint names files and where they end, never values.
 """
 
 from __future__ import annotations

@@ -281,13 +281,13 @@ class Committer:
         return True
 
     def _write(self, pending: Pending) -> bool:
-        """Steps 1 and 2; whether they were made durable, and all before them."""
+        """Steps 1 and 2; whether they were made durable, and all before them, as is what follows a seal: after a power cut that is not the end."""
         if pending.group.new_file:
             self._sync()  # no file follows one that is not synced
         for write in pending.bulk:
             self._segments.write(write)
         too_much = self._unsynced_bytes + len(pending.group.data) + pending.unsynced_bytes > self._limits.unsynced_max_bytes
-        synced = bool(self._asked) or too_much or min(self._due_s, pending.due_s) <= self._now_s()
+        synced = self._sealed or bool(self._asked) or too_much or min(self._due_s, pending.due_s) <= self._now_s()
         if synced:
             self._segments.sync()
         self._journal.write(pending.group, sync=synced)

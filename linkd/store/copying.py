@@ -162,8 +162,10 @@ class Copier:
         return self._source
 
     def publish(self, copied: Copied) -> None:
-        """The files' new ends are in a checkpoint that counts: let readers see the copies."""
+        """The files' new ends are in a checkpoint that counts: let readers see the copies. What was dropped before that is not there any more."""
         for link, held in copied.files:
+            if self._holdings.file(link, held.file) is None:
+                continue
             path = self._path(link, held.file)
             file = self._files.open(path, writable=True)
             try:

@@ -2,7 +2,7 @@
 
 Every file below the directory counts with its length, preallocated zeros included; so does one that was deleted and is still open here, by whoever
 wrote it or reads it (what is staged has no name). The count is set by one look at the directory (`count`), and follows every change that goes
-through here.
+through here, and no other: who else has a descriptor of a file may stretch it or cut it off.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from pathlib import Path
 
 from linkd.store.files import Bytes, File, Files
 
+_BLOCK_BYTES = 512
+"""What `st_blocks` counts (stat(2))."""
+
 
 @dataclass(slots=True)
 class _Node:
-    """A file that is open: how many have it open, and how long it is."""
+    """A file: how many have it open, and how long it was made here."""
 
     length: int
     handles: int = 0
@@ -30,7 +33,7 @@ class CountedFiles:
     def __init__(self, files: Files) -> None:
         self._files = files
         self._lock = threading.Lock()
-        self._open: dict[Path, _Node] = {}
+        self._named: dict[Path, _Node] = {}
         self.held_bytes = 0
         self.written_bytes = 0
 
@@ -43,7 +46,11 @@ class CountedFiles:
             if path.is_dir():
                 self.count(path)
             else:
-                self._add(self._files.size(path))
+                found = path.stat()
+                node = self._named[path] = _Node(
+                    min(found.st_size, found.st_blocks * _BLOCK_BYTES)
+                )  # of one that was stretched, what it has
+                self._add(node.length)
 
     # -- Files ----------------------------------------------------------------------------------------------------------------------------
 
@@ -67,9 +74,9 @@ class CountedFiles:
         self._files.rename(source, target)
         with self._lock:
             self._lose_name(target, replaced_bytes)
-            moved = self._open.pop(source, None)
+            moved = self._named.pop(source, None)
             if moved is not None:
-                self._open[target] = moved
+                self._named[target] = moved
 
     def unlink(self, path: Path) -> None:
         size_bytes = self._files.size(path)
@@ -95,31 +102,29 @@ class CountedFiles:
             self.held_bytes += length - node.length
             node.length = length
 
-    def closed(self, path: Path, node: _Node) -> None:
+    def closed(self, node: _Node) -> None:
         """One of those who had it open does not any more."""
         with self._lock:
             node.handles -= 1
-            if node.handles:
-                return
-            if not node.has_name:
+            if not node.handles and not node.has_name:
                 self.held_bytes -= node.length
-            elif self._open.get(path) is node:
-                del self._open[path]
 
     def _counted(self, path: Path, file: File) -> File:
         length = file.size()
         with self._lock:
-            node = self._open.setdefault(path, _Node(length))
+            node = self._named.setdefault(path, _Node(length))
             node.handles += 1
-        return _CountedFile(self, path, file, node)
+        return _CountedFile(self, file, node)
 
     def _lose_name(self, path: Path, size_bytes: int) -> None:
-        """A file of this length has no name any more: it is held as long as it is open."""
-        node = self._open.pop(path, None)
+        """A file has no name any more: it is held as long as it is open. Of one that was never counted this is the length."""
+        node = self._named.pop(path, None)
         if node is None:
             self.held_bytes -= size_bytes
-        else:
+        elif node.handles:
             node.has_name = False
+        else:
+            self.held_bytes -= node.length
 
     def _add(self, size_bytes: int) -> None:
         with self._lock:
@@ -129,9 +134,8 @@ class CountedFiles:
 class _CountedFile:
     """One file that is open."""
 
-    def __init__(self, files: CountedFiles, path: Path, file: File, node: _Node) -> None:
+    def __init__(self, files: CountedFiles, file: File, node: _Node) -> None:
         self._files = files
-        self._path = path
         self._file = file
         self._node = node
         self._is_open = True
@@ -162,4 +166,4 @@ class _CountedFile:
         self._file.close()
         if self._is_open:
             self._is_open = False
-            self._files.closed(self._path, self._node)
+            self._files.closed(self._node)

@@ -31,6 +31,7 @@ from linkd.store.open_files import OpenFiles
 from linkd.store.placed_payload import Located, PlacedPayload, Region, SharedFile, payload_xxh3
 from linkd.store.segment_format import SPARE_SUFFIX, directory_name, file_name
 from linkd.store.segments import SegmentWriter, make_link_directory
+from linkd.store.staging import Piece
 from linkd.wire import arrow_ipc
 
 __all__ = ["Located", "PlacedPayload", "SharedFile", "SharedFiles"]
@@ -63,12 +64,21 @@ class SharedFiles:
     # -- for writers ----------------------------------------------------------------------------------------------------------------------
 
     async def share(
-        self, link: str, schema_id: bytes, schema: bytes, generation: int, *, volatile: bool, owner: object, size_bytes: int
+        self,
+        link: str,
+        schema_id: bytes,
+        schema: bytes,
+        generation: int,
+        *,
+        volatile: bool,
+        owner: object,
+        size_bytes: int,
+        zeros: bool = True,
     ) -> SharedFile:
         """A file for this writer: one of its own of this link that came free, or a new one. `schema` is the encapsulated message of that id.
 
-        `volatile`: the link's durability is `memory`. Whoever calls looks at the disk budget before. Raises `StorageFull`, `StorageFailed`,
-        and `InvalidArgument` if the schema leaves no room, or the owner was forsaken meanwhile.
+        `volatile`: the link's durability is `memory`. With `zeros` a new file has its size at once, for a writer that maps it. Whoever calls
+        looks at the disk budget before. Raises `StorageFull`, `StorageFailed`, and `InvalidArgument` if the schema leaves no room, or the owner was forsaken meanwhile.
         """
         if len(schema) + len(arrow_ipc.EOS) > size_bytes:
             raise InvalidArgument(f"{link}: a file of {size_bytes} bytes has no room behind the schema")
@@ -78,7 +88,7 @@ class SharedFiles:
             inode = self._inodes.grant(owner, link, number, path, size_bytes)
             inode.end = len(schema)
         try:
-            await asyncio.to_thread(self._prepare, inode, path, schema)
+            await asyncio.to_thread(self._prepare, inode, path, schema, zeros)
         except BaseException:  # it may go on in its thread
             self._end_writing([inode], reusable=False)
             raise
@@ -96,8 +106,19 @@ class SharedFiles:
                 return open_descriptor(path, writable=writable)
         raise LinkNotFound(f"{inode.path} has gone: ask for the value again")
 
-    async def placed(self, file: SharedFile, body_offset: int, body_bytes: int, metadata: bytes) -> PlacedPayload:
+    def write(self, file: SharedFile, parts: Sequence[Piece], offset: int) -> None:
+        """Lays what came as bytes. Blocks: for a thread, behind which the writer may go. Raises `StorageFull`, `StorageFailed`."""
+        inode = self._inodes.get(file.id)
+        if inode is None or inode.handle is None or not inode.is_open:
+            raise LinkNotFound(f"{file.link}: file {file.number} is not written to any more")
+        inode.handle.pwritev(parts, offset)
+
+    async def placed(
+        self, file: SharedFile, body_offset: int, body_bytes: int, metadata: bytes, *, xxh3: int | None = None
+    ) -> PlacedPayload:
         """A value that lies in the file: its body, behind all that was placed there before, and the metadata of its record batch.
+
+        `xxh3` is that of the message, where it was laid by the home itself; else it is read for that.
 
         Raises `InvalidArgument` for what does not fit the file or is not sound (`wire.arrow_ipc.check_batch`), `ValueTooLarge`,
         `StorageFailed`. The payload is settled with its commit, or by `discard`.
@@ -114,9 +135,9 @@ class SharedFiles:
             inode = self._inodes.placing(file.id, file.number, body_offset, body_bytes)
         region = Region(file, inode, body_offset, body_bytes, self.settled)
         try:
-            if body_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
+            if xxh3 is None and body_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
                 xxh3 = payload_xxh3(region, metadata)
-            else:
+            elif xxh3 is None:
                 xxh3 = await asyncio.to_thread(payload_xxh3, region, metadata)
         except BaseException:
             region.discard()
@@ -266,14 +287,15 @@ class SharedFiles:
 
     # -- together -------------------------------------------------------------------------------------------------------------------------
 
-    def _prepare(self, inode: Inode, path: Path, schema: bytes) -> None:
+    def _prepare(self, inode: Inode, path: Path, schema: bytes, zeros: bool) -> None:
         """Begins the file: a stream without values, and behind it zeros, or what lay there before. In a thread."""
         try:
             if inode.use is Use.NOTHING:
                 make_link_directory(self._files, path.parent)
                 inode.handle = self._files.create(spare_path(path))
                 inode.path, inode.use = path, Use.SPARE
-                _fill(inode.handle, inode.size_bytes)
+                if zeros:
+                    _fill(inode.handle, inode.size_bytes)
             else:
                 inode.handle = self._files.open(spare_path(inode.path), writable=True)
             inode.handle.pwritev((schema, arrow_ipc.EOS), 0)

@@ -31,7 +31,9 @@ class Ran:
     ) -> None:
         self.printed: list[str] = []
         self.said: list[str] = []
-        spec = TaskSpec("clean", TaskKind.RUN, (), (), command=command, retries=retries, timeout_s=timeout_s, terms=TaskTerms(max_attempts=5))
+        spec = TaskSpec(
+            "clean", TaskKind.RUN, (), (), command=command, retries=retries, timeout_s=timeout_s, terms=TaskTerms(max_attempts=5)
+        )
         processes = Processes(directory)
         log = TaskLog(directory / "clean.log", self.printed.append, time.monotonic, Mask())
         self.program = TaskProgram(

@@ -93,7 +93,7 @@ def test_the_window_holds_as_many_answers_as_a_client_has_publishes_without_one(
     for sequence in range(1, PUBLISH_WINDOW_VALUES + 2):
         home.publish(numbered(sequence))
     assert home.publish(numbered(2)) == (2, 2, True)
-    with pytest.raises(ProducerSetBack, match="too old to be recognised: its last one was 257"):
+    with pytest.raises(InvalidArgument, match="too old to be recognised: its last one was 257"):
         home.publish(numbered(1))
 
 

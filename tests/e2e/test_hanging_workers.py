@@ -81,7 +81,7 @@ def test_another_worker_takes_over_from_one_that_hangs_and_what_cannot_be_done_i
             hanging.wait(timeout=10)
         assert run.returncode == 0, stdout + stderr
         assert "note: label gave up 1 snapshot, which lie in label.dead (linkd tail label.dead)" in stdout
-        [letter] = [json.loads(line) for line in shifts.linkd("cat", "label.dead", "--json").stdout.splitlines()]
+        [letter] = [json.loads(line) for line in shifts.linkd("cat", "label.dead").stdout.splitlines()]
         assert (letter["link"], letter["consumer"], letter["attempts"], letter["reason"]) == ("kept", "label", 2, "ValueError")
         again = "label exited with code 1, with a snapshot that is tried 2 times at most: started again"
         assert stdout.count(again) == 2, stdout

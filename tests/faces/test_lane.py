@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -69,6 +70,26 @@ async def test_without_a_lane_the_client_takes_grpc_unless_the_lane_is_forced(ho
         assert (await client.describe()).transport == "grpc"
     monkeypatch.setenv("LINKD_TRANSPORT", "lane")
     with pytest.raises(ConnectionFailed, match="has no lane, and LINKD_TRANSPORT=lane asks for it"):
+        await linkd.connect(home.endpoint, timeout_s=0.2)
+
+
+async def test_a_lane_on_which_nobody_answers_is_passed_by(home: InProcessHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with linkd.connect(home.endpoint) as client:
+        await client.publish("events", [{"n": 1}])
+        await home.face.lane.drain(0.0)
+        with socket.socket(socket.AF_UNIX) as left_behind:
+            left_behind.bind(lane_path(home))
+        await client.publish("events", [{"n": 2}])
+        assert (await client.describe()).transport == "grpc", "it went over under way"
+        assert await client.read("events").rows() == [{"n": 1}, {"n": 2}]
+    async with linkd.connect(home.endpoint) as client:
+        assert (await client.describe()).transport == "grpc"
+    await home.restart()
+    async with linkd.connect(home.endpoint) as client:
+        assert (await client.describe()).transport == "lane"
+    monkeypatch.setenv("LINKD_TRANSPORT", "lane")
+    await home.face.lane.drain(0.0)
+    with pytest.raises(ConnectionFailed):
         await linkd.connect(home.endpoint, timeout_s=0.2)
 
 

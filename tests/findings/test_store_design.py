@@ -104,7 +104,7 @@ STORE = {
         {
             "store/test_recycling.py": (
                 "test_a_start_reads_what_is_behind_the_checkpoint_and_nothing_else",
-                "test_a_checkpoint_that_changed_is_named_if_it_is_needed",
+                "test_a_checkpoint_that_changed_in_both_files_is_named_if_it_is_needed",
                 "test_a_checkpoint_that_is_not_whole_does_not_count_while_the_journal_is_there",
             ),
             CRASHES: POWER_CUTS,

@@ -6,8 +6,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from lane_writer import small_home
+from raw_client import until as loop_until
 
 import linkd
 import linkd.aio
@@ -69,6 +73,27 @@ async def test_publishes_in_flight_survive_restarts_once_and_in_order(open_home:
         await asyncio.gather(publish(), flow(), restart())
         assert await numbers(client, "single") == list(range(VALUES))
         assert await numbers(client, "flow") == list(range(VALUES))
+
+
+@pytest.mark.parametrize("crash", [True, False])
+async def test_tables_that_go_by_place_survive_restarts_once_and_in_order(tmp_path: Path, crash: bool) -> None:
+    async with small_home(tmp_path / "state") as home, linkd.aio.connect(home.endpoint, timeout_s=20) as client:
+        await client.publish("tables", pa.table({"n": [0]}))
+
+        async def restart() -> None:
+            for _ in range(3):
+                await asyncio.sleep(0.05)
+                await home.restart(crash=crash)
+
+        restarting = asyncio.create_task(restart())
+        sent = 0
+        while sent < VALUES or not restarting.done():
+            sent += 1
+            await client.publish("tables", pa.table({"n": [sent] * 20_000}))
+        await restarting
+        tables = [value.to_table() async for value in client.read("tables")]
+        assert [table["n"][-1].as_py() for table in tables] == list(range(sent + 1))
+        assert all(table["n"].unique().to_pylist() == [number] for number, table in enumerate(tables))
 
 
 async def test_many_publishes_at_once_keep_their_order_through_a_crash_and_one_that_is_refused(open_home: InProcessHome) -> None:
@@ -157,7 +182,7 @@ async def test_what_becomes_of_the_connection_is_told(open_home: InProcessHome) 
                 pass
 
     async with linkd.aio.connect(open_home.endpoint, on_state=on_state) as client:
-        await client.describe()  # behind this the home knows that it is attended
+        await loop_until(lambda: "linkd lane Attend" in open_home.tasks_of_calls())
         await open_home.stop()
         await until(ConnectionState.DRAINING)
         await until(ConnectionState.RECONNECTING)

@@ -160,17 +160,16 @@ async def test_clients_that_outlive_the_power_go_on_behind_what_was_kept(tmp_pat
         left.rename(here)
         home.boot = "next boot"
         await home.start()
-        async with proxy.serving():
-            async with client:
-                assert (await in_the_air).first.sequence == 2
-                await client.publish("loose", [{"n": 5}])
-                with pytest.raises(ProducerSetBack, match="publish 4, and its last one was 1: .* lost with the power .* open it again"):
-                    await named.publish("soon", [{"n": 4}])
-                again = await client.producer("sensor-7")
-                assert again.last_sequence == 1
-                await again.publish("soon", [{"n": 5}])
-                assert [row["n"] for row in await client.read("loose").rows()] == [1, 4, 5]
-                assert [row["n"] for row in await client.read("soon").rows()] == [1, 5]
+        async with proxy.serving(), client:
+            assert (await in_the_air).first.sequence == 2
+            await client.publish("loose", [{"n": 5}])
+            with pytest.raises(ProducerSetBack, match=r"publish 4, and its last one was 1: .* lost with the power .* open it again"):
+                await named.publish("soon", [{"n": 4}])
+            again = await client.producer("sensor-7")
+            assert again.last_sequence == 1
+            await again.publish("soon", [{"n": 5}])
+            assert [row["n"] for row in await client.read("loose").rows()] == [1, 4, 5]
+            assert [row["n"] for row in await client.read("soon").rows()] == [1, 5]
 
 
 VOLATILE = {
@@ -230,6 +229,7 @@ async def test_values_of_a_memory_link_are_delivered_before_any_sync(tmp_path: P
 
 async def test_nobody_sees_a_value_of_a_link_of_fsync_before_its_sync(tmp_path: Path, connect: Connect) -> None:
     async with running_home(tmp_path / "state", layout=OPEN_LINKS, supervised=False, store_limits=LAZY) as home:
+        await home.home.barrier()  # it has said under which boot it runs
         disk, client, journal = UnreliableFiles.under(home), await connect(home), home.home.store._committer._journal
         await client.publish("safe", {"n": 1})
         values = await client.subscribe("safe", follow=True)

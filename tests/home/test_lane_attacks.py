@@ -12,20 +12,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from lane_writer import ROWS, LaneWriter, files_of, lane_of, numbers, say_released, small_home
-from raw_client import arrow_message, until
+from lane_writer import ROWS, LaneWriter, lane_of, numbers, small_home
+from raw_client import until
 
 import linkd.aio
 from linkd.errors import Error, InvalidArgument, StateDamaged, ValueTooLarge
-from linkd.limits import LANE_QUEUED_MAX_BYTES, MIB, VALUE_SIZE_MAX_BYTES
+from linkd.limits import MIB
 from linkd.testing.home import InProcessHome
 from linkd.wire import arrow_ipc
-from linkd.wire.lane import FrameKind, frame
-from linkd.wire.methods import ATTEND, DESCRIBE
-from linkd.wire.v1 import lane_pb2, value_pb2
-from linkd.wire.v1 import links_pb2 as pb
+from linkd.wire.v1 import value_pb2
 
 
 @pytest.fixture

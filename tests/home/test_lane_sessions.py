@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from lane_writer import DISK_BYTES, LaneWriter, files_of, lane_of, numbers, say_released, small_home
-from raw_client import until
 from small_pipeline import PIPELINE
 
 import linkd.aio
@@ -30,7 +29,6 @@ from linkd.wire.lane import HEAD, SOCKET_SUFFIX, FrameKind, frame
 from linkd.wire.methods import ATTEND, DESCRIBE, FILES
 from linkd.wire.v1 import lane_pb2
 from linkd.wire.v1 import links_pb2 as pb
-
 
 ROWS_OF_A_MIB = MIB // 8
 VALUES = 2 * DISK_BYTES // MIB
@@ -58,12 +56,15 @@ async def test_a_session_is_one_clients_with_a_name_of_the_right_length(home: In
 
 
 async def test_the_session_of_another_identity_cannot_be_named(tmp_path: Path) -> None:
-    async with running_home(tmp_path / "state", layout=PIPELINE) as home:
-        async with lane_of(home, home.token("double")) as tasks, lane_of(home) as stranger:
-            stranger._session = tasks._session
-            writer = LaneWriter(stranger, "numbers")
-            with pytest.raises(Error, match="belongs to another identity"):
-                await writer.reserve(numbers(1))
+    async with (
+        running_home(tmp_path / "state", layout=PIPELINE) as home,
+        lane_of(home, home.token("double")) as tasks,
+        lane_of(home) as stranger,
+    ):
+        stranger._session = tasks._session
+        writer = LaneWriter(stranger, "numbers")
+        with pytest.raises(Error, match="belongs to another identity"):
+            await writer.reserve(numbers(1))
 
 
 @pytest.mark.parametrize("what", ["a file of nobody", "more than it has", "a file of another client"])
@@ -91,16 +92,19 @@ def files_of_client(client: linkd.aio.Client) -> LaneFiles:
 async def test_who_never_releases_holds_back_neither_retention_nor_others_nor_more_than_a_share_of_the_disk(tmp_path: Path) -> None:
     terms = LinkTerms(Durability.MEMORY, retain=Retain(size_bytes=8 * MIB))
     layout = Layout("pipeline", {"events": LinkShape("events", "", terms=terms)}, {}, frozenset({"events"}))
-    async with small_home(tmp_path / "state", layout=layout) as home:
-        async with linkd.aio.connect(home.endpoint) as client, linkd.aio.connect(home.endpoint) as hoarder:
-            await client.publish("events", [{"n": 0}])
-            hoard: list[pa.Table] = []
-            for number in range(1, VALUES):
-                ack = await client.publish("events", {"n": np.full(ROWS_OF_A_MIB, number)})
-                hoard += [value.to_table() async for value in hoarder.read("events", first=ack.first.sequence)]
-                assert home.home.store.shared.held_bytes <= DISK_BYTES // 8
-            assert [table["n"][0].as_py() for table in hoard] == list(range(1, VALUES))
-            assert not any(isinstance(event, DiskPaused) for event in home.events.heard)
+    async with (
+        small_home(tmp_path / "state", layout=layout) as home,
+        linkd.aio.connect(home.endpoint) as client,
+        linkd.aio.connect(home.endpoint) as hoarder,
+    ):
+        await client.publish("events", [{"n": 0}])
+        hoard: list[pa.Table] = []
+        for number in range(1, VALUES):
+            ack = await client.publish("events", {"n": np.full(ROWS_OF_A_MIB, number)})
+            hoard += [value.to_table() async for value in hoarder.read("events", first=ack.first.sequence)]
+            assert home.home.store.shared.held_bytes <= DISK_BYTES // 8
+        assert [table["n"][0].as_py() for table in hoard] == list(range(1, VALUES))
+        assert not any(isinstance(event, DiskPaused) for event in home.events.heard)
 
 
 async def test_empty_messages_that_nobody_reads_are_bounded_too() -> None:

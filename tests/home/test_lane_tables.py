@@ -111,7 +111,7 @@ async def test_shapes_of_tables_are_equal_over_both_roads(clients: Clients, shap
 
 
 async def test_a_table_lies_in_the_mapping_of_its_file_and_only_small_ones_are_copied(clients: Clients) -> None:
-    lane, grpc = clients
+    lane, _grpc = clients
     table = pa.table({"n": range(100_000), "text": ["some text"] * 100_000})
     small = pa.table({"n": range(1_000), "text": ["some text"] * 1_000})
     assert table.nbytes > INLINE_PAYLOAD_MAX_BYTES > small.nbytes

@@ -22,9 +22,12 @@ class UnreliableFiles(LocalFiles):
 
     @staticmethod
     def under(home: InProcessHome) -> UnreliableFiles:
-        """What a home that has not written yet writes to from now on, in its present life."""
+        """What a home writes to from now on, in its present life; of what it has open that is its journal, if it writes nothing now."""
         files = UnreliableFiles()
         home.home.disk.files._files = files
+        journal = home.home.store._committer._journal
+        if journal._file is not None:
+            journal._file = _UnreliableFile(journal._file, Path("the journal"), files)
         return files
 
     def create(self, path: Path) -> File:

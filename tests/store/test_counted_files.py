@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,31 @@ def test_a_file_that_is_replaced_counts_as_long_as_it_is_read(tmp_path: Path, fi
     reader.close()
     assert files.held_bytes == 10
     files.unlink(tmp_path / "old")
+    assert files.held_bytes == 0
+
+
+def test_a_file_that_is_renamed_while_it_is_open_counts_until_it_is_deleted(tmp_path: Path, files: CountedFiles) -> None:
+    file = files.create(tmp_path / "spare")
+    file.pwrite(bytes(1_000), 0)
+    files.rename(tmp_path / "spare", tmp_path / "one")
+    file.close()
+    assert files.held_bytes == 1_000
+    files.unlink(tmp_path / "one")
+    assert files.held_bytes == 0
+
+
+@pytest.mark.parametrize("length", [0, 2**40], ids=["cuts off", "stretches"])
+@pytest.mark.parametrize("is_counted_again", [False, True])
+def test_what_somebody_else_does_to_a_file_changes_no_count(
+    tmp_path: Path, files: CountedFiles, length: int, is_counted_again: bool
+) -> None:
+    write(files, tmp_path / "one", 4_096)
+    os.truncate(tmp_path / "one", length)
+    if is_counted_again:
+        files = CountedFiles(LocalFiles())
+        files.count(tmp_path)
+        assert files.held_bytes <= 4_096
+    files.unlink(tmp_path / "one")
     assert files.held_bytes == 0
 
 

@@ -10,6 +10,7 @@ import typer
 from linkd.app.cli.options import FormatOption, JsonOption, OutputOption, PipelineOption, QuietOption, VerboseOption
 from linkd.app.cli.target import Target, has_content, readable_target
 from linkd.app.wording import sequence_text
+from linkd.core.dead_letters import is_dead_link
 from linkd.core.names import COMMITS_LINK
 from linkd.core.value_names import ExtentName, parse_extent_name
 from linkd.errors import EXIT_DONE, LinkNotFound, UsageFault
@@ -55,8 +56,8 @@ def cat(
     from linkd.client.sync import connect
 
     named = parse_extent_name(values)
-    if named.link == COMMITS_LINK and kind is None and output is None:
-        kind = JSONL  # its portions are lists, which a table of text has not
+    if (named.link == COMMITS_LINK or is_dead_link(named.link)) and kind is None and output is None:
+        kind = JSONL  # portions are lists, and payloads bytes, which a table of text has not
     destination = Destination.of(kind, output, as_json=json)
     if salvage:
         from linkd.app.cli.salvaging import salvage as get_out
