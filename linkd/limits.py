@@ -33,7 +33,7 @@ memory of their own."""
 LANE_DESCRIPTORS_AT_ONCE = 64
 """Descriptors taken with one read of a socket: the kernel passes at most 253 in one message, and linkd sends one with each."""
 LAID_AFTER_BYTES = 16 * MIB
-"""Of bulk that a publish stream sends as bytes: beyond that it gets files of its own, of the size of four times that, which a few values do not need."""
+"""Of bulk that a publish stream sends as bytes: beyond that it gets files of its own, which a few values do not need: they are four times that."""
 LANE_HEAD_BYTES = 2 * KIB
 """Room that a client leaves before a value it places itself, beside that for its own metadata: an envelope with a dozen parents and attributes.
 A value whose envelope needs more is copied."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from linkd.errors import LinkNotFound
 from linkd.faces.call import call_of, translated
 from linkd.faces.lane import LaneContext
 from linkd.faces.lane_session import LaneSession, LaneSessions
@@ -39,6 +40,10 @@ async def _show(session: LaneSession, context: LaneContext) -> None:
         message = await session.shows.get()
         if message.HasField("shown"):
             shown = message.shown
-            await context.write_with_descriptor(message, session.store.shared.descriptor(shown.file, writable=shown.writable))
+            try:
+                descriptor = session.store.shared.descriptor(shown.file, writable=shown.writable)
+            except LinkNotFound:  # the client was slow to read, and nobody needs the file by now: that it has gone is told next
+                continue
+            await context.write_with_descriptor(message, descriptor)
         else:
             await context.write(message)

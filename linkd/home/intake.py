@@ -102,11 +102,7 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
         if message is not None:
             schema_id = target.schema_id or arrow_ipc.schema_id(OPAQUE_SCHEMA_MESSAGE)
             return [_stage(home, incoming, schema_id, OPAQUE_SCHEMA_MESSAGE, (message,))]
-    try:
-        made = await _off_loop(incoming.size_bytes, lambda: _convert(incoming, target))
-    finally:
-        if incoming.placed is not None:
-            incoming.placed.discard()
+    made = await _converted(home, incoming, target)
     prepared: list[Prepared] = []
     widens = target.schema_id
     try:
@@ -117,6 +113,20 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
         discard(prepared)
         raise
     return prepared
+
+
+async def _converted(home: Home, incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, memoryview]]:
+    """See `_convert`. What its publisher placed takes memory only here, where it is read."""
+    placed, read_bytes = incoming.placed, 0
+    try:
+        if placed is not None:
+            await home.memory.take(placed.size_bytes)
+            read_bytes = placed.size_bytes
+        return await _off_loop(incoming.size_bytes, lambda: _convert(incoming, target))
+    finally:
+        home.memory.give(read_bytes)
+        if placed is not None:
+            placed.discard()
 
 
 def _opaque_message(incoming: Incoming) -> bytes | None:

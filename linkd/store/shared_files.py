@@ -78,7 +78,8 @@ class SharedFiles:
         """A file for this writer: one of its own of this link that came free, or a new one. `schema` is the encapsulated message of that id.
 
         `volatile`: the link's durability is `memory`. With `zeros` a new file has its size at once, for a writer that maps it. Whoever calls
-        looks at the disk budget before. Raises `StorageFull`, `StorageFailed`, and `InvalidArgument` if the schema leaves no room, or the owner was forsaken meanwhile.
+        looks at the disk budget before. Raises `StorageFull`, `StorageFailed`, and `InvalidArgument` if the schema leaves no room, or the owner
+        was forsaken meanwhile.
         """
         if len(schema) + len(arrow_ipc.EOS) > size_bytes:
             raise InvalidArgument(f"{link}: a file of {size_bytes} bytes has no room behind the schema")

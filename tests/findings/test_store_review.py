@@ -20,9 +20,19 @@ SIMULATED = {
 
 FINDINGS = {
     1: Shown(
-        "no file of values is ever used again: whoever has mapped one keeps what it saw, whatever becomes of its values and of linkd "
-        "(clients are given no descriptors yet; what they map they opened by its name)",
+        "a table stays right for as long as somebody holds it, whoever is stopped or killed: a file is used again by its own writer only, in the same "
+        "life of linkd, when every client that was given a value in it has released it; what a client that went away, or a forked child, may "
+        "read yet is deleted at most",
         {
+            "home/test_lane_processes.py": (
+                "test_tables_stay_right_whoever_is_stopped_or_killed",
+                "test_a_forked_child_keeps_its_table_and_is_told_not_to_use_the_client",
+            ),
+            "store/test_shared_files.py": (
+                "test_a_file_whose_values_are_dropped_goes_to_its_writer_again",
+                "test_a_file_is_not_used_again_while_anybody_may_read_it_or_without_its_writer",
+            ),
+            "home/test_lane_attacks.py": ("test_two_streams_of_one_client_have_files_of_their_own",),
             "store/test_mapped_tables.py": (
                 "test_a_mapped_table_stays_what_it_was_when_its_values_are_dropped_and_ten_times_as_many_are_written",
                 "test_a_mapped_table_stays_what_it_was_while_its_file_grows_and_is_mended_and_moved",
@@ -50,6 +60,22 @@ FINDINGS = {
             ),
         },
     ),
+    3: Shown(
+        "a publisher writes the body of a value only; linkd alone writes schema, envelope and end mark, and a file reads as one stream whatever was "
+        "committed in what order, or never",
+        {
+            "store/test_shared_files.py": (
+                "test_a_value_stays_where_its_publisher_has_laid_it",
+                "test_values_are_committed_in_any_order_or_never",
+                "test_a_large_gap_is_passed_over",
+                "test_what_does_not_fit_the_file_is_copied_into_another",
+            ),
+            "wire/test_arrow_ipc.py": (
+                "test_a_stamped_batch_reads_the_same_and_carries_the_stamp",
+                "test_a_filler_made_of_a_batch_is_passed_over_by_every_reader",
+            ),
+        },
+    ),
     4: Shown(
         "an Arrow reader of a segment sees the committed values and nothing behind them, at every instant of a write, and what a crash left there "
         "is cut",
@@ -60,6 +86,21 @@ FINDINGS = {
                 "test_recovery_publishes_what_is_committed_and_cuts_the_rest",
             ),
             CRASHES: POWER_CUTS,
+        },
+    ),
+    5: Shown(
+        "a file has one writer and one link, and its descriptor goes to nobody else for writing: who overwrites what it has committed damages its own "
+        "values, which readers are told, and no other",
+        {
+            "home/test_lane_attacks.py": (
+                "test_a_value_that_its_producer_changes_afterwards_is_told_of_and_no_other_is_touched",
+                "test_a_place_that_cannot_be_is_refused_and_nothing_else_is_touched",
+            ),
+            "home/test_lane_sessions.py": (
+                "test_the_session_of_another_identity_cannot_be_named",
+                "test_who_releases_what_it_does_not_hold_loses_its_session_and_nobody_else_does",
+            ),
+            "store/test_shared_files.py": ("test_a_place_that_cannot_be_is_refused",),
         },
     ),
     6: Shown(
@@ -221,6 +262,33 @@ FINDINGS = {
             "store/test_weak_frames.py": ("test_the_reserve_of_the_journal_takes_small_frames_when_the_volume_is_full",),
         },
     ),
+    17: Shown(
+        "linkd maps nothing: what a publisher cuts off or stretches is refused, or told to its readers, and counts on the disk as what linkd made",
+        {
+            "home/test_lane_attacks.py": ("test_a_file_that_its_writer_cuts_or_stretches_costs_only_what_was_in_it",),
+            "store/test_counted_files.py": ("test_what_somebody_else_does_to_a_file_changes_no_count",),
+        },
+    ),
+    18: Shown(
+        "whatever comes over the lane, in frames, messages or flatbuffers, is taken or refused, and everybody else goes on; nothing of it is queued or "
+        "kept without bound",
+        {
+            "home/test_lane_fuzz.py": (
+                "test_whatever_bytes_come_over_connections_of_the_lane_others_go_on",
+                "test_whatever_a_publisher_says_of_places_is_stored_or_refused",
+            ),
+            "home/test_lane_attacks.py": (
+                "test_compressed_and_dictionary_batches_are_refused_by_place_too",
+                "test_metadata_of_another_shape_than_the_schema_fails_its_readers_and_nobody_else",
+            ),
+            "home/test_lane_sessions.py": (
+                "test_empty_messages_that_nobody_reads_are_bounded_too",
+                "test_descriptors_that_a_client_sends_are_not_kept",
+            ),
+            "wire/test_arrow_ipc.py": ("test_hostile_bytes_are_refused_and_never_crash", "test_any_metadata_is_read_or_refused"),
+            "wire/test_lane_frames.py": ("test_whatever_comes_is_frames_or_refused_and_never_more_than_came",),
+        },
+    ),
     20: Shown(
         "the end of a link is a record: written with its last position, its one result, or the exit of its program with code 0 and nothing on lease; "
         "also without a value; never after another exit",
@@ -263,8 +331,12 @@ FINDINGS = {
         },
     ),
     22: Shown(
-        "who keeps tables of values holds back neither retention nor producers: files go, and tables stay",
+        "who keeps tables of values holds back neither retention nor producers: files go, and tables stay; clients hold a share of the disk at most, "
+        "and get copies of the rest",
         {
+            "home/test_lane_sessions.py": (
+                "test_who_never_releases_holds_back_neither_retention_nor_others_nor_more_than_a_share_of_the_disk",
+            ),
             "store/test_mapped_tables.py": (
                 "test_a_mapped_table_stays_what_it_was_when_its_values_are_dropped_and_ten_times_as_many_are_written",
             ),
@@ -380,11 +452,7 @@ FINDINGS = {
 }
 
 ELSEWHERE = {
-    3: "grants: the lane's bulk road",
-    5: "descriptors for producers: the lane's bulk road",
     12: "the committer beside the loop: figures of the benchmarks",
-    17: "nothing of a client's is mapped yet: the lane's bulk road",
-    18: "batches of strangers: the lane's bulk road",
     19: "SQL runs in a process of its own since the first step",
     27: "bars: figures of the benchmarks",
 }

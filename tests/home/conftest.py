@@ -47,3 +47,11 @@ async def home(tmp_path: Path) -> AsyncIterator[InProcessHome]:
     """A home of `PIPELINE`; no run has begun."""
     async with running_home(tmp_path / "state", layout=PIPELINE) as home:
         yield home
+
+
+@pytest.fixture(params=["lane", "grpc"])
+def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """For tests of clients that have to hold on each road, and not only on the one that a client takes by itself."""
+    taken: str = request.param
+    monkeypatch.setenv("LINKD_TRANSPORT", taken)
+    return taken

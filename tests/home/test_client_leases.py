@@ -32,6 +32,7 @@ def number_of(snap: linkd.aio.Snapshot) -> int:
     return int(row["n"])
 
 
+@pytest.mark.usefixtures("road")
 async def test_what_is_given_back_comes_again_before_anything_newer(tmp_path: Path, connect: Connect) -> None:
     async with home_with(tmp_path) as (home, _):
         await begun(home, connect, 5)
@@ -99,6 +100,7 @@ async def test_a_program_that_works_keeps_its_lease(tmp_path: Path, connect: Con
         assert task_of(home).commits == 1
 
 
+@pytest.mark.usefixtures("road")
 async def test_a_program_that_lost_its_lease_is_told_and_goes_on(tmp_path: Path, connect: Connect) -> None:
     async with home_with(tmp_path) as (home, clock):
         await begun(home, connect, 2)

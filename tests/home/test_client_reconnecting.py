@@ -50,6 +50,7 @@ async def test_a_publish_happens_once_wherever_its_connection_is_cut(open_home: 
         assert any(ack.repeated for ack in acks)
 
 
+@pytest.mark.usefixtures("road")
 @pytest.mark.parametrize("crash", [True, False])
 async def test_publishes_in_flight_survive_restarts_once_and_in_order(open_home: InProcessHome, crash: bool) -> None:
     async with linkd.aio.connect(open_home.endpoint, timeout_s=10) as client:
@@ -152,6 +153,7 @@ async def test_an_outage_that_is_too_long_leaves_the_outcome_open_and_the_client
         assert [n for n in await numbers(witness) if n != 3] == [0, 1, 2, 4, 5]
 
 
+@pytest.mark.usefixtures("road")
 async def test_subscriptions_and_readings_that_follow_go_on_behind_a_restart(open_home: InProcessHome) -> None:
     async with linkd.aio.connect(open_home.endpoint) as client:
         await client.publish("events", [{"n": 0}])

@@ -66,6 +66,7 @@ async def test_a_nack_whose_answer_is_cut_off_is_counted_once(open_home: InProce
                 assert attempts == [1, 2]
 
 
+@pytest.mark.usefixtures("road")
 @pytest.mark.parametrize("crash", [True, False])
 async def test_acks_of_many_values_at_once_survive_a_restart(open_home: InProcessHome, crash: bool) -> None:
     await published(open_home, 20)

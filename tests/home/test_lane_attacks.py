@@ -218,3 +218,18 @@ async def test_metadata_of_another_shape_than_the_schema_fails_its_readers_and_n
                     await ask()
         assert await read_numbers(client, "events", last=1) == [0]
         assert await read_numbers(client, "others") == [7]
+
+
+async def test_a_value_that_was_placed_under_a_schema_of_before_is_brought_to_that_of_now(home: InProcessHome) -> None:
+    async with lane_of(home) as channel, linkd.aio.connect(home.endpoint) as client:
+        await client.publish("events", [{"n": 0, "more": None}])
+        writer = LaneWriter(channel, "events")
+        columns = numbers(1) | {"more": [None] * ROWS}
+        await writer.reserve(columns)
+        placed = writer.lay(columns)
+        await client.publish("events", [{"n": 2, "more": "by now it has a type"}])
+        await writer.publish(placed)
+        table = await client.read("events", first=3).to_table()
+        assert table["n"].to_pylist() == numbers(1)["n"]
+        assert (table["more"].type, table["more"].null_count) == (pa.string(), ROWS)
+    await until(lambda: home.is_idle)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from lane_writer import DISK_BYTES, LaneWriter, files_of, lane_of, numbers, say_released, small_home
+from raw_client import until
 from small_pipeline import PIPELINE
 
 import linkd.aio
@@ -105,6 +106,18 @@ async def test_who_never_releases_holds_back_neither_retention_nor_others_nor_mo
             assert home.home.store.shared.held_bytes <= DISK_BYTES // 8
         assert [table["n"][0].as_py() for table in hoard] == list(range(1, VALUES))
         assert not any(isinstance(event, DiskPaused) for event in home.events.heard)
+
+
+async def test_who_asks_for_room_again_and_again_gets_what_it_had(home: InProcessHome) -> None:
+    async with lane_of(home) as channel, linkd.aio.connect(home.endpoint) as client:
+        await client.publish("events", [{"n": 0}])
+        await until(lambda: "linkd lane files: show" in home.tasks_of_calls())
+        writer = LaneWriter(channel, "events")
+        files = {(await writer.reserve(numbers(1))).file for _ in range(100)}
+        assert len(files) < 10
+        assert home.home.disk.held_bytes < DISK_BYTES // 2
+        await writer.put(numbers(1))
+        assert [value.to_table()["n"][0].as_py() async for value in client.read("events")] == [0, 1]
 
 
 async def test_empty_messages_that_nobody_reads_are_bounded_too() -> None:

@@ -1,0 +1,51 @@
+"""Bulk that comes over gRPC for a link whose durability is `memory`: laid into files of its stream, and right through mixing and restarts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import linkd.aio
+from linkd.core.layout import Layout
+from linkd.core.links import LinkShape
+from linkd.limits import LAID_AFTER_BYTES, MIB
+from linkd.model.terms import LinkTerms
+from linkd.model.values import Durability
+from linkd.testing.home import InProcessHome, running_home
+
+LAYOUT = Layout("bulk", {"events": LinkShape("events", "", terms=LinkTerms(Durability.MEMORY))}, {}, frozenset({"events"}))
+BATCH_BYTES = 4 * MIB
+LAID = 3
+VALUES = LAID_AFTER_BYTES // BATCH_BYTES + LAID
+
+
+def _batch(number: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({"n": pa.array(range(number, number + BATCH_BYTES // 8), pa.int64())})
+
+
+def _shared_files(home: InProcessHome) -> int:
+    """Segment files of the link that a publisher wrote."""
+    return sum(file.shared for _, file in home.home.store._holdings.files())
+
+
+async def test_bulk_over_grpc_is_laid_where_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINKD_TRANSPORT", "grpc")
+    async with running_home(tmp_path / "state", layout=LAYOUT, supervised=False) as home:
+        async with await linkd.aio.connect(home.endpoint) as client:
+            for number in range(VALUES):
+                await client.publish("events", _batch(number))
+                if number == VALUES - LAID:
+                    await client.publish("events", pa.RecordBatch.from_pydict({"n": [-1]}))  # what is small stays in the journal
+                    assert _shared_files(home) == 1
+            await client.publish("events", pa.RecordBatch.from_pydict({"n": [-2]}))
+        assert home.is_idle
+        for crash in (True, False):
+            await home.restart(crash=crash)
+            async with await linkd.aio.connect(home.endpoint) as client:
+                values = [value async for value in client.read("events")]
+                bulk = [value.to_table()["n"] for value in values if value.envelope.rows > 1]
+                assert [numbers[0].as_py() for numbers in bulk] == list(range(VALUES))
+                assert all(numbers.combine_chunks().equals(_batch(number).column(0)) for number, numbers in enumerate(bulk))
+                assert [value.rows() for value in values if value.envelope.rows == 1] == [[{"n": -1}], [{"n": -2}]]
