@@ -94,10 +94,13 @@ class LinksService:
                         ack: Awaitable[PublishAck] | None
                         if received.is_position and received.source is not None:
                             ack = await session.stand(received.incoming, received.source)
-                        elif snapshot is None and received.source is None:
-                            ack = await session.add(await laying.laid(received.incoming), more=received.more)
                         else:
-                            ack = await session.add(received.incoming, more=received.more, snapshot=snapshot, source=received.source)
+                            incoming = received.incoming
+                            if snapshot is None and received.source is None:
+                                incoming = await laying.laid(incoming)
+                            if incoming.placed is not None:
+                                received.memory.give()  # it lies in a file now
+                            ack = await session.add(incoming, more=received.more, snapshot=snapshot, source=received.source)
                     finally:
                         received.memory.give()
                     if ack is not None:

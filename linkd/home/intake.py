@@ -60,6 +60,11 @@ class Incoming:
     def size_bytes(self) -> int:
         return self.placed.size_bytes if self.placed is not None else sum(map(len, self.parts))
 
+    def discard(self) -> None:
+        """It will not be published: where it lies, it lies for nothing."""
+        if self.placed is not None:
+            self.placed.discard()
+
     def payload(self) -> bytes:
         """All of it, joined."""
         return self.placed.message() if self.placed is not None else b"".join(self.parts)
@@ -115,7 +120,7 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
     return prepared
 
 
-async def _converted(home: Home, incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, memoryview]]:
+async def _converted(home: Home, incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, memoryview, int]]:
     """See `_convert`. What its publisher placed takes memory only here, where it is read."""
     placed, read_bytes = incoming.placed, 0
     try:

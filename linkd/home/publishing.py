@@ -224,6 +224,7 @@ class PublishSession:
             return
         if numbered.is_repeated(producer, link):
             numbered.sent(await sent_xxh3(incoming))
+            incoming.discard()
             return
         target = self._target(link, self._held)
         prepared = await prepare(self.home, incoming, target)

@@ -212,8 +212,10 @@ class SharedFiles:
             self.released(inode.id, 1)
             return None
         # Its writer may have stretched it beyond what can be mapped.
-        inode.size_bytes = min(size_bytes, max(end, limits.SEGMENT_FILE_MAX_BYTES))
-        return Located(inode.id, inode.size_bytes, offset, place.body_bytes, metadata)
+        size_bytes = min(size_bytes, max(end, limits.SEGMENT_FILE_MAX_BYTES))
+        if inode.owner is None:  # what a writer was granted may be longer than the file is by now
+            inode.size_bytes = size_bytes
+        return Located(inode.id, size_bytes, offset, place.body_bytes, metadata)
 
     @property
     def held_bytes(self) -> int:
