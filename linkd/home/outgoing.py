@@ -129,7 +129,9 @@ def _convert(form: str, schema: bytes, payload: bytes, envelope: Envelope) -> by
 def _only(contents: Sequence[bytes], envelope: Envelope) -> bytes:
     """The content of a value of opaque bytes."""
     if len(contents) > 1:
-        raise InvalidArgument(f"{envelope.name} has {len(contents):,} rows of opaque bytes, gathered by a publisher: ask for it as ARROW or ROWS")
+        raise InvalidArgument(
+            f"{envelope.name} has {len(contents):,} rows of opaque bytes, gathered by a publisher: ask for it as ARROW or ROWS"
+        )
     return contents[0] if contents else b""
 
 

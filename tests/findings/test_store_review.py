@@ -20,8 +20,8 @@ SIMULATED = {
 
 FINDINGS = {
     1: Shown(
-        "a table stays right for as long as somebody holds it, whoever is stopped or killed: a file is used again by its own writer only, in the same "
-        "life of linkd, when every client that was given a value in it has released it; what a client that went away, or a forked child, may "
+        "a table stays right for as long as somebody holds it, whoever is stopped or killed: a file is used again by its own writer only, in the "
+        "same life of linkd, when every client that was given a value in it has released it; what a client that went away, or a forked child, may "
         "read yet is deleted at most",
         {
             "home/test_lane_processes.py": (
@@ -89,8 +89,8 @@ FINDINGS = {
         },
     ),
     5: Shown(
-        "a file has one writer and one link, and its descriptor goes to nobody else for writing: who overwrites what it has committed damages its own "
-        "values, which readers are told, and no other",
+        "a file has one writer and one link, and its descriptor goes to nobody else for writing: who overwrites what it has committed damages its "
+        "own values, which readers are told, and no other",
         {
             "home/test_lane_attacks.py": (
                 "test_a_value_that_its_producer_changes_afterwards_is_told_of_and_no_other_is_touched",
@@ -270,8 +270,8 @@ FINDINGS = {
         },
     ),
     18: Shown(
-        "whatever comes over the lane, in frames, messages or flatbuffers, is taken or refused, and everybody else goes on; nothing of it is queued or "
-        "kept without bound",
+        "whatever comes over the lane, in frames, messages or flatbuffers, is taken or refused, and everybody else goes on; nothing of it is "
+        "queued or kept without bound",
         {
             "home/test_lane_fuzz.py": (
                 "test_whatever_bytes_come_over_connections_of_the_lane_others_go_on",

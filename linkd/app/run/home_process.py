@@ -101,9 +101,7 @@ class HomeProcess:
         await self.child.end(0.0)
 
 
-async def _started(
-    processes: Processes, lock: Lock, settings: Mapping[str, Any], restarts: Restarts
-) -> tuple[Child, Mapping[str, Any]]:
+async def _started(processes: Processes, lock: Lock, settings: Mapping[str, Any], restarts: Restarts) -> tuple[Child, Mapping[str, Any]]:
     """The process, and what it says when it serves. One that is killed before that is started again, as often as `restarts` allows."""
     while True:
         child, ready, said = await _tried(processes, lock, settings)
