@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import shutil
 import socket
 import sys
 import sysconfig
+import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -82,7 +84,8 @@ def redis_server(processes: Processes) -> str:
         raise EntrantMissingError(
             "redis-server and its Python client are not installed: apt-get install redis-server; pip install 'linkd[bench]'"
         )
-    path = processes.directory / "redis.sock"
+    path = Path(tempfile.mkdtemp(prefix="linkd-redis-")) / "s"  # the path of a socket is short
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
     words = {
         "port": "0",
         "unixsocket": str(path),

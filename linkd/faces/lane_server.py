@@ -30,12 +30,15 @@ class LaneFace:
     _server: asyncio.Server | None = None
     _connections: set[LaneConnection] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _gone: asyncio.Event = field(default_factory=asyncio.Event)
+    """No connection is open."""
 
     @staticmethod
     async def build(grpc_path: Path, routes: Mapping[str, Route], sessions: LaneSessions) -> LaneFace:
         """Binds, if the path is not too long for a socket; nothing is answered yet. The socket of gRPC at `grpc_path` is ours already."""
         path = grpc_path.with_name(grpc_path.name + SOCKET_SUFFIX)
         face = LaneFace(path, routes, sessions)
+        face._gone.set()
         if len(os.fsencode(path)) > SOCKET_PATH_MAX_BYTES:
             log.warning("%s is too long for a unix socket: programs reach linkd by gRPC only", path)
             return face
@@ -68,14 +71,21 @@ class LaneFace:
             connection.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self._gone.wait()
 
     def _connection(self) -> LaneConnection:
-        connection = LaneConnection(self.routes, self.sessions, self._spawn, self._connections.discard)
+        connection = LaneConnection(self.routes, self.sessions, self._spawn, self._lost)
         if len(self._connections) < LANE_CONNECTIONS_MAX:
             self._connections.add(connection)
+            self._gone.clear()
         else:
             connection.drain()
         return connection
+
+    def _lost(self, connection: LaneConnection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._gone.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)

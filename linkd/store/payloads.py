@@ -21,6 +21,7 @@ from linkd.errors import InvalidArgument, LinkNotFound, StateDamaged
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store import journal_format, segment_format
 from linkd.store.files import File
+from linkd.store.holdings import Holdings
 from linkd.store.open_files import OpenFiles
 from linkd.wire import arrow_ipc
 
@@ -42,14 +43,18 @@ class _Source:
 class PayloadReader:
     """Reads payloads by their places. For the event loop.
 
-    `find` gives the place of a value as it is now: one that lay in the journal may have been copied out of it since it was asked for.
+    `find` gives the place of a value as it is now: one that lay in the journal may have been copied out of it since it was asked for. One that
+    was dropped may be gone before the index says so: `holdings` knows.
     """
 
-    def __init__(self, files: OpenFiles, journal: Path, segments: Path, find: Callable[[Envelope], Place | None]) -> None:
+    def __init__(
+        self, files: OpenFiles, journal: Path, segments: Path, find: Callable[[Envelope], Place | None], holdings: Holdings
+    ) -> None:
         self._files = files
         self._journal = journal
         self._segments = segments
         self._find = find
+        self._holdings = holdings
         self._ahead_bytes = 0
 
     async def read(self, envelope: Envelope, place: Place) -> tuple[bytes, memoryview]:
@@ -109,7 +114,7 @@ class PayloadReader:
             return await self._open_at(stack, envelope, place)
         except StateDamaged:
             now = self._find(envelope)
-            if now is None:
+            if now is None or not self._holdings.is_live(envelope.link, envelope.generation, envelope.position.sequence):
                 raise _dropped(envelope) from None
             if now == place:
                 raise

@@ -92,7 +92,7 @@ class Store:
         self._staging = Staging(files, directory / layout_of.STAGING, limits.staged_in_memory_max_bytes, memory)
         self._open_files = OpenFiles(files, limits.open_files_max)
         self._catalog = Catalog(catalog_path, store_id, functools.partial(reread, self._reader))
-        self._payloads = PayloadReader(self._open_files, journal_directory, segments_directory, self._catalog.place_of)
+        self._payloads = PayloadReader(self._open_files, journal_directory, segments_directory, self._catalog.place_of, self._holdings)
         self._layout = JournalLayout(journal.end, limits, random_generation)
         written = Journal(files, journal_directory, limits.preallocate_bytes, headers, journal.end.next_lsn - 1)
         segments = self._segments = SegmentWriter(files, segments_directory, limits.open_files_max)

@@ -73,7 +73,7 @@ def lines(found: Verification, *, verbose: bool, quiet: bool = False) -> Iterato
         yield f"  {place(finding)}: {finding.what}"
         yield f"    {finding.meaning}"
     if harmless and not verbose and not quiet:
-        yield f"  {counted(len(harmless), 'remark')} that need nothing to be done: -v shows them"
+        yield f"  {counted(len(harmless), 'remark')}, nothing to be done: -v shows {'it' if len(harmless) == 1 else 'them'}"
     if found.running and not quiet:
         yield "  a home has it open: only what it is done with was read. Stop it to have all of it read"
     if damage:
