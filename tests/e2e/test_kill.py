@@ -101,7 +101,9 @@ def test_what_dies_again_and_again_ends_the_run(make: MakePipeline) -> None:
         _first_pid(pipeline, "wait", run)  # the run has begun
         pid = 0
         for _ in range(RESTARTS_MAX + 1):
-            pid = _first_pid(pipeline, "home", run, after=pid)
+            found = _first_pid(pipeline, "home", run, after=pid)
+            assert found is not None
+            pid = found
             os.kill(pid, signal.SIGKILL)
         told, complaint = run.communicate(timeout=RUN_TIMEOUT_S)
     assert run.returncode == EXIT_INTERNAL
@@ -114,7 +116,10 @@ def _killed(pipeline: PipelineDirectory, victim: str, moment_s: float) -> tuple[
     with pipeline.start("run", pipeline.file.name) as run:
         if victim in MENDED:
             _first_pid(pipeline, "clean", run)  # the run has begun
-        pid = run.pid if victim == SUPERVISOR else _first_pid(pipeline, victim, run)
+        pid = run.pid if victim == SUPERVISOR else _first_pid(pipeline, victim, run, may_be_missed=True)
+        if pid is None:  # it lived for less than a look takes
+            run.communicate(timeout=RUN_TIMEOUT_S)
+            return None
         with contextlib.suppress(subprocess.TimeoutExpired):
             run.wait(moment_s)
             return None
@@ -127,11 +132,15 @@ def _killed(pipeline: PipelineDirectory, victim: str, moment_s: float) -> tuple[
         return run.returncode, told, complaint
 
 
-def _first_pid(pipeline: PipelineDirectory, name: str, run: subprocess.Popen[str], after: int = 0) -> int:
-    """The process id of a part of the run, as soon as there is one, or another than the one before."""
+def _first_pid(
+    pipeline: PipelineDirectory, name: str, run: subprocess.Popen[str], after: int = 0, *, may_be_missed: bool = False
+) -> int | None:
+    """The process id of a part of the run, as soon as there is one, or another than the one before; None if it was missed, and may be."""
     while (pid := pipeline.groups().get(name)) in (None, after):
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = run.wait(POLL_S)
+            if may_be_missed and code == EXIT_DONE:
+                return None
             pytest.fail(f"the run ended with {code} before there was {name}")
     return pid
 
