@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,13 +127,22 @@ class Exchange:
                 flight = await self._out.get()
                 self._writing = True
                 placed = [await self._placer.place(flight.publish, one) for one in flight.publish.payloads] if self._placer else []
-                for message in publish_messages(flight.publish, self._schemas_sent, placed):
-                    await self._stream.write(message)
+                if not await self._sent(publish_messages(flight.publish, self._schemas_sent, placed)):
+                    return
                 flight.sent = True
-        except Error:
-            return  # the reader learns the same, and tells everybody
-        finally:
+        except BaseException as error:
             self._stream.cancel()
+            if not isinstance(error, Error):
+                raise
+
+    async def _sent(self, messages: Iterator[Any]) -> bool:
+        """False if the stream has ended: why, the reader learns, and tells everybody; a cancelled stream would not say it any more."""
+        try:
+            for message in messages:
+                await self._stream.write(message)
+        except Error:
+            return False
+        return True
 
     async def _read(self, writer: asyncio.Task[None]) -> None:
         failure: Error = ConnectionFailed("linkd ended the stream")

@@ -132,9 +132,9 @@ class Publisher:
 
     async def _send(self, run: Run) -> None:
         if run.data is None:
-            if self._newest is None or self._newest.done():
+            if self._newest is None:
                 _succeed(run.futures, None)
-            else:
+            else:  # one that is done may not have told what it was refused with yet: this is told behind it
                 self._newest.add_done_callback(partial(self._acked, run.futures))
             return
         payloads = self._encoded(run, await self._schemas.get(self._link))
