@@ -138,10 +138,8 @@ class Publisher:
                 self._newest.add_done_callback(partial(self._acked, run.futures))
             return
         payloads = self._encoded(run, await self._schemas.get(self._link))
-        if run.kind is not None:  # a file for them would take longer to make ready than they take to send
-            payloads = tuple(
-                replace(payload, batch=None) if payload.size_bytes <= STREAM_FRAME_MAX_BYTES else payload for payload in payloads
-            )
+        if run.kind is not None:
+            payloads = tuple(map(_sent_as_bytes, payloads))
         self._schemas.learned(self._link, payloads)
         self._newest = await self._stream.send(Publish(self._link, payloads))
         self._newest.add_done_callback(partial(self._acked, run.futures))
