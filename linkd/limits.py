@@ -15,25 +15,36 @@ INLINE_PAYLOAD_MAX_BYTES = 64 * KIB
 """A payload up to this lies in the journal frame, a larger one in a segment: below it one sync is cheaper than two files."""
 STREAM_FRAME_MAX_BYTES = 1 * MIB
 """Payload bytes of one message of a gRPC stream: gRPC clients of other languages stop at 4 MiB, and 256 KiB to 1 MiB is fastest."""
+HEADER_PAYLOAD_MAX_BYTES = 256 * KIB
+"""Payload bytes that a client sends within the header of a value: protobuf copies them several times, and beyond this a message more is cheaper."""
 GRPC_MESSAGE_MAX_BYTES = 4 * MIB
 """Largest gRPC message accepted: the default of every gRPC implementation, stated so that nobody depends on more."""
 READ_AHEAD_BYTES = 4 * MIB
 READ_AHEAD_MAX_BYTES = 64 * MIB
 """Of a value that is sent in pieces: read at once, for a way into a thread and back costs as much as reading a piece; and by all streams together,
 beyond which each reads a piece at a time: thousands of slow readers hold one each."""
-HASHED_ON_LOOP_MAX_BYTES = 256 * KIB
-"""Hashed where it came in, in some 30 us: a thread would take longer to begin. More is hashed in one, so that others get their turn."""
+HASHED_ON_LOOP_MAX_BYTES = 1 * MIB
+"""Hashed where it came in, in some 50 us: a thread would take longer to begin. More is hashed in one, so that others get their turn."""
 LANE_QUEUED_MAX_BYTES = 4 * MIB
 """Requests of one call over the lane that wait for its handler: about one frame of the largest; then the socket is not read."""
 LANE_WRITE_BUFFER_BYTES = 256 * KIB
 """Responses of one call that the socket did not take yet: then the handler waits. A stream to a slow client costs so much at most, and a frame."""
+LANE_SEND_BUFFER_BYTES = 4 * MIB
+"""Asked of the kernel for what a client sends, which gives as much as it may: a value of a publisher goes out in one call then."""
 LANE_READ_BYTES = 16 * KIB
 """Kept by each connection of the lane for small frames: dozens are read at once, and a thousand idle streams cost 16 MiB. Larger frames get
 memory of their own."""
+LANE_AHEAD_BYTES = 64 * MIB
+"""By place, that a client was told of and its program has not come to: a reader that is slow holds a file or two, no more, back from being used
+again; one that is not never waits."""
+LANE_TAKEN_TOLD_BYTES = 8 * MIB
+"""A client tells so often what it has taken: every second or third value of some MiB."""
 LANE_DESCRIPTORS_AT_ONCE = 64
 """Descriptors taken with one read of a socket: the kernel passes at most 253 in one message, and linkd sends one with each."""
 LAID_AFTER_BYTES = 16 * MIB
 """Of bulk that a publish stream sends as bytes: beyond that it gets files of its own, which a few values do not need: they are four times that."""
+PLACED_AT_ONCE_BYTES = 1 * MIB
+"""A client writes a payload of so many bytes where it stays, whatever it has sent before; smaller ones when there have been `LAID_AFTER_BYTES`."""
 LANE_HEAD_BYTES = 2 * KIB
 """Room that a client leaves before a value it places itself, beside that for its own metadata: an envelope with a dozen parents and attributes.
 A value whose envelope needs more is copied."""
@@ -147,6 +158,8 @@ PRODUCER_NAME_MAX_CHARS = 80
 """As long as that of a consumer group: people put the program and its place into it."""
 PUBLISH_WINDOW_BYTES = 16 * MIB
 """Payload bytes a client has unacknowledged, and rows it gathers meanwhile: some 10 ms of the fastest road. One value always goes."""
+PUBLISH_WINDOW_PLACED_BYTES = 48 * MIB
+"""The same of a client that writes large payloads where they stay: they take no memory on their way, and a dozen of 4 MiB hide the round trip."""
 GATHERED_ROWS_MAX = 65_536
 """Rows that a publisher gathers while its window is full: some 20 ms of the fastest program, and some 10 MiB of small Python objects."""
 GATHERED_VALUE_ROWS_MAX = 8_192
@@ -276,8 +289,9 @@ SEGMENT_ROLL_SHARE = 0.25
 """A segment file of a link from which values go by themselves is closed at so much of what the link holds, for room comes free by files; one
 below a MiB is not worth a file of its own, nor copying what is left of it."""
 SHARED_FILE_BYTES = 64 * MIB
-"""A segment file that a publisher writes itself, at most. It is written once with zeros, some 20 ms, and used again as a whole: at 5 GB/s every
-13 ms, with a sync of its directory each time. In smaller ones the largest values have no place, larger ones hold back more of a small disk."""
+"""A segment file that a publisher writes itself, at most. Its pages are made once, which takes longer than to fill them, and it is used again as
+a whole: at 5 GB/s every 13 ms, with a sync of its directory each time. In smaller ones the largest values have no place, larger ones hold back
+more of a small disk."""
 SHARED_FILE_DISK_SHARE = 1 / 32
 """Of the disk budget, for one such file: a few publishers and what they published last must not be all of it."""
 HELD_DISK_SHARE = 1 / 4
@@ -287,6 +301,8 @@ HELD_BY_ONE_DISK_SHARE = 1 / 8
 """Of it by one client: the half, so that who hoards leaves something to the others."""
 SHARED_SPARE_FILES_MAX = 16
 """Shared files of one publisher and link that wait to be used again: a GiB, which is what comes free between two looks of retention."""
+SHARED_NEWEST_MAX = 64
+"""Values of one such file whose metadata is kept in memory for readers who keep up: as many as it has of a MiB each."""
 SHARED_PADDING_MAX_BYTES = 64 * KIB
 """Of the metadata of a value in a shared file, to fill the room that was left before it: it is read with every value. A larger gap is passed over."""
 LINEAGE_KEPT_BYTES = 1 * GIB
@@ -307,6 +323,8 @@ INLINE_COMMIT_MAX_S = 0.001
 """The event loop commits by itself where no commit took longer lately: so long it may stand still at a time. A fast disk takes 0.1 ms."""
 INLINE_COMMIT_MAX_FRAMES = 8
 """Of more the thread's share is small, and the loop has better things to do meanwhile."""
+INLINE_WRITE_MAX_FRAMES = 64
+"""The same where nothing is synced: to write them takes less than to wake a thread, which then contends for the interpreter."""
 STORE_READ_BYTES = 1 * MIB
 """One read of a payload that is passed on in pieces."""
 COPY_WRITE_BYTES = 1 * MIB
@@ -386,25 +404,78 @@ TRACE_VALUES_MAX = 100_000
 TRACE_SCAN_VALUES = 64
 """Envelopes looked at before other calls have their turn: about a millisecond."""
 
+# -- Arrow Flight ----------------------------------------------------------------------------------------------------------------------
+GRPC_RECEIVE_MAX_BYTES = VALUE_SIZE_MAX_BYTES + 4 * MIB
+"""Largest message that the server takes: a record batch comes in one piece over Flight, and is a value; beside it metadata and a descriptor."""
+FLIGHT_FIELDS_MAX = 64
+"""Fields of one FlightData, of which four are known: megabytes of small ones would be seconds of the event loop."""
+FLIGHT_ASKED_MAX_BYTES = 4 * KIB
+"""A ticket or command that asks for a link: its name and three numbers."""
+FLIGHT_PUTS_MAX = 64
+"""Uploads at once: of each gRPC holds one batch that linkd has not seen yet, of up to `GRPC_RECEIVE_MAX_BYTES`."""
+FLIGHT_ACKS_KEPT = 1_024
+"""Acks that a client of an upload has not read: some 200 KiB. Many clients read none before their last batch, and must not wait for themselves."""
+FLIGHT_REFUSED_WAIT_S = 5.0
+"""For a client to take the acks before it is told why its upload ends; one that reads none of thousands finds its call broken off."""
+FLIGHT_SENDING_MAX_BYTES = 128 * MIB
+"""Batches of more than `STREAM_FRAME_MAX_BYTES` on their way to Flight's readers, which are sent whole: two of the largest values."""
+FLIGHT_TAKE_TIMEOUT_S = 60.0
+"""A reader takes a large batch within this if others wait for the room it has: it is told to read smaller ones."""
+
 # -- queries ---------------------------------------------------------------------------------------------------------------------------
 QUERY_TEXT_MAX_BYTES = 1 * MIB
 """A statement is written by hand, or by a tool for a person; anything larger is data."""
 QUERIES_MAX = 4
 """Query children at once: two cores and 24 GiB are an ordinary laptop."""
-QUERY_PIECE_BYTES = 256 * KIB
-"""Read from a query's child at once."""
+QUERIES_WAITING_MAX = 64
+"""Queries in line for one of those places: more have no answer within the time that people and programs wait."""
+QUERY_CHILD_IDLE_S = 30.0
+"""A query child waits so long for the next question: somebody at a prompt thinks less, and a hundred MiB are not kept for nobody."""
+QUERY_CANCEL_TIMEOUT_S = 1.0
+"""For a query that nobody wants any more to end by itself: DuckDB looks some hundred times a second. Then its child is killed."""
+QUERY_END_TIMEOUT_S = 10.0
+"""Beyond its time, for a query's child to say that it is over: where it does not, it is stuck and is killed."""
+QUERY_DATA_MAX_BYTES = 4 * GIB
+"""Memory of a query's child that is its own, not mapped: twice DuckDB's limit, for what DuckDB does not count. The kernel refuses it more."""
+QUERY_NICENESS = 5
+"""Of a query's child: where cores are short, publishes and deliveries come first."""
+QUERY_PIECE_BYTES = 1 * MIB
+"""Read from a query's child ahead of whoever takes it."""
+PREPARED_STATEMENTS_MAX = 256
+"""Prepared statements of one identity: a pool of connections has some tens. Of more the one that was used least recently goes."""
+PREPARED_STATEMENTS_MAX_BYTES = 16 * MIB
+"""Texts, schemas and bound parameters of them: sixteen statements of any size, or thousands of ordinary ones."""
+PREPARED_STATEMENT_IDLE_S = 1_800.0
+"""A prepared statement that nobody used for so long is forgotten: clients that crash close nothing."""
+METADATA_MESSAGE_MAX_BYTES = 8 * MIB
+"""Of the answer to a question of what there is: the schema of one table may take half of it, and Arrow's drivers take messages of 16 MiB."""
+STATEMENT_PARAMETERS_MAX_BYTES = 4 * MIB
+"""Rows of parameters that come with one statement: some ten thousand. More rows are data, and come faster by bulk ingest."""
 QUERY_MEMORY_MAX_BYTES = 2 * GIB
 """DuckDB's own limit in the child; it spills above."""
 SPILL_BATCH_BYTES = 8 * MIB
 """Values of an input gathered into one batch before they are written for DuckDB: thousands of tiny batches scan slowly."""
 SPILL_GATHERED_VALUES = 1_024
 """Values that wait one by one to be gathered: each costs some 700 bytes a column beside its rows, which are often a few bytes."""
+BLOCKS_PRUNED_MIN = 3
+"""Of fewer blocks all are scanned: to find out which of two need not be takes longer."""
+SEQUENCE_CELLS = 256
+"""Ranges of sequences that are looked at to find those a statement wants: a 256th of a link is read too much, and no list of its values."""
+SHELF_VALUES_MAX = 200_000
+"""Values whose rows a query's child keeps for the next question: some 100 MiB of envelopes and mappings, or 12 billion rows."""
 QUERY_THREADS_MAX = 4
 """Cores that one query may use: a scan of mapped batches gains little beyond, and the data path needs the others."""
 SINK_STEP_TIMEOUT_S = 600.0
 """For a sink to take one value, or to put what it has in its place: a file server that hangs is told from a slow disk by then."""
 SQL_TASK_TIMEOUT_S = 7 * 24 * 3600.0
 """A SQL task may take as long as its data does; after a week nobody waits for it any more."""
+
+PLACE_RETRY_MIN_S = 0.2
+"""A database that is away is asked for again after this, then after twice as long each time: a restart takes a second."""
+PLACE_RETRY_MAX_S = 10.0
+"""And no less often than this: nobody waits longer for one that is back."""
+PLACE_AWAY_MAX_S = 600.0
+"""In a run that ends: one that is away for so long does not come back by itself. A run that follows waits for ever."""
 
 # -- files of adapters -----------------------------------------------------------------------------------------------------------------
 CSV_BLOCK_BYTES = 1 * MIB
@@ -427,6 +498,14 @@ SOURCE_FILES_MAX = 10_000
 """Files of one source: a name, a stat and a digest are held of each, and all of them are looked at to see that nothing changed."""
 SURVEY_KEPT_MAX_BYTES = 96 * MIB
 """Rows that the survey of a source keeps for its reader, so that files of some ten megabytes are parsed once and not twice."""
+SQL_LOCK_WAIT_S = 5.0
+"""For another program that writes to a file of SQLite: what is held for longer is told as away, and asked for again."""
+SQL_SETTLE_S = 10.0
+"""For transactions that may yet commit rows with smaller keys: longer ones are told by name, and asked about again."""
+SQL_SETTLE_INTERVAL_S = 0.05
+"""Whether they have ended is asked this often: PostgreSQL tells nobody by itself."""
+SQLITE_ROWS_AT_ONCE = 8_192
+"""Rows of SQLite that are Python objects at a time, some megabytes."""
 ARROW_MESSAGE_MAX_BYTES = 1 * GIB
 """One record batch or dictionary of an Arrow file, unpacked: it is held in memory whole, and a compressed one can claim any size."""
 FOLLOW_QUIET_S = 0.05
@@ -554,7 +633,7 @@ HTTP_LINGER_S = 0.1
 HTTP_DRAIN_TIMEOUT_S = 1.0
 """A probe or a scrape takes milliseconds."""
 
-assert INLINE_PAYLOAD_MAX_BYTES < STREAM_FRAME_MAX_BYTES < GRPC_MESSAGE_MAX_BYTES
+assert INLINE_PAYLOAD_MAX_BYTES < HEADER_PAYLOAD_MAX_BYTES < STREAM_FRAME_MAX_BYTES < GRPC_MESSAGE_MAX_BYTES
 assert LANE_READ_BYTES < INLINE_PAYLOAD_MAX_BYTES
 assert STREAM_FRAME_MAX_BYTES + ENVELOPE_MAX_BYTES + SCHEMA_MAX_BYTES <= GRPC_MESSAGE_MAX_BYTES
 assert JOURNAL_GROUP_MAX_BYTES <= JOURNAL_FILE_MAX_BYTES

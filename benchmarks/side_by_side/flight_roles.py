@@ -52,13 +52,14 @@ def relay(location: str, consumers: int) -> None:
 
 def publish_batches(location: str, batches: int, seed: int) -> None:
     made = make_batches(batches, seed)
+    total = read_all(made)
     with flight.connect(location) as client:
         began_ns = ready()
         writer, _ = client.do_put(flight.FlightDescriptor.for_path("bulk"), SCHEMA)
         for batch in made:
             writer.write_batch(batch)
         writer.close()
-        done(began_ns=began_ns, ended_ns=time.monotonic_ns(), sum=read_all(made))
+        done(began_ns=began_ns, ended_ns=time.monotonic_ns(), sum=total)
 
 
 def read_batches(location: str, consumer: int) -> None:

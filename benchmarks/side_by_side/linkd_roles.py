@@ -21,12 +21,13 @@ MASK = (1 << 64) - 1
 def publish_batches(endpoint: str, link: str, batches: int, seed: int) -> None:
     """Bulk, through a publisher; all of it is acked in the end."""
     made = make_batches(batches, seed)
+    total = read_all(made)
     with linkd.connect(endpoint) as client:
         began_ns = ready()
         with client.publisher(link) as publisher:
             for batch in made:
                 publisher.send(batch)
-        done(began_ns=began_ns, ended_ns=time.monotonic_ns(), sum=read_all(made))
+        done(began_ns=began_ns, ended_ns=time.monotonic_ns(), sum=total)
 
 
 def read_batches(endpoint: str, link: str, batches: int) -> None:

@@ -20,10 +20,10 @@ from rounds import linkd
 from side_by_side.processes import EntrantMissingError, Processes, RoundFailedError, Running
 
 MEMORY, FSYNC = "in_memory", "synced"
-"""The links of a home: one whose acks mean memory, one whose acks mean fsync."""
+"""The links of a home: one whose acks mean memory, which keeps as much as the relays of others queue; one whose acks mean fsync."""
 PIPELINE = f"""pipeline: side_by_side
 links:
-  {MEMORY}: {{durability: memory, retain: {{size: 256MB}}}}
+  {MEMORY}: {{durability: memory, retain: {{size: 64MB}}}}
   {FSYNC}: {{durability: fsync, retain: {{size: 1GB}}}}
 """
 UP_TIMEOUT_S = 15.0

@@ -26,7 +26,7 @@ class Sizes:
 
 
 LARGE = Sizes(
-    batches=256, fan_out_batches=64, consumers=8, records=300_000, slow_records=15_000, messages=1_500, singles=1_000, pauses_s=0.01,
+    batches=512, fan_out_batches=64, consumers=8, records=300_000, slow_records=15_000, messages=1_500, singles=1_000, pauses_s=0.01,
     load_mb_s=1_000, idle_s=10, grown=1_000,
 )  # fmt: skip
 SMALL = Sizes(

@@ -23,7 +23,13 @@ from linkd.client.lane_files import LaneFiles
 from linkd.client.process import FORK_GUARD
 from linkd.client.states import ConnectionState, OnState, StateTeller
 from linkd.errors import ConnectionFailed, ConnectionFault, Draining, Error, InvalidArgument, NoRoom, StorageFull
-from linkd.limits import CONNECT_ATTEMPT_TIMEOUT_S, RECONNECT_BACKOFF_FIRST_S, RECONNECT_BACKOFF_MAX_S
+from linkd.limits import (
+    CONNECT_ATTEMPT_TIMEOUT_S,
+    PUBLISH_WINDOW_BYTES,
+    PUBLISH_WINDOW_PLACED_BYTES,
+    RECONNECT_BACKOFF_FIRST_S,
+    RECONNECT_BACKOFF_MAX_S,
+)
 from linkd.wire.lane import SOCKET_SUFFIX
 from linkd.wire.methods import Method
 from linkd.wire.status import retry_after_s
@@ -113,6 +119,11 @@ class Connection:
     @property
     def address(self) -> str:
         return self._endpoint.address if self._endpoint else ""
+
+    @property
+    def publish_window_bytes(self) -> int:
+        """What a stream of publishes may have unacknowledged."""
+        return PUBLISH_WINDOW_BYTES if self.files is None else PUBLISH_WINDOW_PLACED_BYTES
 
     @property
     def files(self) -> LaneFiles | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections import deque
 from typing import Any, cast
 
@@ -15,8 +16,15 @@ from linkd.client.lane_files import LaneFiles
 from linkd.client.payloads import ByPlace
 from linkd.client.process import FORK_GUARD
 from linkd.errors import ConnectionFailed, ConnectionFault, Error, InvalidArgument
-from linkd.limits import LANE_IDLE_CONNECTIONS_MAX, LANE_QUEUED_MAX_BYTES, LANE_SESSION_BYTES, LANE_WRITE_BUFFER_BYTES
-from linkd.wire.lane import Content, FrameKind, FrameReader, frame, head
+from linkd.limits import (
+    LANE_IDLE_CONNECTIONS_MAX,
+    LANE_QUEUED_MAX_BYTES,
+    LANE_SEND_BUFFER_BYTES,
+    LANE_SESSION_BYTES,
+    LANE_TAKEN_TOLD_BYTES,
+    LANE_WRITE_BUFFER_BYTES,
+)
+from linkd.wire.lane import Content, FrameKind, FrameReader, frame, head, taken_frame
 from linkd.wire.methods import READ, SNAPSHOTS, SUBSCRIBE, Method
 from linkd.wire.status import lane_error
 from linkd.wire.v1 import lane_pb2 as pb
@@ -78,7 +86,7 @@ class LaneChannel:
         """A call with a stream in both directions, or with one `request`. It begins with the first message that is written, or read."""
         if self._closed:
             raise ConnectionFailed("the connection to linkd is closed: connect again")
-        asked = pb.LaneCall(method=method.path, token=token, traceparent=traceparent, session=self._session)
+        asked = pb.LaneCall(method=method.path, token=token, traceparent=traceparent, session=self._session, tells_taken=True)
         opening = frame(FrameKind.CALL, asked.SerializeToString())
         if request is not None:
             opening += frame(FrameKind.MESSAGE, request.SerializeToString())
@@ -170,7 +178,9 @@ class LaneStream:
             message = self._method.decode_response(content)
             files = self._channel.files
             if self._has_values and files is not None and message.WhichOneof("message") == "value" and message.value.HasField("placed"):
-                return ByPlace(message, await files.region(message.value))
+                region = await files.region(message.value)
+                connection.took(message.value.placed.body_bytes)
+                return ByPlace(message, region)
             return message
         self._end(lane_error(content))
         if self._ended is not None:
@@ -222,6 +232,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._paused = False
         self._opening = b""
         self._in_call = False
+        self._taken_bytes = 0
         self._failure: Error | None = None
         self._reader: asyncio.Future[None] | None = None
         self._can_write = asyncio.Event()
@@ -232,6 +243,7 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         self._transport.set_write_buffer_limits(high=LANE_WRITE_BUFFER_BYTES)
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LANE_SEND_BUFFER_BYTES)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._frames.room()
@@ -277,7 +289,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def begin(self, opening: bytes) -> None:
         """A call begins: `opening` goes out with its first message, or before anything is read."""
-        self._opening, self._in_call = opening, True
+        self._opening, self._in_call, self._taken_bytes = opening, True, 0
 
     @property
     def can_write(self) -> bool:
@@ -296,8 +308,16 @@ class _Connection(asyncio.BufferedProtocol):
         if len(content) <= _JOIN_MAX_BYTES:
             transport.write(self._opening + frame(FrameKind.MESSAGE, content))
         else:
-            transport.writelines((self._opening, head(FrameKind.MESSAGE, len(content)), content))
+            transport.write(self._opening + head(FrameKind.MESSAGE, len(content)))
+            transport.write(content)  # not joined to what comes before it: that would be a copy
         self._opening = b""
+
+    def took(self, size_bytes: int) -> None:
+        """So much of what lies by place is with the program; linkd is told now and then."""
+        self._taken_bytes += size_bytes
+        if self._taken_bytes >= LANE_TAKEN_TOLD_BYTES and self._transport is not None:
+            self._transport.write(taken_frame(self._taken_bytes))
+            self._taken_bytes = 0
 
     def done(self) -> None:
         """No more messages."""

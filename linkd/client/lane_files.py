@@ -7,6 +7,7 @@ becomes of linkd; when nothing refers to it any more linkd is told, and may use 
 from __future__ import annotations
 
 import asyncio
+import io
 import mmap
 import os
 import socket
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from linkd.client.process import FORK_GUARD
 from linkd.errors import ConnectionFailed, Error, InvalidArgument, StateDamaged
-from linkd.limits import LANE_DESCRIPTORS_AT_ONCE, STORE_READ_BYTES
+from linkd.limits import LANE_DESCRIPTORS_AT_ONCE, LANE_READ_BYTES, STORE_READ_BYTES
 from linkd.wire.lane import Content, FrameKind, FrameReader, frame
 from linkd.wire.methods import FILES
 from linkd.wire.status import lane_error
@@ -30,12 +31,16 @@ _PREFIX = b"\xff\xff\xff\xff"
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A file that linkd has shown: its mapping, a pyarrow buffer of all of it, and for a writer the mapping to write to."""
+    """A file that linkd has shown: its mapping, a pyarrow buffer of all of it, and for a writer the mapping and the open file to write to.
+
+    `out` is closed when nothing will speak of the file any more, or the session is over: then nothing is written to it.
+    """
 
     file: int
     mapping: mmap.mmap
     readable: Any
-    writable: mmap.mmap | None
+    writable: mmap.mmap | None = None
+    out: io.FileIO | None = None
 
 
 class Region:
@@ -53,14 +58,17 @@ class Region:
         self._body_bytes: int = placed.body_bytes
         self._xxh3: int = envelope.payload_xxh3
         self._name = f"{envelope.link}@{envelope.position.sequence}"
-        self._checked = False
+        self._checked = self._validated = False
         self._forks = FORK_GUARD.forks
 
     def __len__(self) -> int:
         return len(_PREFIX) + 4 + len(self._metadata) + self._body_bytes
 
     def batch(self, schema: bytes, *, validate: bool = False) -> pa.RecordBatch:
-        """Its rows, sharing the mapping's memory. Raises StateDamaged if they are not what was committed."""
+        """Its rows, sharing the mapping's memory. `validate` looks at every offset and character, once.
+
+        Raises StateDamaged if they are not what was committed, InvalidArgument if that is no sound record batch.
+        """
         import pyarrow as pa
 
         from linkd.core.payload import from_parts
@@ -73,7 +81,9 @@ class Region:
         if not self._checked:
             self._check(head, memoryview(body))
             self._checked = True
-        return from_parts(schema, head, self._metadata, memoryview(body), validate=validate)
+        batch = from_parts(schema, head, self._metadata, memoryview(body), validate=validate and not self._validated)
+        self._validated = self._validated or validate
+        return batch
 
     def _check(self, head: bytes, body: memoryview) -> None:
         import xxhash
@@ -187,7 +197,7 @@ class LaneFiles:
         """The socket has something."""
         assert self._socket is not None
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._socket, STORE_READ_BYTES, LANE_DESCRIPTORS_AT_ONCE, socket.MSG_CMSG_CLOEXEC)
+            data, descriptors, _, _ = socket.recv_fds(self._socket, LANE_READ_BYTES, LANE_DESCRIPTORS_AT_ONCE, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
         except OSError:
@@ -210,7 +220,7 @@ class LaneFiles:
         if message.HasField("shown"):
             self._map(message.shown, self._descriptors.popleft())
         elif message.gone:
-            self._mapped.pop(message.gone, None)
+            _close(self._mapped.pop(message.gone, None))
         elif self._is_open is not None and not self._is_open.done():
             self._is_open.set_result(None)
 
@@ -218,15 +228,17 @@ class LaneFiles:
         import pyarrow as pa
 
         before = self._mapped.get(shown.file)
-        try:
-            writable = before.writable if before is not None else None
-            if shown.writable:
-                mapping = writable = mmap.mmap(descriptor, shown.size_bytes)
-            else:
+        if shown.writable:
+            out = io.FileIO(descriptor, "r+b")
+            mapping = mmap.mmap(descriptor, shown.size_bytes)
+            self._mapped[shown.file] = Mapped(shown.file, mapping, pa.py_buffer(mapping), mapping, out)
+        else:
+            try:
                 mapping = mmap.mmap(descriptor, shown.size_bytes, prot=mmap.PROT_READ)
-        finally:
-            os.close(descriptor)
-        self._mapped[shown.file] = Mapped(shown.file, mapping, pa.py_buffer(mapping), writable)
+            finally:
+                os.close(descriptor)
+            writable, out_before = (before.writable, before.out) if before is not None else (None, None)
+            self._mapped[shown.file] = Mapped(shown.file, mapping, pa.py_buffer(mapping), writable, out_before)
         self._shown.set()
 
     def _fail(self, error: Error) -> None:
@@ -240,5 +252,13 @@ class LaneFiles:
             os.close(self._descriptors.popleft())
         if self._is_open is not None and not self._is_open.done():
             self._is_open.set_exception(self._failure)
+        for mapped in self._mapped.values():
+            _close(mapped)
         self._mapped.clear()
         self._shown.set()
+
+
+def _close(mapped: Mapped | None) -> None:
+    """Nothing is written to it any more; what is mapped stays so for as long as tables refer to it."""
+    if mapped is not None and mapped.out is not None:
+        mapped.out.close()

@@ -23,7 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Call(Generic[T]):
+class Call(Generic[T]):
     """One operation in the loop, which the thread that waits for it may abandon at any instant, also before it has begun."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, operation: Callable[[], Coroutine[Any, Any, T]]) -> None:
@@ -44,6 +44,12 @@ class _Call(Generic[T]):
         self._abandoned = True
         if self._task is not None:
             self._task.cancel()
+
+    async def end(self) -> None:
+        """In the loop: as `abandon`; returns when the operation is over."""
+        self.abandon()
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     def wait(self) -> T:
         """Waits for as long as it takes, in turns: a signal that arrives while CPython is on its way into a wait does not end that wait."""
@@ -83,22 +89,45 @@ class LoopThread:
         An interrupt (Ctrl-C) cancels it and goes on to the caller. Raises ForkedClient in a forked child. The traceback of an error that
         linkd raises on purpose leads to the caller's line, and not on through the loop; that of a defect shows where it is.
         """
+        call = self.call(operation, *args, **kwargs)
+        try:
+            self.begin(call)
+            return call.wait()
+        except BaseException as error:
+            told = self._told(error, call)
+            if told is None:
+                raise
+            raise told from told.__cause__
+
+    def call(self, operation: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
+        """An operation that is to `begin`, for a thread that does something else before it waits."""
         loop = self._running()
         if threading.current_thread() is self._thread:
             raise InvalidArgument("linkd was called from its own event loop, which would wait for itself: use linkd.aio there")
-        call = _Call(loop, partial(operation, *args, **kwargs))
+        return Call(loop, partial(operation, *args, **kwargs))
+
+    def begin(self, call: Call[Any]) -> None:
+        """Begins it, and does not wait."""
+        self._running().call_soon_threadsafe(call.begin)
+
+    def wait(self, call: Call[T]) -> T:
+        """The result of what was begun, or its error, as `run` gives it."""
         try:
-            loop.call_soon_threadsafe(call.begin)
             return call.wait()
-        except concurrent.futures.CancelledError:
-            raise ConnectionFailed("the client was closed while a call was waiting: connect again") from None
-        except InternalFault:
-            raise
-        except Error as error:
-            raise error.with_traceback(None) from error.__cause__
-        except BaseException:
-            loop.call_soon_threadsafe(call.abandon)
-            raise
+        except BaseException as error:
+            told = self._told(error, call)
+            if told is None:
+                raise
+            raise told from told.__cause__
+
+    def _told(self, error: BaseException, call: Call[Any]) -> Error | None:
+        """What the thread that waited is told in place of this error, without where it comes from; None: the error itself."""
+        if isinstance(error, concurrent.futures.CancelledError):
+            return ConnectionFailed("the client was closed while a call was waiting: connect again")
+        if isinstance(error, Error):
+            return None if isinstance(error, InternalFault) else error.with_traceback(None)
+        self.soon(call.abandon)
+        return None
 
     def soon(self, action: Callable[[], object]) -> None:
         """Has `action` called in the loop, and does not wait. Nothing if the loop is gone: then so is what it would act on."""

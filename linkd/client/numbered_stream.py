@@ -63,7 +63,7 @@ class NumberedStream:
         self._producer = producer or anonymous()
         self._timeout_s = timeout_s
         self._stop_at_refusal = stop_at_refusal
-        self._window = Window()
+        self._window = Window(max_bytes=connection.publish_window_bytes)
         self._flights: deque[Flight] = deque()
         self._exchange: Exchange | None = None
         self._seen = 0

@@ -21,7 +21,7 @@ class PublishStream:
         self._connection = connection
         self._background = background
         self._name = name
-        self._window = Window()
+        self._window = Window(max_bytes=connection.publish_window_bytes)
         self._flights: deque[Flight] = deque()
         self._exchange: Exchange | None = None
 

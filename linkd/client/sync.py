@@ -20,7 +20,7 @@ from linkd.client.subscription import Start
 from linkd.client.sync_publishing import Producer, Publisher
 from linkd.client.sync_subscription import Subscription
 from linkd.client.values import Input, Value
-from linkd.client.waiting import iterated, shown
+from linkd.client.waiting import iterated, iterated_ahead, shown
 from linkd.model.values import Parent, Position
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Reading(Held):
 
     def __iter__(self) -> Iterator[Value]:
         """The values one by one, fetched as they are asked for."""
-        return iterated(self._inner.__aiter__())
+        return iterated_ahead(self._inner.__aiter__())
 
     def _repr_html_(self) -> str:
         """For notebooks: the first rows, or why they cannot be had. Waits for `limits.NOTEBOOK_WAIT_S` at most."""
@@ -293,6 +293,13 @@ class Client:
     def query(self, sql: str, *, timeout_s: float | None = None) -> Result:
         """One SELECT over links as they are when the result is first asked for."""
         return Result(self._inner.query(sql, timeout_s=timeout_s))
+
+    def execute(self, sql: str, *, timeout_s: float | None = None) -> int:
+        """One `INSERT INTO link [(columns)] SELECT ...`: the number of rows inserted, which are durable, all of them, when it returns.
+
+        Raises QueryInvalid, SchemaMismatch, NotAllowed; OutcomeUnknown where the answer got lost.
+        """
+        return LOOP_THREAD.run(self._inner.execute, sql, timeout_s=timeout_s)
 
     def describe(self, link: str | None = None) -> Description:
         """What there is: links, tasks, groups, the newest run; or only what concerns `link`. Raises LinkNotFound."""

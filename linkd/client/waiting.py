@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from linkd.client import html
-from linkd.client.loop_thread import LOOP_THREAD
+from linkd.client.loop_thread import LOOP_THREAD, Call
 from linkd.errors import Error
 from linkd.limits import NOTEBOOK_WAIT_S
 
@@ -25,6 +25,31 @@ def iterated(stream: AsyncGenerator[T, None]) -> Iterator[T]:
     finally:
         if LOOP_THREAD.can_wait:  # else the interpreter is ending, and the call has ended with its client
             LOOP_THREAD.run(stream.aclose)
+
+
+def iterated_ahead(stream: AsyncGenerator[T, None]) -> Iterator[T]:
+    """As `iterated`; while the thread works on one item the next one is received."""
+    following = LOOP_THREAD.call(_next_of, stream)
+    try:
+        LOOP_THREAD.begin(following)
+        while True:
+            try:
+                item = LOOP_THREAD.wait(following)
+            except StopAsyncIteration:
+                return
+            following = LOOP_THREAD.call(_next_of, stream)
+            LOOP_THREAD.begin(following)
+            yield item
+            del item
+    finally:
+        if LOOP_THREAD.can_wait:  # as above
+            LOOP_THREAD.run(_closed, stream, following)
+
+
+async def _closed(stream: AsyncGenerator[T, None], following: Call[T]) -> None:
+    """Closes the iteration, behind the call for an item that nobody wants any more."""
+    await following.end()
+    await stream.aclose()
 
 
 async def _next_of(stream: AsyncGenerator[T, None]) -> T:

@@ -10,18 +10,19 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Never, Self, cast
 
 from google.protobuf.message import DecodeError
 
 from linkd.core.rights import Identity
 from linkd.errors import InvalidArgument
+from linkd.faces.bulk_turns import BulkTurns
 from linkd.faces.call import translated
 from linkd.faces.lane_session import LaneSession, LaneSessions
 from linkd.faces.routes import Route
-from linkd.limits import LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
-from linkd.wire.lane import HEAD, Content, FrameKind, FrameReader, frame, head
+from linkd.limits import LANE_AHEAD_BYTES, LANE_QUEUED_MAX_BYTES, LANE_WRITE_BUFFER_BYTES
+from linkd.wire.lane import HEAD, Content, FrameKind, FrameReader, frame, head, taken_bytes
 from linkd.wire.methods import FILES, Kind, Method
 from linkd.wire.status import ERROR_KEY, TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY
 from linkd.wire.v1 import lane_pb2 as pb
@@ -38,10 +39,16 @@ class CallEndedError(Exception):
 class LaneContext:
     """What a handler knows of its call: as much of `grpc.aio.ServicerContext` as linkd's handlers use."""
 
-    def __init__(self, connection: LaneConnection, asked: pb.LaneCall, sessions: LaneSessions) -> None:
+    def __init__(self, connection: LaneConnection, asked: pb.LaneCall, sessions: LaneSessions, turns: BulkTurns) -> None:
         self._connection = connection
         self._asked = asked
         self._sessions = sessions
+        self._turns = turns
+
+    @property
+    def client(self) -> Hashable:
+        """Who is at the other end of this connection and others: one that takes nothing by place is of this one alone."""
+        return self._asked.session or self._connection
 
     @property
     def session_id(self) -> bytes:
@@ -60,9 +67,23 @@ class LaneContext:
         asked = self._asked
         return ((TOKEN_KEY, TOKEN_PREFIX + asked.token if asked.token else ""), (TRACE_KEY, asked.traceparent))
 
-    async def write(self, message: Any, /) -> None:
-        """Sends a response; returns when there is room for another one."""
-        await self._connection.send(message.SerializeToString())
+    async def write(self, message: Any, /, placed_bytes: int = 0) -> None:
+        """Sends a response; returns when there is room for another one. One that says where so many bytes lie waits until the client has taken
+        enough of what was sent so before."""
+        if placed_bytes:
+            await self._connection.room_ahead(placed_bytes)
+        content = message.SerializeToString()
+        await self._turns.take(self.client, len(content))
+        await self._connection.send(content)
+
+    @property
+    def can_write(self) -> bool:
+        """Whether `write_now` may be called: there is room, and no `write` is waited for."""
+        return self._connection.can_write
+
+    def write_now(self, message: Any, /) -> None:
+        """As `write`, at once."""
+        self._connection.send_now(message.SerializeToString())
 
     async def write_with_descriptor(self, message: Any, descriptor: int) -> None:
         """Sends a response and with it a descriptor, which is closed in any case. On a connection where `write` is not waited for meanwhile."""
@@ -77,9 +98,11 @@ class LaneContext:
 class Requests:
     """The requests of one call, as they come. While many bytes wait the connection is not read."""
 
-    def __init__(self, transport: asyncio.Transport, method: Method) -> None:
+    def __init__(self, transport: asyncio.Transport, method: Method, turns: BulkTurns, client: Hashable) -> None:
         self._transport = transport
         self._method = method
+        self._turns = turns
+        self._client = client
         self._waiting: deque[Content] = deque()
         self._waiting_bytes = 0
         self._paused = False
@@ -115,6 +138,7 @@ class Requests:
         if self._paused and self._waiting_bytes <= LANE_QUEUED_MAX_BYTES // 2:
             self._paused = False
             self._transport.resume_reading()
+        await self._turns.take(self._client, len(content))
         try:
             return self._method.decode_request(content)
         except DecodeError as problem:
@@ -132,11 +156,13 @@ class LaneConnection(asyncio.BufferedProtocol):
         self,
         routes: Mapping[str, Route],
         sessions: LaneSessions,
+        turns: BulkTurns,
         spawn: Callable[[Any, str], asyncio.Task[None]],
         gone: Callable[[LaneConnection], None],
     ) -> None:
         self._routes = routes
         self._sessions = sessions
+        self._turns = turns
         self._spawn = spawn
         self._gone = gone
         self._frames = FrameReader()
@@ -147,6 +173,8 @@ class LaneConnection(asyncio.BufferedProtocol):
         self._draining = False
         self._can_write = asyncio.Event()
         self._can_write.set()
+        self._ahead_bytes = 0
+        self._taken: asyncio.Event | None = None
 
     # -- the transport's calls ------------------------------------------------------------------------------------------------------------
 
@@ -190,8 +218,28 @@ class LaneConnection(asyncio.BufferedProtocol):
         """What is in hand and comes to an end by itself: a session does not, for it lasts as long as its client."""
         return None if self._is_session else self._task
 
+    async def room_ahead(self, size_bytes: int) -> None:
+        """Returns when the client may be told where so many bytes more lie. One message may always go, whatever it speaks of."""
+        if self._taken is None:
+            return
+        while self._ahead_bytes and self._ahead_bytes + size_bytes > LANE_AHEAD_BYTES:
+            self._taken.clear()
+            await self._taken.wait()
+        self._ahead_bytes += size_bytes
+
+    @property
+    def can_write(self) -> bool:
+        """Whether there is room for a message."""
+        return self._transport is not None and self._can_write.is_set()
+
     async def send(self, content: bytes) -> None:
-        """Sends a message. Cancelled when the connection is lost."""
+        """Sends a message; returns when there is room for another one. Cancelled when the connection is lost."""
+        self.send_now(content)
+        if not self._can_write.is_set():
+            await self._can_write.wait()
+
+    def send_now(self, content: bytes) -> None:
+        """Sends a message. Raises CancelledError when the connection is lost."""
         transport = self._transport
         if transport is None:
             raise asyncio.CancelledError
@@ -199,8 +247,6 @@ class LaneConnection(asyncio.BufferedProtocol):
             transport.write(frame(FrameKind.MESSAGE, content))
         else:
             transport.writelines((head(FrameKind.MESSAGE, len(content)), content))
-        if not self._can_write.is_set():
-            await self._can_write.wait()
 
     async def send_with_descriptor(self, content: bytes, descriptor: int) -> None:
         """Sends a message that a descriptor comes with (SCM_RIGHTS), and closes ours. Nothing else may be on its way out."""
@@ -241,6 +287,10 @@ class LaneConnection(asyncio.BufferedProtocol):
             self._begin(pb.LaneCall.FromString(bytes(content)))
         elif kind is FrameKind.STATUS:
             raise InvalidArgument("a client sent a status")
+        elif kind is FrameKind.TAKEN:
+            self._ahead_bytes = max(self._ahead_bytes - taken_bytes(content), 0)
+            if self._taken is not None:
+                self._taken.set()
         elif self._requests is not None:  # else the call is over, and its client does not know it yet
             if kind is FrameKind.MESSAGE:
                 self._requests.put(content)
@@ -252,11 +302,11 @@ class LaneConnection(asyncio.BufferedProtocol):
         route = self._routes.get(asked.method)
         if route is None:
             raise InvalidArgument(f"{asked.method!r} is no method of this version of linkd")
-        self._requests = Requests(self._transport, route.method)
+        context = LaneContext(self, asked, self._sessions, self._turns)
+        self._requests = Requests(self._transport, route.method, self._turns, context.client)
         self._is_session = route.method is FILES
-        self._task = self._spawn(
-            self._call(route, self._requests, LaneContext(self, asked, self._sessions)), f"linkd lane {route.method.name}"
-        )
+        self._ahead_bytes, self._taken = 0, asyncio.Event() if asked.tells_taken else None
+        self._task = self._spawn(self._call(route, self._requests, context), f"linkd lane {route.method.name}")
 
     async def _call(self, route: Route, requests: Requests, context: LaneContext) -> None:
         """Answers one call."""

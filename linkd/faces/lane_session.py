@@ -63,8 +63,8 @@ class LaneSession:
     shows: asyncio.Queue[lane_pb2.FilesResponse] = field(default_factory=asyncio.Queue)
     _shown: dict[int, tuple[bool, int]] = field(default_factory=dict)
     _held: Counter[int] = field(default_factory=Counter)
-    _granted: dict[object, dict[str, SharedFile]] = field(default_factory=dict)
-    """By publish stream and link."""
+    _granted: dict[object, dict[str, list[SharedFile]]] = field(default_factory=dict)
+    """By publish stream and link: the newest, and the one before it."""
     _writing: dict[int, SharedFile] = field(default_factory=dict)
 
     # -- what it reads --------------------------------------------------------------------------------------------------------------------
@@ -109,30 +109,34 @@ class LaneSession:
 
         Without room by place the file is 0: the schema is not the link's, or the value is too large for such a file.
         """
-        granted = self._granted.setdefault(stream, {})
-        before = granted.pop(link, None)
-        if before is not None:
-            self.store.shared.unshare(before, reusable=True)
+        granted = self._granted.setdefault(stream, {}).setdefault(link, [])
+        while len(granted) > 1:
+            self.store.shared.unshare(granted.pop(0), reusable=True)
         if not target.schema_id or schema != target.schema or not 0 < size_bytes <= file_bytes // 2:
             return links_pb2.Granted()
         file = await self.store.shared.share(
             link, target.schema_id, target.schema, generation, volatile=volatile, owner=self, size_bytes=file_bytes
         )
-        granted[link] = self._writing[file.id] = file
+        granted.append(file)
+        self._writing[file.id] = file
         self._show(file.id, file.size_bytes, writable=True)
-        return links_pb2.Granted(file=file.id, start=file.start, end=file.size_bytes, head_bytes=LANE_HEAD_BYTES)
+        return links_pb2.Granted(
+            file=file.id, start=file.start, end=file.size_bytes, head_bytes=LANE_HEAD_BYTES, fresh=file.is_fresh
+        )
 
     def ended(self, stream: object) -> None:
         """Nothing is published on this stream any more. Its client may not know that yet, and write: the files are never used again."""
-        for file in self._granted.pop(stream, {}).values():
-            self.store.shared.unshare(file, reusable=False)
+        for granted in self._granted.pop(stream, {}).values():
+            for file in granted:
+                self.store.shared.unshare(file, reusable=False)
 
     async def placed(self, link: str, said: value_pb2.Placed) -> PlacedPayload:
         """What the client says it has written there, checked. Raises InvalidArgument."""
         file = self._writing.get(said.file)
         if file is None or file.link != link:
             raise InvalidArgument(f"{link}: a value was said to lie in a file that was not granted for it")
-        return await self.store.shared.placed(file, said.offset, said.body_bytes, said.metadata)
+        xxh3 = said.xxh3 if said.HasField("xxh3") else None
+        return await self.store.shared.placed(file, said.offset, said.body_bytes, said.metadata, xxh3=xxh3)
 
     def gone(self, file: int) -> None:
         """Nothing will speak of this file any more."""

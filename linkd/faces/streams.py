@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from linkd.wire.messages import envelope_message
 from linkd.wire.v1 import links_pb2, value_pb2
 
 FORMS = {value_pb2.ARROW: ARROW, value_pb2.ROWS: ROWS, value_pb2.BYTES: BYTES}
+NO_ATTRIBUTES: Mapping[str, str] = {}
 FORMATS = {form: number for number, form in FORMS.items()}
 
 
@@ -60,34 +61,49 @@ class Gatherer:
     reserve: Callable[[links_pb2.Reserve], Awaitable[None]]
     _schemas: dict[str, bytes] = field(default_factory=dict)
 
-    async def values(self, requests: AsyncIterator[links_pb2.PublishRequest]) -> AsyncGenerator[Received, None]:
-        """Takes memory for each value before its bytes arrive; whoever is handed the value gives it back.
+    def small(self, request: links_pb2.PublishRequest) -> Incoming | None:
+        """A small value that this message has all of, and nothing beside it: to be looked at before the next await, so nobody counts its memory.
 
-        Raises InvalidArgument for a stream out of order, ValueTooLarge.
+        None for anything else, and that is no refusal: `received` knows what to do.
         """
-        async for request in requests:
-            kind = request.WhichOneof("message")
-            if kind == "reserve":
-                await self.reserve(request.reserve)
-                continue
-            if kind != "value":
-                raise InvalidArgument("a publish stream sent a chunk that belongs to no value")
-            header = request.value
-            size_bytes = header.payload_bytes
-            if size_bytes > VALUE_SIZE_MAX_BYTES + SCHEMA_MAX_BYTES:
-                raise ValueTooLarge(
-                    f"{header.link}: a value of {size_bytes:,} bytes; at most {VALUE_SIZE_MAX_BYTES:,}: publish it in pieces"
-                )
-            memory_bytes = size_bytes * (JSON_ROWS_BYTES_PER_BYTE if header.format == value_pb2.ROWS else 1)
-            await self.home.memory.take(memory_bytes)
-            memory = Taken(self.home.memory, memory_bytes)
-            try:
-                placed = await self._placed(header) if header.HasField("placed") else None
-                received = self._received(header, await self._payload(header, requests), memory, placed)
-            except BaseException:
-                memory.give()
-                raise
-            yield received
+        if request.WhichOneof("message") != "value":
+            return None
+        header = request.value
+        data = header.data
+        is_plain = not (header.more or header.schema or header.attributes or header.HasField("stage") or header.HasField("source"))
+        form = FORMS.get(header.format)
+        if not data or len(data) > INLINE_PAYLOAD_MAX_BYTES or len(data) != header.payload_bytes or not is_plain or form is None:
+            return None
+        link, said = header.link, header.producer
+        schema = self._schemas.get(link, b"") if form == ARROW else b""
+        return Incoming(link, form, (data,), schema, NO_ATTRIBUTES, Producer(said.id, said.epoch, said.sequence))
+
+    async def received(self, request: links_pb2.PublishRequest, requests: AsyncIterator[links_pb2.PublishRequest]) -> Received | None:
+        """The value that begins with this message; None for a message that is none, and was answered.
+
+        Takes memory for the value before its bytes arrive; whoever is handed it gives it back. Raises InvalidArgument for a stream out of order,
+        ValueTooLarge.
+        """
+        kind = request.WhichOneof("message")
+        if kind == "reserve":
+            await self.reserve(request.reserve)
+            return None
+        if kind != "value":
+            raise InvalidArgument("a publish stream sent a chunk that belongs to no value")
+        header = request.value
+        size_bytes = header.payload_bytes
+        if size_bytes > VALUE_SIZE_MAX_BYTES + SCHEMA_MAX_BYTES:
+            raise ValueTooLarge(f"{header.link}: a value of {size_bytes:,} bytes; at most {VALUE_SIZE_MAX_BYTES:,}: publish it in pieces")
+        memory_bytes = size_bytes * (JSON_ROWS_BYTES_PER_BYTE if header.format == value_pb2.ROWS else 1)
+        await self.home.memory.take(memory_bytes)
+        memory = Taken(self.home.memory, memory_bytes)
+        try:
+            parts = await self._payload(header, requests)
+            placed = await self._placed(header) if header.HasField("placed") else None  # last: it is the value's to discard
+            return self._received(header, parts, memory, placed)
+        except BaseException:
+            memory.give()
+            raise
 
     async def _placed(self, header: links_pb2.PublishValue) -> PlacedPayload:
         session = self.session()
@@ -124,10 +140,10 @@ class Gatherer:
         return Received(incoming, header.more, snapshot, source, memory, is_position)
 
 
-async def send_value(out: Out, write: Callable[[Any], Awaitable[None]], wrap: type[Any], session: LaneSession | None = None) -> None:
+async def send_value(out: Out, write: Callable[..., Awaitable[None]], wrap: type[Any], session: LaneSession | None = None) -> None:
     """Writes one value: its header with all of it, or before its pieces, or with where it lies for a client of the lane.
 
-    `wrap` is the class of the stream's messages.
+    `wrap` is the class of the stream's messages. `write` takes one, and of a client with a session how many bytes lie where it says.
     """
     header = value_pb2.Value(
         envelope=envelope_message(out.envelope),
@@ -144,12 +160,17 @@ async def send_value(out: Out, write: Callable[[Any], Awaitable[None]], wrap: ty
         placed = session.by_place(out.envelope, out.place)
         if placed is not None:
             header.placed.CopyFrom(placed)
-            await write(wrap(value=header))
+            await write(wrap(value=header), placed.body_bytes)
             return
     if out.size_bytes > STREAM_FRAME_MAX_BYTES:
+        first = await anext(out.chunks)
+        if len(first) <= INLINE_PAYLOAD_MAX_BYTES:
+            header.data = first
         await write(wrap(value=header))
+        if not header.data:
+            await write(ChunkMessage(wrap, (first,)))
         async for piece in out.chunks:
-            await write(ChunkMessage(wrap, piece))
+            await write(ChunkMessage(wrap, (piece,)))
         return
     header.data = b"".join([piece async for piece in out.chunks])
     await write(wrap(value=header))

@@ -113,11 +113,15 @@ class Catalog:
             and incarnation in (None, entry.envelope.position.incarnation)
             and generation in (None, entry.envelope.generation)
         ]
+        if in_memory and in_memory[0].envelope.position.sequence == first:  # so the file has none of them
+            yield from ((entry.envelope, entry.place) for entry in in_memory)
+            return
         reached, expected, whole_link = (0, 0), first, incarnation is None and generation is None
         for rows in self._pages(link, first, bound, incarnation, generation):
             for row in rows:
                 here = row[1], row[2]
-                if row[0] != link or here <= reached or not first <= row[2] <= bound:
+                numbers = isinstance(row[1], int) and isinstance(row[2], int)
+                if row[0] != link or not numbers or here <= reached or not first <= row[2] <= bound:
                     raise damage(self._path, f"a row of {row[0]}@{row[2]} stands where one of {link} was asked for")
                 if whole_link and row[2] != expected and self._hides(link, reached, here, first, bound):
                     raise self._hidden(link)
@@ -141,10 +145,10 @@ class Catalog:
         with translated(self._path):
             numbers = incarnations(self._reader, link) if incarnation is None else [incarnation]
         for number in numbers:
-            begin = first
-            while rows := self._select(condition, link, number, begin, last):
+            begin, is_last = first, False
+            while begin <= last and not is_last and (rows := self._select(condition, link, number, begin, last)):
                 yield rows
-                begin = rows[-1][2] + 1
+                begin, is_last = rows[-1][2] + 1, len(rows) < _PAGE_ROWS
 
     def place_of(self, envelope: Envelope) -> Place | None:
         """Where the value is now, or `None` if it is not there any more."""
@@ -185,14 +189,12 @@ class Catalog:
         rows = self._select(
             "link = ? AND created_at_ns <= ? ORDER BY created_at_ns DESC, incarnation DESC, sequence DESC LIMIT 1", link, created_at_ns
         )
-        if not rows:
-            return None
-        found = self._checked(rows[0])
-        here = found[0].position
+        found = self._checked(rows[0]) if rows else None
+        here = (found[0].position.incarnation, found[0].position.sequence) if found is not None else (0, 0)
         behind = "link = ? AND (incarnation, sequence) > (?, ?) ORDER BY incarnation, sequence LIMIT 1"
-        following = self._select(behind, link, here.incarnation, here.sequence)
-        right = found[0].link == link and found[0].created_at_ns <= created_at_ns
-        if not right or any(row[5] <= created_at_ns for row in following):
+        following = self._select(behind, link, *here)  # by another index
+        right = found is None or (found[0].link == link and found[0].created_at_ns <= created_at_ns)
+        if not right or any(self._checked(row)[0].created_at_ns <= created_at_ns for row in following):
             raise damage(self._path, f"the rows of {link} are not in the order of their times")
         return found
 

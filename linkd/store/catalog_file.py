@@ -85,7 +85,7 @@ def open_catalog(path: Path, store_id: str) -> sqlite3.Connection:
             if meta is not None and meta.store_id == store_id:
                 return writer
             writer.close()
-    except sqlite3.DatabaseError:  # not a database, or a damaged one: it is an index, so it is made again
+    except (sqlite3.DatabaseError, ValueError):  # not a database, or a damaged one: it is an index, so it is made again
         if writer is not None:
             writer.close()
     return new_catalog(path, store_id)
@@ -122,8 +122,8 @@ def read_meta(connection: sqlite3.Connection) -> CatalogMeta | None:
     """What the file says of itself; None if it has changed since it was written, or is of another version."""
     if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
         return None
-    said = dict(connection.execute("SELECT key, value FROM meta"))
     try:
+        said = dict(connection.execute("SELECT key, value FROM meta"))
         meta = CatalogMeta(said["store_id"], said["applied_lsn"], said["journal_from"])
         return meta if said.get("checksum", meta.checksum) == meta.checksum else None
     except (KeyError, struct.error, TypeError, AttributeError, UnicodeError):
@@ -243,11 +243,14 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as problem:
-        if problem.sqlite_errorname == "SQLITE_FULL":
+        name = getattr(problem, "sqlite_errorname", "")  # what Python itself cannot decode has none
+        if name == "SQLITE_FULL":
             raise StorageFull(f"cannot write the index {path}: {problem}. Free some space on that volume") from problem
-        if problem.sqlite_errorname in _REFUSED_BY_SYSTEM:
+        if name in _REFUSED_BY_SYSTEM:
             raise StorageFailed(f"cannot write the index {path}: {problem}") from problem
         raise damage(path, problem) from problem
+    except (ValueError, TypeError) as problem:  # a text that is none, or one where a number was
+        raise damage(path, f"a row is not what was written ({problem})") from problem
 
 
 def damage(path: Path, what: object) -> StateDamaged:

@@ -96,17 +96,19 @@ def recover(files: Files, directory: Path) -> CheckpointRecovery:
     names = files.list(directory)
     damaged: list[Path] = []
     for name in sorted((name for name in names if name.endswith((NAME_SUFFIX, COPY_SUFFIX))), reverse=True):
-        found = _read(files, directory / name)
-        if found is None:
+        first = _read(files, directory / name)
+        found = _checkpoint(first)
+        if first is None or found is None:
             damaged.append(directory / name)
             continue
         own = file_name(found.lsn), copy_name(found.lsn)
         other = directory / own[name == own[0]]
-        second = _read(files, other) if other.name in names else NONE
-        if second is None and other not in damaged:
+        second = _read(files, other) if other.name in names else None
+        is_same = second == first  # what is the same is not decoded again
+        if not is_same and other.name in names and other not in damaged and _checkpoint(second) is None:
             damaged.append(other)
         surplus = tuple(directory / one for one in names if one not in own)
-        return CheckpointRecovery(found, surplus, tuple(damaged), (other,) if second != found else ())
+        return CheckpointRecovery(found, surplus, tuple(damaged), () if is_same else (other,))
     return CheckpointRecovery(NONE, tuple(directory / name for name in names), tuple(damaged))
 
 
@@ -128,8 +130,7 @@ def _put(files: Files, directory: Path, checkpoint: Checkpoint, names: Sequence[
         if aside.name in files.list(directory):
             files.unlink(aside)
     try:
-        for aside in asides:
-            _write_whole(files, aside, checkpoint)
+        _write_aside(files, asides, checkpoint)
     except StorageFull:
         for aside in asides:
             if aside.name in files.list(directory):
@@ -140,16 +141,20 @@ def _put(files: Files, directory: Path, checkpoint: Checkpoint, names: Sequence[
     files.sync_directory(directory)
 
 
-def _write_whole(files: Files, path: Path, checkpoint: Checkpoint) -> None:
-    file = files.create(path)
-    try:
+def _write_aside(files: Files, paths: Sequence[Path], checkpoint: Checkpoint) -> None:
+    """The same into each of these files, piece by piece: encoding it is what takes long."""
+    with contextlib.ExitStack() as stack:
+        asides: list[File] = []
+        for path in paths:
+            asides.append(files.create(path))
+            stack.callback(asides[-1].close)
         at = 0
         for data in _encoded(checkpoint):
-            file.pwrite(data, at)
+            for file in asides:
+                file.pwrite(data, at)
             at += len(data)
-        file.datasync()
-    finally:
-        file.close()
+        for file in asides:
+            file.datasync()
 
 
 def _encoded(checkpoint: Checkpoint) -> Iterator[bytes]:
@@ -168,8 +173,16 @@ def _piece(kind: int, content: bytes) -> bytes:
     return data + _CHECKSUM.pack(xxhash.xxh3_64_intdigest(data))
 
 
-def _read(files: Files, path: Path) -> Checkpoint | None:
-    """The checkpoint in a file, or `None` if the file is not whole."""
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """What a file holds that is whole: pieces (kind and content) without the end piece."""
+
+    lsn: int
+    pieces: tuple[tuple[int, bytes], ...]
+
+
+def _read(files: Files, path: Path) -> _Raw | None:
+    """What is in a file, or `None` if the file is not whole."""
     file = files.open(path)
     try:
         header = file.pread(_HEADER.size + _CHECKSUM.size, 0)
@@ -181,9 +194,7 @@ def _read(files: Files, path: Path) -> Checkpoint | None:
         if version != _VERSION:
             raise StateForeign(f"{path} has format {version}; this version of linkd reads format {_VERSION}. Use the version that wrote it")
         pieces = _pieces(file, len(header))
-        return _checkpoint(lsn, pieces) if pieces is not None else None
-    except StateDamaged:  # a piece that fits its checksum and cannot be read all the same
-        return None
+        return _Raw(lsn, tuple(pieces)) if pieces is not None else None
     finally:
         file.close()
 
@@ -208,11 +219,15 @@ def _pieces(file: File, at: int) -> list[tuple[int, bytes]] | None:
         found.append((kind, content))
 
 
-def _checkpoint(lsn: int, pieces: Sequence[tuple[int, bytes]]) -> Checkpoint | None:
-    if not pieces or pieces[0][0] != _HELD or any(kind != _KEPT for kind, _ in pieces[1:]):
+def _checkpoint(raw: _Raw | None) -> Checkpoint | None:
+    """What the pieces say; `None` for those of no checkpoint, or that fit their checksums and cannot be read all the same."""
+    if raw is None or not raw.pieces or raw.pieces[0][0] != _HELD or any(kind != _KEPT for kind, _ in raw.pieces[1:]):
         return None
-    kept = tuple(one for _, content in pieces[1:] for one in decode_piece(content))
-    return Checkpoint(lsn, decode_held(pieces[0][1]), kept)
+    try:
+        kept = tuple(one for _, content in raw.pieces[1:] for one in decode_piece(content))
+        return Checkpoint(raw.lsn, decode_held(raw.pieces[0][1]), kept)
+    except StateDamaged:
+        return None
 
 
 def _fits(data: bytes) -> bool:

@@ -271,7 +271,7 @@ class Committer:
             self._due_s = min(self._due_s, pending.due_s)
             self._unsynced_bytes += len(pending.group.data) + pending.unsynced_bytes
         seconds = time.perf_counter() - started
-        self._inline.took(seconds)
+        self._inline.took(seconds, synced=synced)
         result = GroupCommitted(pending.group.frames, len(pending.group.data), pending.bulk_bytes, seconds, synced)
         self._post(self._resolve, [pending], None, result)
         if late is not None:

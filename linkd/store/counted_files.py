@@ -152,6 +152,10 @@ class _CountedFile:
         size_bytes = sum(map(len, parts))
         self._files.wrote(self._node, offset + size_bytes, size_bytes)
 
+    def reserve(self, size_bytes: int) -> None:
+        self._file.reserve(size_bytes)
+        self._files.wrote(self._node, size_bytes, 0)
+
     def datasync(self) -> None:
         self._file.datasync()
 

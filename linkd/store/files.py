@@ -26,6 +26,8 @@ Bytes = bytes | bytearray | memoryview
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _IOV_MAX = 1024
 """Buffers of one pwritev, as Linux and macOS have it."""
+_ZEROS_BYTES = 1024 * 1024
+"""Of one write that reserves room, where the system has no call for it (macOS)."""
 
 
 class File(Protocol):
@@ -41,6 +43,10 @@ class File(Protocol):
 
     def pwritev(self, parts: Sequence[Bytes], offset: int) -> None:
         """Write all parts one behind the other."""
+        ...
+
+    def reserve(self, size_bytes: int) -> None:
+        """Make the file so long, with room on the medium for all of it: what lies behind its end reads as zeros, and writing there finds room."""
         ...
 
     def datasync(self) -> None:
@@ -130,6 +136,15 @@ class LocalFile:
         while rest:
             count = os.pwrite(self._fd, rest, offset)
             rest, offset = rest[count:], offset + count
+
+    def reserve(self, size_bytes: int) -> None:
+        with _refusals("write", self._path):
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._fd, 0, size_bytes)
+                return
+            zeros = bytes(_ZEROS_BYTES)
+            for at in range(os.fstat(self._fd).st_size, size_bytes, len(zeros)):
+                self._write_rest(memoryview(zeros)[: size_bytes - at], at)
 
     def datasync(self) -> None:
         with _refusals("sync", self._path):

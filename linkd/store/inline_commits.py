@@ -1,19 +1,23 @@
 """Commits that the event loop makes by itself, in place of the committer's thread: two changes of threads less for who waits for one frame.
 
-That is worth it, and allowed, when nothing else is in flight: the thread sleeps, what gathered in this turn of the loop is a few small frames,
-and no commit has been slow lately. The loop stands still meanwhile, so the time that commits take is measured, all of them, also those of the
-thread: one that takes too long sends those that follow to the thread until its memory has faded.
+That is worth it, and allowed, when nothing else is in flight: the thread sleeps, what gathered in this turn of the loop is a few small frames
+(payloads that lie in volatile files already cost no more than those), and no commit of its kind has been slow lately. The loop stands still
+meanwhile, so the time that commits take is measured, all of them, also those of the thread: one that takes too long sends those that follow to the
+thread until its memory has faded. Those that sync and those that only write are two kinds: what delays the one says nothing of the other.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 
 from linkd.store.pending import Pending
 from linkd.store.store_limits import StoreLimits
 
 _FADING = 0.95
-"""Of the slowest commit that is remembered, with each one that follows: one of 10 ms keeps some 60 in the thread."""
+"""Of the slowest commit that synced, with each one that follows: one of 10 ms keeps some 60 in the thread."""
+_FADING_WRITTEN = 0.7
+"""Of the slowest one that only wrote: the disk is not asked, so a slow one was mostly that of a process that had to wait for the processor."""
 
 
 class InlineCommits:
@@ -21,7 +25,7 @@ class InlineCommits:
 
     def __init__(self, limits: StoreLimits) -> None:
         self._limits = limits
-        self._slowest_s = 0.0
+        self._slowest_s = {True: 0.0, False: 0.0}
         self.writing = threading.Lock()
         self.made = 0
         """How many there were."""
@@ -35,17 +39,17 @@ class InlineCommits:
         self.thread = threading.get_ident()
         self.made += 1
 
-    def took(self, seconds: float) -> None:
+    def took(self, seconds: float, *, synced: bool) -> None:
         """A commit was made, by whomever."""
-        self._slowest_s = max(seconds, self._slowest_s * _FADING)
+        self._slowest_s[synced] = max(seconds, self._slowest_s[synced] * (_FADING if synced else _FADING_WRITTEN))
 
     def suits(self, pending: Pending, catalog_waiting: int) -> bool:
         """Whether the loop should commit this. `catalog_waiting` entries of the index wait; the thread writes them."""
-        group = pending.group
+        group, syncs, limits = pending.group, pending.due_s == -math.inf, self._limits
         return (
-            self._slowest_s <= self._limits.inline_commit_max_s
-            and group.frames <= self._limits.inline_commit_max_frames
-            and not pending.bulk
+            self._slowest_s[syncs] <= limits.inline_commit_max_s
+            and group.frames <= (limits.inline_commit_max_frames if syncs else limits.inline_write_max_frames)
+            and all(write.in_place is not None and write.in_place.volatile for write in pending.bulk)
             and not group.new_file
             and catalog_waiting < self._limits.catalog_tail_max_values
             and not self.writing.locked()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from linkd.errors import InvalidArgument
-from linkd.limits import SHARED_SPARE_FILES_MAX
+from linkd.limits import SHARED_NEWEST_MAX, SHARED_SPARE_FILES_MAX
 from linkd.store.files import File
 from linkd.wire import arrow_ipc
+from linkd.wire.arrow_ipc import BatchInfo
 
 
 class Use(enum.Enum):
@@ -44,6 +45,19 @@ class Inode:
     holds: int = 0
     handle: File | None = None
     bodies: dict[int, int] = field(default_factory=dict)
+    newest: dict[int, tuple[bytes, BatchInfo]] = field(default_factory=dict)
+    """The metadata of what was placed last, by the offset of the body, and what it says: readers who keep up need not look for it."""
+
+    def described(self, metadata: bytes, body_bytes: int) -> BatchInfo | None:
+        """What this metadata says, if it is that of the value before: it is, byte for byte, where rows have as many buffers of the same lengths."""
+        known = next(reversed(self.newest.values()), None)
+        return known[1] if known is not None and known[0] == metadata and known[1].body_bytes == body_bytes else None
+
+    def is_newest(self, offset: int, metadata: bytes, info: BatchInfo) -> None:
+        """This value was placed last."""
+        self.newest[offset] = metadata, info
+        if len(self.newest) > SHARED_NEWEST_MAX:
+            del self.newest[next(iter(self.newest))]
 
     @property
     def is_written(self) -> bool:
@@ -79,6 +93,7 @@ class Inodes:
             self._last_id += 1
             found = self._by_id[self._last_id] = Inode(self._last_id, link, number, path, Use.NOTHING, owner, size_bytes)
         found.number, found.is_open, found.is_prepared, found.end = number, True, False, 0
+        found.newest.clear()
         self._by_file[link, number] = found
         return found
 
@@ -97,14 +112,15 @@ class Inodes:
         inode.end = offset + body_bytes
         return inode
 
-    def hold(self, link: str, number: int, path: Path) -> Inode | None:
-        """A reader has one more value in this segment; None if the file is leaving."""
+    def hold(self, link: str, number: int, path: Callable[[str, int], Path]) -> Inode | None:
+        """A reader has one more value in this segment, whose `path` is asked for; None if the file is leaving."""
         if (link, number) in self._leaving:
             return None
         inode = self._by_file.get((link, number))
         if inode is None:
             self._last_id += 1
-            inode = self._by_id[self._last_id] = self._by_file[link, number] = Inode(self._last_id, link, number, path, Use.SEGMENT)
+            inode = Inode(self._last_id, link, number, path(link, number), Use.SEGMENT)
+            self._by_id[self._last_id] = self._by_file[link, number] = inode
         inode.holds += 1
         return inode
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +21,23 @@ class _Entry:
     evicted: bool = False
 
 
+class Reading:
+    """A file that stays open as long as a `with` block of it runs; for one block. (A generator for this would cost as much as the reading.)"""
+
+    __slots__ = ("_entry", "_files", "_path")
+
+    def __init__(self, files: OpenFiles, path: Path) -> None:
+        self._files = files
+        self._path = path
+
+    def __enter__(self) -> File:
+        self._entry = self._files._enter(self._path)
+        return self._entry.file
+
+    def __exit__(self, *error: object) -> None:
+        self._files._leave(self._entry)
+
+
 class OpenFiles:
     """At most `most` files that nobody reads at the moment stay open; the least recently used is closed first."""
 
@@ -32,14 +47,9 @@ class OpenFiles:
         self._lock = threading.Lock()
         self._entries: OrderedDict[Path, _Entry] = OrderedDict()
 
-    @contextmanager
-    def reading(self, path: Path) -> Iterator[File]:
-        """The file, open for reading as long as the block runs. Raises as `Files.open` does."""
-        entry = self._enter(path)
-        try:
-            yield entry.file
-        finally:
-            self._leave(entry)
+    def reading(self, path: Path) -> Reading:
+        """The file, open for reading; entering raises as `Files.open` does."""
+        return Reading(self, path)
 
     def forget(self, path: Path) -> None:
         """The file was deleted: close it, or let its last reader do so."""

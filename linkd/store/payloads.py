@@ -8,6 +8,7 @@ several pieces at a time, for the way there and back costs as much as reading on
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -51,8 +52,7 @@ class PayloadReader:
         self, files: OpenFiles, journal: Path, segments: Path, find: Callable[[Envelope], Place | None], holdings: Holdings
     ) -> None:
         self._files = files
-        self._journal = journal
-        self._segments = segments
+        self._journal_path, self._segment_path = _paths(journal, segments)
         self._find = find
         self._holdings = holdings
         self._ahead_bytes = 0
@@ -72,25 +72,40 @@ class PayloadReader:
                 raise self._seen_now(envelope, place, damage) from None
 
     async def chunks(self, envelope: Envelope, place: Place, chunk_bytes: int) -> AsyncIterator[bytes]:
-        """The whole message in pieces of `chunk_bytes`, the last one shorter; it is handed out only if all of them fit the envelope.
+        """The whole message in pieces of `chunk_bytes`, the first one shorter; it is handed out only if all of them fit the envelope.
 
         Raises as `read` does, at the latest in the place of the last piece. May be left at any piece.
         """
+        if (small := self._small(envelope, place)) is not None:
+            yield small
+            return
         with ExitStack() as stack:  # one descriptor for all pieces: the file may be deleted meanwhile
             file, source = await self._open(stack, envelope, place)
             state, size_bytes = xxhash.xxh3_64(), source.size_bytes
             at_once = stack.enter_context(self._reading_ahead(chunk_bytes)) if size_bytes > chunk_bytes else chunk_bytes
-            for start in range(0, size_bytes, at_once):
-                end = min(start + at_once, size_bytes)
-                starts = range(start, end, chunk_bytes)
+            start = 0
+            while start < size_bytes:
+                end = min(start + (size_bytes - start) % chunk_bytes + at_once, size_bytes)
                 if size_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
-                    pieces = _pieces(file, source, starts, end, state)
+                    pieces = _pieces(file, source, start, end, chunk_bytes, state)
                 else:
-                    pieces = await asyncio.to_thread(_pieces, file, source, starts, end, state)
+                    pieces = await asyncio.to_thread(_pieces, file, source, start, end, chunk_bytes, state)
+                start = end
                 if end == size_bytes and state.intdigest() != envelope.payload_xxh3:
                     raise self._seen_now(envelope, place, _damage(envelope, source.path, source.offset))
                 while pieces:
                     yield pieces.popleft()
+
+    def _small(self, envelope: Envelope, place: Place) -> bytes | None:
+        """A small message that lies in the journal, as it was published; None for any other, and for one that is not there any more."""
+        if place.kind is not PlaceKind.JOURNAL or place.size_bytes > limits.INLINE_PAYLOAD_MAX_BYTES:
+            return None
+        try:
+            with self._files.reading(self._journal_path(place.file)) as file:
+                message = file.pread(place.size_bytes, place.offset)
+        except StateDamaged:
+            return None
+        return message if xxhash.xxh3_64_intdigest(message) == envelope.payload_xxh3 else None
 
     @contextmanager
     def _reading_ahead(self, chunk_bytes: int) -> Iterator[int]:
@@ -124,13 +139,27 @@ class PayloadReader:
         if place.kind is PlaceKind.DROPPED:
             raise _dropped(envelope)
         if place.kind is PlaceKind.JOURNAL:
-            path = self._journal / journal_format.file_name(place.file)
+            path = self._journal_path(place.file)
             return stack.enter_context(self._files.reading(path)), _Source(path, b"", place.offset, place.size_bytes)
-        path = self._segments / segment_format.directory_name(envelope.link) / segment_format.file_name(place.file)
+        path = self._segment_path(envelope.link, place.file)
         file = stack.enter_context(self._files.reading(path))
         if place.size_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
             return file, _in_segment(file, path, envelope, place)
         return file, await asyncio.to_thread(_in_segment, file, path, envelope, place)
+
+
+def _paths(journal: Path, segments: Path) -> tuple[Callable[[int], Path], Callable[[str, int], Path]]:
+    """The paths of journal files and of segments, kept for as many as are open: to make one takes longer than to read a small payload."""
+
+    @functools.lru_cache(limits.OPEN_FILES_MAX)
+    def of_journal(number: int) -> Path:
+        return journal / journal_format.file_name(number)
+
+    @functools.lru_cache(limits.OPEN_FILES_MAX)
+    def of_segment(link: str, number: int) -> Path:
+        return segments / segment_format.directory_name(link) / segment_format.file_name(number)
+
+    return of_journal, of_segment
 
 
 def _in_segment(file: File, path: Path, envelope: Envelope, place: Place) -> _Source:
@@ -156,9 +185,11 @@ def _whole(file: File, envelope: Envelope, source: _Source) -> tuple[bytes, memo
     return content[arrow_ipc.PREFIX_BYTES : body_at], memoryview(content)[body_at:]
 
 
-def _pieces(file: File, source: _Source, starts: range, end: int, state: xxhash.xxh3_64) -> deque[bytes]:
-    """The pieces of the message that begin at `starts`, up to `end`; they are added to the hash."""
-    return deque(_piece(file, source, start, min(start + starts.step, end), state) for start in starts)
+def _pieces(file: File, source: _Source, start: int, end: int, chunk_bytes: int, state: xxhash.xxh3_64) -> deque[bytes]:
+    """The message from `start` up to `end` in pieces, the first one shorter; they are added to the hash."""
+    first = start + ((end - start) % chunk_bytes or chunk_bytes)
+    ends = range(first, end + 1, chunk_bytes)
+    return deque(_piece(file, source, max(start, at - chunk_bytes), at, state) for at in ends)
 
 
 def _piece(file: File, source: _Source, start: int, end: int, state: xxhash.xxh3_64) -> bytes:

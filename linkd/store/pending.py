@@ -10,8 +10,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from linkd.errors import StorageFailed
+from linkd.model.records import ValueStored
 from linkd.model.terms import NEVER_S
-from linkd.model.values import Durability, Envelope, Place, PlaceKind
+from linkd.model.values import Durability, Place, PlaceKind
 from linkd.store.catalog_file import CatalogEntry
 from linkd.store.journal_layout import FramePlace, Group
 from linkd.store.segments import SegmentWrite
@@ -48,23 +49,25 @@ class FrameDraft:
 
     records: bytes
     payloads: Sequence[bytes]
-    values: Sequence[tuple[Envelope, Place, bytes]] = ()
+    values: Sequence[ValueStored] = ()
+    encoded: Sequence[bytes] = ()
+    """The envelopes of the values, as the index has them."""
     bulk: Sequence[SegmentWrite] = ()
     staged: Sequence[StagedPayload] = ()
 
     @property
     def bulk_bytes(self) -> int:
-        return sum(write.stored_bytes for write in self.bulk)
+        return sum(write.stored_bytes for write in self.bulk) if self.bulk else 0
 
     @property
     def copied_bytes(self) -> int:
         """Of them, what the committer has to write: the rest is where it belongs."""
-        return sum(write.stored_bytes for write in self.bulk if write.in_place is None)
+        return sum(write.stored_bytes for write in self.bulk if write.in_place is None) if self.bulk else 0
 
     @property
     def unsynced_bytes(self) -> int:
         """Of them, what the next sync makes durable."""
-        return sum(write.unsynced_bytes for write in self.bulk)
+        return sum(write.unsynced_bytes for write in self.bulk) if self.bulk else 0
 
 
 @dataclass(slots=True)
@@ -84,18 +87,18 @@ class Pending:
 
     def take(self, draft: FrameDraft, place: FramePlace, future: asyncio.Future[Committed], due_s: float, durability: Durability) -> None:
         """The frame is in the group, at this place."""
-        self.bulk_bytes += draft.bulk_bytes
-        self.copied_bytes += draft.copied_bytes
-        self.unsynced_bytes += draft.unsynced_bytes
-        self.bulk += draft.bulk
+        if draft.bulk:
+            self.bulk_bytes += draft.bulk_bytes
+            self.copied_bytes += draft.copied_bytes
+            self.unsynced_bytes += draft.unsynced_bytes
+            self.bulk += draft.bulk
         self.staged += draft.staged
         self.due_s = min(self.due_s, due_s)
-        places = _resolved(draft.values, place)
-        self.entries += [
-            CatalogEntry(place.lsn, envelope, resolved, encoded)
-            for (envelope, _, encoded), resolved in zip(draft.values, places, strict=True)
-        ]
-        self.promises.append((future, Committed(place.lsn, places, durability)))
+        places: list[Place] = []
+        for value, encoded in zip(draft.values, draft.encoded, strict=True):
+            places.append(_resolved(value.place, place))
+            self.entries.append(CatalogEntry(place.lsn, value.envelope, places[-1], encoded))
+        self.promises.append((future, Committed(place.lsn, tuple(places), durability)))
 
 
 class Backlog:
@@ -172,11 +175,8 @@ class Settling:
             loop.call_soon(self.settle, loop)
 
 
-def _resolved(values: Sequence[tuple[Envelope, Place, bytes]], frame: FramePlace) -> tuple[Place, ...]:
-    """The places of a frame's values, now that the frame has one."""
-    return tuple(
-        Place(PlaceKind.JOURNAL, frame.file, frame.payload_offset + place.offset, place.size_bytes)
-        if place.kind is PlaceKind.JOURNAL
-        else place
-        for _, place, _ in values
-    )
+def _resolved(place: Place, frame: FramePlace) -> Place:
+    """The place of a frame's value, now that the frame has one."""
+    if place.kind is not PlaceKind.JOURNAL:
+        return place
+    return Place(PlaceKind.JOURNAL, frame.file, frame.payload_offset + place.offset, place.size_bytes)

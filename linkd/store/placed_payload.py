@@ -29,6 +29,8 @@ class SharedFile:
     volatile: bool
     start: int
     size_bytes: int
+    is_fresh: bool = False
+    """Nothing was ever written to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Located:
 
 
 class PlacedPayload(StagedPayload):
-    """A payload that its publisher wrote into a shared file; checked, and hashed as it lay there."""
+    """A payload that its publisher wrote into a shared file, and has described: the description is checked."""
 
     def __init__(self, region: Region, metadata: bytes, info: arrow_ipc.BatchInfo, xxh3: int) -> None:
         super().__init__(region, metadata, info, xxh3)
@@ -71,9 +73,10 @@ class Region:
             length = min(limits.STORE_READ_BYTES, self._size_bytes - at)
             yield handle.pread(length, self.offset + at).ljust(length, b"\x00")
 
-    def is_there(self) -> bool:
-        """Whether the file is as long as it was made: its writer can make it shorter."""
-        return self.inode.handle is not None and self.inode.handle.size() >= self.offset + self._size_bytes
+    def check_there(self) -> None:
+        """Raises `InvalidArgument` if the file is not as long as it was made: its writer can make it shorter."""
+        if self.inode.handle is None or self.inode.handle.size() < self.offset + self._size_bytes:
+            raise InvalidArgument(f"{self.file.link}: whoever writes to file {self.file.number} has made it shorter")
 
     def discard(self) -> None:
         self._settled(self.inode, self.offset)
@@ -84,6 +87,5 @@ def payload_xxh3(region: Region, metadata: bytes) -> int:
     state = xxhash.xxh3_64(arrow_ipc.prefix(len(metadata)) + metadata)
     for piece in region.parts():
         state.update(piece)
-    if not region.is_there():
-        raise InvalidArgument(f"{region.file.link}: whoever writes to file {region.file.number} has made it shorter")
+    region.check_there()
     return int(state.intdigest())

@@ -35,7 +35,7 @@ class PlannedFrame:
     @property
     def syncs_at_once(self) -> bool:
         """What lies in a shared file is synced before its frame is written, or never: no start looks whether it is whole (`tail`)."""
-        return any(value.shared and not value.volatile for value in self.values)
+        return bool(self.draft.bulk) and any(value.shared and not value.volatile for value in self.values)
 
 
 @dataclass(slots=True)
@@ -79,9 +79,9 @@ class Placement:
 
         Raises `InvalidArgument` if records and payloads do not belong together.
         """
-        values = sum(isinstance(record, ValueStored) for record in records)
-        if values != len(payloads):
-            raise InvalidArgument(f"a frame of {values} values came with {len(payloads)} payloads")
+        values = [record for record in records if isinstance(record, ValueStored)]
+        if len(values) != len(payloads):
+            raise InvalidArgument(f"a frame of {len(values)} values came with {len(payloads)} payloads")
         plan = _Plan(is_lasting=is_lasting)
         placed: list[Record] = []
         stored: list[ValueStored] = []
@@ -94,8 +94,7 @@ class Placement:
                 stored.append(record)
             placed.append(record)
         encoded = [encode_envelope(value.envelope) for value in stored]
-        resolved = [(value.envelope, value.place, data) for value, data in zip(stored, encoded, strict=True)]
-        draft = FrameDraft(encode_frame(placed, encoded), plan.inline, resolved, plan.bulk, plan.staged)
+        draft = FrameDraft(encode_frame(placed, encoded), plan.inline, stored, encoded, plan.bulk, plan.staged)
         return PlannedFrame(draft, stored, plan.schemas)
 
     def keep(self, planned: PlannedFrame) -> None:

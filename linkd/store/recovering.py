@@ -93,8 +93,8 @@ class Replay:
                 placement.saw_schema(one.schema_id, one.schema)
 
     @property
-    def published(self) -> Set[Path]:
-        """Segment files that a checkpoint has to sync before it counts."""
+    def published(self) -> Set[tuple[str, int]]:
+        """Segment files (link and number) that a checkpoint has to sync before it counts."""
         return self._segments.published
 
     def records(self, next_lsn: int, *, settled: bool) -> Iterator[tuple[int, tuple[Record, ...]]]:

@@ -27,7 +27,7 @@ file makes it durable, and so does a checkpoint before it counts, so that only v
 which the second may not have been reached, can lack their prefixes. (Values of several groups may wait for one sync:
 those of links whose durability is not `fsync` are committed by the frame alone, and step 2 comes later.)
 
-**Shared files** are written by a publisher, too: one of the lane's, of one link, generation and schema, made with zeros up to their size.
+**Shared files** are written by a publisher, too: one of the lane's, of one link, generation and schema, made with room up to their size.
 It lays the bodies of its values one behind the other, each with room before it; linkd writes all the rest, of a value whose body lies from
 B to E:
     1. at E a new end mark; the metadata, padded so that it fills all between P + 8 and B; nothing at P. Where there is more room than

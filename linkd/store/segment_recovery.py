@@ -43,14 +43,14 @@ class _SegmentFile:
 class SegmentRecovery:
     """Gathers what the journal says of segments (`saw`), then makes the files agree with what is held (`repair`).
 
-    `published` are then the files of which a prefix may be in the page cache only: an earlier process wrote it, or this one.
+    `published` are then the files (link and number) of which a prefix may be in the page cache only: an earlier process wrote it, or this one.
     """
 
     def __init__(self, files: Files, directory: Path) -> None:
         self._files = files
         self._directory = directory
         self._seen: dict[tuple[str, int], _SegmentFile] = {}
-        self.published: set[Path] = set()
+        self.published: set[tuple[str, int]] = set()
 
     def saw(self, envelope: Envelope, place: Place, durable_lsn: int, behind: int | None = None) -> None:
         """The journal has a value in a segment; in order. `durable_lsn` was durable when it was written: it tells one sync from the next.
@@ -88,7 +88,10 @@ class SegmentRecovery:
                 path = self._directory / directory_name(name) / file_name(number)
                 is_sure = (name, number) not in may_lack
                 if is_sure or self._has(path, file.end + len(arrow_ipc.EOS)):
-                    notes += self._repair_file(path, file, self._messages(name, file), sync=is_sure)
+                    messages = self._messages(name, file)
+                    notes += self._repair_file(path, file, messages, sync=is_sure)
+                    if messages and is_sure:
+                        self.published.add((name, number))
         return tuple(notes)
 
     def _has(self, path: Path, size_bytes: int) -> bool:
@@ -125,8 +128,6 @@ class SegmentRecovery:
             changed = False
             for message in messages:
                 changed |= _put_prefix(file, message)
-                if sync:
-                    self.published.add(path)
             changed |= _put(file, arrow_ipc.EOS, known.end)
             cut = surplus > 0 and not known.shared
             if cut:

@@ -14,6 +14,8 @@ from linkd.store.files import Bytes, File, Files
 from linkd.store.segment_format import directory_name, file_name, stored_end
 from linkd.wire import arrow_ipc
 
+_At = tuple[str, int, int]
+"""The directory of a link, the number of a file in it, and the offset of a message in that."""
 _WRITE_PARTS = 64
 """Parts of a body gathered into one write: up to 64 MiB from memory, and a few pieces from a staging file."""
 
@@ -72,11 +74,11 @@ class SegmentWriter:
         self._open: OrderedDict[str, tuple[int, File]] = OrderedDict()
         self._left: list[File] = []
         self._touched: dict[tuple[str, int], File] = {}
-        self._written: dict[tuple[Path, int], _Prefix] = {}
-        self._volatile: dict[tuple[Path, int], _Prefix] = {}
+        self._written: dict[_At, _Prefix] = {}
+        self._volatile: dict[_At, _Prefix] = {}
         self._lock = threading.Lock()
-        self._unsynced: set[Path] = set()
-        self._never_synced: set[Path] = set()
+        self._unsynced: set[tuple[str, int]] = set()
+        self._never_synced: set[tuple[str, int]] = set()
 
     def write(self, write: SegmentWrite) -> None:
         """Write a value behind the end mark of its file: no reader sees it yet. After `StorageFull` it may be written again."""
@@ -97,7 +99,7 @@ class SegmentWriter:
         file.pwritev(parts, at)
         self._touched[write.link, place.file] = file
         prefix = _Prefix(file, place.offset, arrow_ipc.prefix(place.metadata_bytes), in_place=False)
-        self._written[_path(self._directory, write.link, place.file), place.offset] = prefix
+        self._written[write.link, place.file, place.offset] = prefix
 
     def _write_around(self, write: SegmentWrite, there: InPlace) -> None:
         """The body is there: an end mark behind it, the metadata before it, and before that perhaps what passes over a gap."""
@@ -110,29 +112,27 @@ class SegmentWriter:
             prefix = there.filler[: len(prefix)]
         else:
             file.pwrite(write.metadata, place.offset + len(prefix))
-        path = _path(self._directory, write.link, place.file)
         written = self._volatile if there.volatile else self._written
-        written[path, place.offset] = _Prefix(file, there.behind, prefix, in_place=True)
+        written[write.link, place.file, place.offset] = _Prefix(file, there.behind, prefix, in_place=True)
         if not there.volatile:
             self._touched[write.link, place.file] = file
             return
         with self._lock:
-            self._never_synced.add(path)
+            self._never_synced.add((write.link, place.file))
 
     def take_back(self, writes: Iterable[SegmentWrite]) -> None:
         """These are not committed, and no reader may see them: they will be written again, or never. Files that begin with them go."""
         for write in writes:
             number = write.place.file
-            path = _path(self._directory, write.link, number)
-            self._written.pop((path, write.place.offset), None)
-            self._volatile.pop((path, write.place.offset), None)
+            self._written.pop((write.link, number, write.place.offset), None)
+            self._volatile.pop((write.link, number, write.place.offset), None)
             if write.schema is None:
                 continue
             opened = self._open.pop(write.link) if self._open.get(write.link, (0,))[0] == number else None
             file = self._touched.pop((write.link, number), opened[1] if opened else None)
             if file is not None:
                 file.close()
-                self._files.unlink(path)
+                self._files.unlink(self._path(write.link, number))
 
     def sync(self) -> None:
         """Make all that was written durable: one sync for each file."""
@@ -143,7 +143,7 @@ class SegmentWriter:
     def publish(self) -> Exception | None:
         """The frames are durable: let readers see the values. Returns what kept them from it; a start does it then."""
         with self._lock:
-            self._unsynced.update(path for path, _ in self._written)
+            self._unsynced.update((link, number) for link, number, _ in self._written)
         late = _show(self._written)
         with self._lock:
             while len(self._open) > self._open_max:
@@ -158,7 +158,7 @@ class SegmentWriter:
 
     def is_unsynced(self, link: str, place: Place) -> bool:
         """Whether a start may cut this value off, for neither it nor its frame are durable. From another thread."""
-        prefix = self._written.get((_path(self._directory, link, place.file), place.offset))
+        prefix = self._written.get((link, place.file, place.offset))
         return prefix is not None and not prefix.in_place
 
     def retire(self, file: File) -> None:
@@ -173,12 +173,12 @@ class SegmentWriter:
 
     def were_volatile(self, files: Iterable[tuple[str, int]]) -> None:
         """An earlier life of the store has left these as they are."""
-        self._never_synced.update(_path(self._directory, link, number) for link, number in files)
+        self._never_synced.update(files)
 
-    def was_published(self, paths: Iterable[Path]) -> None:
+    def was_published(self, files: Iterable[tuple[str, int]]) -> None:
         """Prefixes in these files may not be durable: an earlier life of the store wrote them."""
         with self._lock:
-            self._unsynced.update(paths)
+            self._unsynced.update(files)
 
     def sync_published(self) -> None:
         """Make durable what was published before this call. Files that were deleted since are passed over."""
@@ -186,8 +186,8 @@ class SegmentWriter:
             unsynced, self._unsynced = self._unsynced, set()
         self._sync_files(unsynced)
 
-    def _sync_files(self, paths: Iterable[Path]) -> None:
-        for path in sorted(paths):
+    def _sync_files(self, files: Iterable[tuple[str, int]]) -> None:
+        for path in (self._path(link, number) for link, number in sorted(files)):
             if path.name in self._files.list(path.parent):
                 file = self._files.open(path, writable=True)
                 try:
@@ -202,8 +202,7 @@ class SegmentWriter:
             if file is not None and number in numbers:
                 del self._open[link]
                 file.close()
-            gone = {_path(self._directory, link, number) for number in numbers}
-            self._never_synced -= gone
+            self._never_synced -= {(link, number) for number in numbers}
 
     def close(self) -> None:
         self._left += [file for _, file in self._open.values()]
@@ -214,6 +213,8 @@ class SegmentWriter:
 
     def _close_left(self) -> None:
         """Closes what nothing waits in."""
+        if not self._left:
+            return
         used = {id(file) for file in self._touched.values()} | {id(one.file) for one in self._written.values()}
         with self._lock:
             left = [file for file in self._left if id(file) not in used]
@@ -231,14 +232,17 @@ class SegmentWriter:
                 self._left.append(
                     self._open.pop(write.link)[1]
                 )  # not closed yet: what this group wrote to it is synced and published later
-        path = _path(self._directory, write.link, write.place.file)
+        path = self._path(write.link, write.place.file)
         file = self._files.open(path, writable=True) if write.schema is None else create_segment(self._files, path, write.schema)
         with self._lock:
             self._open[write.link] = (write.place.file, file)
         return file
 
+    def _path(self, link: str, number: int) -> Path:
+        return self._directory / directory_name(link) / file_name(number)
 
-def _show(prefixes: dict[tuple[Path, int], _Prefix]) -> Exception | None:
+
+def _show(prefixes: dict[_At, _Prefix]) -> Exception | None:
     """Write these; those that were written are taken out."""
     try:
         for key, one in list(prefixes.items()):
@@ -268,7 +272,3 @@ def create_segment(files: Files, path: Path, schema: bytes) -> File:
         raise
     files.sync_directory(path.parent)
     return file
-
-
-def _path(directory: Path, link: str, number: int) -> Path:
-    return directory / directory_name(link) / file_name(number)

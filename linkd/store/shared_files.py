@@ -1,8 +1,8 @@
 """Segment files that their publishers write themselves, and segment files that readers map: who has which. What lies in them: `segment_format`.
 
-A shared file is made for one writer, of one link, generation and schema, with zeros in it up to its size. The writer lays values into it (`placed`),
-which are committed like any other payload, later, in another order, or never. Its bytes are a reader's, too: whoever was told where a value lies
-(`located`) holds the file until it has `released` that. So of a file that was let go of by retention
+A shared file is made for one writer, of one link, generation and schema, with its size and its room on the disk from the start. The writer lays
+values into it (`placed`), which are committed like any other payload, later, in another order, or never. Its bytes are a reader's, too: whoever
+was told where a value lies (`located`) holds the file until it has `released` that. So of a file that was let go of by retention
 
     held by a reader           the name stays, with `.spare` behind it, until the last reader has released it
     given to its writer again  if that lives, and nobody holds it or went away without releasing it: it gets another number, and the writer has
@@ -73,13 +73,13 @@ class SharedFiles:
         volatile: bool,
         owner: object,
         size_bytes: int,
-        zeros: bool = True,
+        reserve: bool = True,
     ) -> SharedFile:
         """A file for this writer: one of its own of this link that came free, or a new one. `schema` is the encapsulated message of that id.
 
-        `volatile`: the link's durability is `memory`. With `zeros` a new file has its size at once, for a writer that maps it. Whoever calls
-        looks at the disk budget before. Raises `StorageFull`, `StorageFailed`, and `InvalidArgument` if the schema leaves no room, or the owner
-        was forsaken meanwhile.
+        `volatile`: the link's durability is `memory`. With `reserve` a new file has its size and its room on the disk at once, for a writer of
+        another process. Whoever calls looks at the disk budget before. Raises `StorageFull`, `StorageFailed`, and `InvalidArgument` if the
+        schema leaves no room, or the owner was forsaken meanwhile.
         """
         if len(schema) + len(arrow_ipc.EOS) > size_bytes:
             raise InvalidArgument(f"{link}: a file of {size_bytes} bytes has no room behind the schema")
@@ -89,13 +89,13 @@ class SharedFiles:
             inode = self._inodes.grant(owner, link, number, path, size_bytes)
             inode.end = len(schema)
         try:
-            await asyncio.to_thread(self._prepare, inode, path, schema, zeros)
+            is_fresh = await asyncio.to_thread(self._prepare, inode, path, schema, reserve)
         except BaseException:  # it may go on in its thread
             self._end_writing([inode], reusable=False)
             raise
         if not inode.is_open:
             raise InvalidArgument(f"{link}: the client that asked for room has gone")
-        return SharedFile(inode.id, link, number, schema_id, generation, volatile, len(schema), inode.size_bytes)
+        return SharedFile(inode.id, link, number, schema_id, generation, volatile, len(schema), inode.size_bytes, is_fresh)
 
     def descriptor(self, file_id: int, *, writable: bool) -> int:
         """A new OS descriptor of the file, which the caller closes. Raises `LinkNotFound` if it has gone, `StorageFailed`."""
@@ -119,7 +119,8 @@ class SharedFiles:
     ) -> PlacedPayload:
         """A value that lies in the file: its body, behind all that was placed there before, and the metadata of its record batch.
 
-        `xxh3` is that of the message, where it was laid by the home itself; else it is read for that.
+        `xxh3` is that of the message, where whoever laid it says so; else it is read for that. (What a publisher says is held against the content
+        by everybody who reads it, so one that is wrong spoils its own value; to read it here would prove no more: it may still be written to.)
 
         Raises `InvalidArgument` for what does not fit the file or is not sound (`wire.arrow_ipc.check_batch`), `ValueTooLarge`,
         `StorageFailed`. The payload is settled with its commit, or by `discard`.
@@ -131,14 +132,18 @@ class SharedFiles:
             )
         if len(metadata) > limits.MESSAGE_METADATA_MAX_BYTES or len(metadata) % 8:
             raise InvalidArgument(f"{file.link}: a value was placed with {len(metadata)} bytes of metadata")
-        info = arrow_ipc.check_batch(metadata, body_bytes)
+        known = self._inodes.get(file.id)
+        info = (known and known.described(metadata, body_bytes)) or arrow_ipc.check_batch(metadata, body_bytes)
         with self._lock:
             inode = self._inodes.placing(file.id, file.number, body_offset, body_bytes)
+            inode.is_newest(body_offset, metadata, info)
         region = Region(file, inode, body_offset, body_bytes, self.settled)
         try:
-            if xxh3 is None and body_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
+            if xxh3 is not None:
+                region.check_there()
+            elif body_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
                 xxh3 = payload_xxh3(region, metadata)
-            elif xxh3 is None:
+            else:
                 xxh3 = await asyncio.to_thread(payload_xxh3, region, metadata)
         except BaseException:
             region.discard()
@@ -194,14 +199,13 @@ class SharedFiles:
             return None
         with self._lock:
             is_there = self._holdings.file(link, number) is not None
-            inode = self._inodes.hold(link, number, self._path(link, number)) if is_there else None
+            inode = self._inodes.hold(link, number, self._path) if is_there else None
+            newest = inode.newest.get(place.offset + arrow_ipc.PREFIX_BYTES + place.metadata_bytes) if inode is not None else None
         if inode is None:
             return None
         try:
             with self._open_files.reading(inode.path) as file:
-                stamped = file.pread(place.metadata_bytes, place.offset + arrow_ipc.PREFIX_BYTES)
-                metadata = arrow_ipc.unstamp(stamped, place.size_bytes - place.body_bytes - arrow_ipc.PREFIX_BYTES)
-                arrow_ipc.check_batch(metadata, place.body_bytes)
+                metadata = newest[0] if newest is not None else _published_metadata(file, place)
                 size_bytes = file.size()
         except (StateDamaged, InvalidArgument):  # it has gone, or is not what it was: whoever reads it says which
             self.released(inode.id, 1)
@@ -290,21 +294,23 @@ class SharedFiles:
 
     # -- together -------------------------------------------------------------------------------------------------------------------------
 
-    def _prepare(self, inode: Inode, path: Path, schema: bytes, zeros: bool) -> None:
-        """Begins the file: a stream without values, and behind it zeros, or what lay there before. In a thread."""
+    def _prepare(self, inode: Inode, path: Path, schema: bytes, reserve: bool) -> bool:
+        """Begins the file: a stream without values, and behind it nothing, or what lay there before. Whether it is a new one. In a thread."""
+        is_fresh = inode.use is Use.NOTHING
         try:
-            if inode.use is Use.NOTHING:
+            if is_fresh:
                 make_link_directory(self._files, path.parent)
                 inode.handle = self._files.create(spare_path(path))
                 inode.path, inode.use = path, Use.SPARE
-                if zeros:
-                    _fill(inode.handle, inode.size_bytes)
+                if reserve:
+                    inode.handle.reserve(inode.size_bytes)
             else:
                 inode.handle = self._files.open(spare_path(inode.path), writable=True)
             inode.handle.pwritev((schema, arrow_ipc.EOS), 0)
             self._files.rename(spare_path(inode.path), path)
             inode.path, inode.use = path, Use.SEGMENT
             self._files.sync_directory(path.parent)
+            return is_fresh
         finally:
             with self._lock:
                 inode.is_prepared = True
@@ -350,8 +356,9 @@ def spare_path(path: Path) -> Path:
     return path.with_name(path.name + SPARE_SUFFIX)
 
 
-def _fill(file: File, size_bytes: int) -> None:
-    """Zeros, so that the file has its blocks and its writer pages that are there."""
-    zeros = memoryview(bytes(min(size_bytes, limits.STORE_READ_BYTES)))
-    for at in range(0, size_bytes, len(zeros)):
-        file.pwrite(zeros[: size_bytes - at], at)
+def _published_metadata(file: File, place: Place) -> bytes:
+    """The metadata of a value as it was published. Raises `InvalidArgument` if it is not what it was."""
+    stamped = file.pread(place.metadata_bytes, place.offset + arrow_ipc.PREFIX_BYTES)
+    metadata = arrow_ipc.unstamp(stamped, place.size_bytes - place.body_bytes - arrow_ipc.PREFIX_BYTES)
+    arrow_ipc.check_batch(metadata, place.body_bytes)
+    return metadata

@@ -309,7 +309,8 @@ class Store:
         within_s = AT_ONCE_S if drops or planned.syncs_at_once else sync_within_s
         future = self._committer.submit(draft, within_s, self.durability(within_s))
         self._placement.keep(planned)
-        self._drop(drops, future)
+        if drops:
+            self._drop(drops, future)
         self._upkeep.look(self._layout.next_lsn)
         if not durable:
             future.add_done_callback(_observed)
@@ -320,8 +321,7 @@ class Store:
         for record in records:
             self._holdings.dropped(record)
             self._upkeep.hold_back(record)
-        if records:
-            future.add_done_callback(lambda done: self._free(records, done))
+        future.add_done_callback(lambda done: self._free(records, done))
 
     def _free(self, records: Sequence[Dropped], done: asyncio.Future[Committed]) -> None:
         if _succeeded(done):

@@ -34,6 +34,7 @@ class StoreLimits:
     staged_in_memory_max_bytes: int = limits.STAGED_IN_MEMORY_MAX_BYTES
     inline_commit_max_s: float = limits.INLINE_COMMIT_MAX_S
     inline_commit_max_frames: int = limits.INLINE_COMMIT_MAX_FRAMES
+    inline_write_max_frames: int = limits.INLINE_WRITE_MAX_FRAMES
     catalog_batch_values: int = limits.CATALOG_BATCH_VALUES
     catalog_tail_max_values: int = limits.CATALOG_TAIL_MAX_VALUES
     catalog_idle_s: float = limits.CATALOG_IDLE_S

@@ -98,6 +98,7 @@ class FaultyFiles:
         self._names: dict[Path, _Node] = {}
         self._durable: dict[Path, _Node] = {}
         self._changes: dict[Path, list[_NameChange]] = {}
+        self._listed: dict[Path, tuple[str, ...]] = {}
         self._calls_left: int | None = None
         self._refused: dict[str, str] = {}
         self._bad_syncs = 0
@@ -188,9 +189,12 @@ class FaultyFiles:
             self._change("create", _NameChange(path, _Node(directory=True)))
 
     def list(self, path: Path) -> list[str]:
-        start = f"{path}/"
-        names = (text.removeprefix(start) for text in map(str, self._names) if text.startswith(start))
-        return sorted(name for name in names if "/" not in name)
+        listed = self._listed.get(path)
+        if listed is None:
+            start = f"{path}/"
+            names = (text.removeprefix(start) for text in map(str, self._names) if text.startswith(start))
+            listed = self._listed[path] = tuple(sorted(name for name in names if "/" not in name))
+        return list(listed)
 
     def create(self, path: Path) -> File:
         if path in self._names:
@@ -229,6 +233,7 @@ class FaultyFiles:
         if not dying:
             self._step(operation, change.name)
         _apply(self._names, change)
+        self._listed.clear()
         self._changes.setdefault(change.name.parent, []).append(change)
         if dying:
             self._step(operation, change.name)
@@ -265,6 +270,11 @@ class _FaultyFile:
 
     def pwritev(self, parts: Sequence[Bytes], offset: int) -> None:
         self.pwrite(b"".join(parts), offset)
+
+    def reserve(self, size_bytes: int) -> None:
+        there_bytes = len(self._node.live)
+        if there_bytes < size_bytes:
+            self.pwrite(bytes(size_bytes - there_bytes), there_bytes)
 
     def datasync(self) -> None:
         self._files._step("sync", self._path)

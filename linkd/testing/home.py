@@ -94,6 +94,7 @@ class InProcessHome:
         """Drains as `linkd serve` does. With `crash` every call is cut off where it stands; frames in line may still be written."""
         if not crash:
             self.home.stop_sessions()
+        await self.links.queries.close()
         await self.face.drain(0.0 if crash else DRAIN_TIMEOUT_S)
         await self.home.close(0.0 if crash else DRAIN_TIMEOUT_S)
 

@@ -84,6 +84,16 @@ def schema_id(schema_message: Bytes) -> bytes:
     return xxhash.xxh3_128_digest(schema_message)
 
 
+def is_schema(metadata: Bytes) -> bool:
+    """Whether this is the metadata of a schema message. Raises `InvalidArgument` if it is none of any message."""
+    return message_view(metadata).header_type == _SCHEMA
+
+
+def column_count(schema_message: Bytes) -> int:
+    """How many columns a schema message has. Raises `InvalidArgument`."""
+    return len(message_view(memoryview(schema_message)[PREFIX_BYTES:]).header.tables(1))
+
+
 def check_schema(metadata: Bytes) -> None:
     """Raises `InvalidArgument` unless this is the metadata of a little-endian schema."""
     message = message_view(metadata)
@@ -232,6 +242,9 @@ def unstamp(stamped: Bytes, metadata_bytes: int) -> bytes:
 _ZERO = struct.Struct("<q")
 _VTABLE = struct.Struct("<7H")
 """Its own length, the table's length, and where each of the 5 fields lies in the table."""
+_LENGTH = struct.Struct("<I")
+_KEY_VALUE = struct.Struct("<4HiII")
+"""Its vtable (own length, the table's, where key and value lie in it), and the table: vtable distance, key, value."""
 _TABLE = struct.Struct("<iIqIhBx")
 """vtable distance, header, bodyLength, custom_metadata, version, header type, pad: 24 bytes, bodyLength on 8."""
 
@@ -242,9 +255,7 @@ def _front(old: MessageView, entries: Mapping[str, str], length: int | None) -> 
     Where things lie: 0 root offset, 8 vtable, 24 table (its bodyLength at 32), 48 vector.
     """
     table_at, vtable_at, vector_at = 24, 8, 48
-    vector = bytearray(struct.pack("<I", len(entries)) + bytes(4 * len(entries)))
-    for index, (key, value) in enumerate(sorted(entries.items())):
-        struct.pack_into("<I", vector, 4 + 4 * index, _append_key_value(vector, key, value) - (4 + 4 * index))
+    vector = _key_values(entries)
     size = -(-(vector_at + len(vector)) // 8) * 8
     if length is not None:
         if length % 8 or length < size:
@@ -269,19 +280,18 @@ def _front(old: MessageView, entries: Mapping[str, str], length: int | None) -> 
     return bytes(front)
 
 
-def _append_key_value(vector: bytearray, key: str, value: str) -> int:
-    """Append a KeyValue table and its strings to `vector`, which starts on 8 bytes; returns where the table begins."""
-    vector += bytes(-len(vector) % 4)
-    vtable_at = len(vector)
-    vector += struct.pack("<4H", 8, 12, 4, 8)
-    table_at = len(vector)
-    vector += struct.pack("<iII", table_at - vtable_at, 0, 0)
-    for slot, text in ((table_at + 4, key), (table_at + 8, value)):
-        vector += bytes(-len(vector) % 4)
-        struct.pack_into("<I", vector, slot, len(vector) - slot)
-        data = text.encode()
-        vector += struct.pack("<I", len(data)) + data + b"\x00"
-    return table_at
+def _key_values(entries: Mapping[str, str]) -> bytes:
+    """A vector of KeyValue tables, each behind its vtable and before its two strings, all on 4 bytes; for a place on 8 bytes."""
+    count = len(entries)
+    offsets, pieces, at = [count], [], 4 + 4 * count
+    for index, (key, value) in enumerate(sorted(entries.items())):
+        strings = [text.encode() for text in (key, value)]
+        padded = [_LENGTH.pack(len(data)) + data + bytes(4 - len(data) % 4) for data in strings]
+        offsets.append(at + 8 - (4 + 4 * index))
+        # The table lies 8 bytes behind `at`, its fields 4 and 8 behind that, and its strings behind all 20.
+        pieces += [_KEY_VALUE.pack(8, 12, 4, 8, 8, 20 - 12, 20 + len(padded[0]) - 16), *padded]
+        at += 20 + len(padded[0]) + len(padded[1])
+    return struct.pack(f"<{count + 1}I", *offsets) + b"".join(pieces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from linkd.limits import GRPC_MESSAGE_MAX_BYTES, LANE_READ_BYTES
 SOCKET_SUFFIX = ".lane"
 """Behind the path of the home's gRPC socket: that of its lane."""
 HEAD = struct.Struct("<IBxxx")
+_TAKEN = struct.Struct("<Q")
 Content = bytes | memoryview
 """Of a frame."""
 
@@ -21,6 +22,7 @@ class FrameKind(enum.IntEnum):
     MESSAGE = 2
     DONE = 3
     STATUS = 4
+    TAKEN = 5
 
 
 _KINDS = {int(kind): kind for kind in FrameKind}
@@ -34,6 +36,18 @@ def head(kind: FrameKind, length: int) -> bytes:
 def frame(kind: FrameKind, content: bytes = b"") -> bytes:
     """A whole frame, for content that is small."""
     return HEAD.pack(len(content), kind) + content
+
+
+def taken_frame(size_bytes: int) -> bytes:
+    """So many bytes more that came by place are with the program."""
+    return frame(FrameKind.TAKEN, _TAKEN.pack(size_bytes))
+
+
+def taken_bytes(content: Content) -> int:
+    """What such a frame says. Raises `InvalidArgument`."""
+    if len(content) != _TAKEN.size:
+        raise InvalidArgument(f"a client said what it has taken in {len(content)} bytes")
+    return int(_TAKEN.unpack(content)[0])
 
 
 class FrameReader:

@@ -13,13 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from lane_writer import ROWS, LaneWriter, lane_of, numbers, small_home
-from raw_client import until
+from raw_client import arrow_message, until
 
 import linkd.aio
 from linkd.errors import Error, InvalidArgument, LinkNotFound, StateDamaged, ValueTooLarge
-from linkd.limits import MIB
+from linkd.limits import ATTRIBUTES_MAX, MIB
 from linkd.testing.home import InProcessHome
 from linkd.wire import arrow_ipc
+from linkd.wire.v1 import links_pb2 as pb
 from linkd.wire.v1 import value_pb2
 
 
@@ -75,6 +76,29 @@ async def test_a_place_that_cannot_be_is_refused_and_nothing_else_is_touched(hom
             await writer.publish(good)
         assert await read_numbers(client, "events") == [0, *[1] * 14, 3]
     await until(lambda: home.is_idle)
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "with bytes beside": {"data": b"beside"},
+    "with more attributes than a value may have": {"attributes": {str(number): "" for number in range(ATTRIBUTES_MAX + 1)}},
+    "of a producer that nobody opened": {"producer": value_pb2.Producer(id="nobody", epoch=7, sequence=3)},
+    "for a snapshot that nobody has": {"stage": pb.Stage(snapshot_id=bytes(16), token=1)},
+    "for a link that is none": {"link": "No Link"},
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+async def test_a_sound_value_that_is_refused_for_another_reason_leaves_no_file_open_behind_its_stream(home: InProcessHome, refused: str) -> None:
+    async with lane_of(home) as channel, linkd.aio.connect(home.endpoint) as client:
+        await client.publish("events", [{"n": 0}])
+        writer = LaneWriter(channel, "events")
+        await writer.reserve(numbers(1))
+        with pytest.raises(Error):
+            await writer.publish(writer.lay(numbers(1)), **REFUSED[refused])
+        inodes = home.home.store.shared._inodes._by_id.values()
+        await until(lambda: not any(inode.is_open for inode in inodes))
+        assert not any(inode.is_written for inode in inodes)
+        assert await read_numbers(client, "events") == [0]
 
 
 def metadata_of(batch: pa.RecordBatch, **options: Any) -> tuple[bytes, int]:
@@ -192,6 +216,28 @@ async def test_a_value_that_its_producer_changes_afterwards_is_told_of_and_no_ot
             assert (await read_numbers(client, "events", first=5))[0] == 9
 
 
+async def test_a_hash_that_is_not_that_of_the_content_spoils_the_value_it_comes_with_and_no_other(
+    home: InProcessHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINKD_TRANSPORT", "grpc")
+    async with lane_of(home) as channel, linkd.aio.connect(home.endpoint) as grpc:
+        monkeypatch.delenv("LINKD_TRANSPORT")
+        await grpc.publish("events", [{"n": 0}])
+        writer = LaneWriter(channel, "events")
+        await writer.reserve(numbers(1))
+        for first in (1, 2, 3):
+            placed = writer.lay(numbers(first))
+            if first == 2:
+                placed.xxh3 = 4711
+            await writer.publish(placed)
+        async with linkd.aio.connect(home.endpoint) as lane:
+            for client in (lane, grpc):
+                assert await read_numbers(client, "events", last=2) == [0, 1]
+                with pytest.raises(StateDamaged, match="events@3"):
+                    await read_numbers(client, "events", first=3, last=3)
+                assert await read_numbers(client, "events", first=4) == [3]
+
+
 async def test_metadata_of_another_shape_than_the_schema_fails_its_readers_and_nobody_else(home: InProcessHome) -> None:
     column = pa.array(numbers(1)["n"])
     shapes = {
@@ -220,6 +266,37 @@ async def test_metadata_of_another_shape_than_the_schema_fails_its_readers_and_n
                     await ask()
         assert await read_numbers(client, "events", last=1) == [0]
         assert await read_numbers(client, "others") == [7]
+
+
+def unsound(message: bytes) -> bytes:
+    """The same message of texts, with an offset that leads far behind the texts, and the next one back."""
+    batch = arrow_ipc.read_message(message)
+    body = bytearray(batch.body)
+    body[4:8] = (2**31 - 1).to_bytes(4, "little")
+    return message[: -len(body)] + bytes(body)
+
+
+@pytest.mark.parametrize("road", ["by place", "as bytes"])
+async def test_offsets_that_lead_out_of_the_texts_are_found_before_anybody_follows_them(home: InProcessHome, road: str) -> None:
+    texts = {"text": [f"text {number}" for number in range(ROWS if road == "by place" else 3)]}
+    async with lane_of(home) as channel, linkd.aio.connect(home.endpoint) as client:
+        await client.publish("events", [{"text": "sound"}])
+        writer = LaneWriter(channel, "events")
+        await writer.reserve(texts)
+        message = unsound(arrow_message(texts)[1])
+        if road == "by place":
+            said = writer.lay(texts)
+            writer.file[said.offset + 4 : said.offset + 8] = (2**31 - 1).to_bytes(4, "little")
+            await writer.publish(said)
+        else:
+            value = pb.PublishValue(link="events", format=value_pb2.ARROW, schema=writer.schema, payload_bytes=len(message), data=message)
+            await writer.write(pb.PublishRequest(value=value))
+            await writer.finish()
+        read = client.read("events", first=2)
+        for ask in (read.to_table, read.rows, client.query("SELECT max(text) FROM events").rows):
+            with pytest.raises(Error):
+                await ask()
+        assert await client.read("events", last=1).rows() == [{"text": "sound"}]
 
 
 async def test_a_value_that_was_placed_under_a_schema_of_before_is_brought_to_that_of_now(home: InProcessHome) -> None:

@@ -12,23 +12,24 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from lane_writer import DISK_BYTES, LaneWriter, files_of, lane_of, numbers, say_released, small_home
-from raw_client import until
+from raw_client import arrow_message, until
 from small_pipeline import PIPELINE
 
 import linkd.aio
 from linkd.client.lane_files import LaneFiles
-from linkd.core.layout import Layout
+from linkd.core.layout import OPEN, Layout
 from linkd.core.links import LinkShape
 from linkd.errors import Error, InvalidArgument
+from linkd.faces.bulk_turns import BulkTurns
 from linkd.faces.lane import Requests
-from linkd.limits import LANE_QUEUED_MAX_BYTES, MIB
+from linkd.limits import LANE_AHEAD_BYTES, LANE_QUEUED_MAX_BYTES, MIB
 from linkd.model.terms import LinkTerms, Retain
 from linkd.model.values import Durability
 from linkd.telemetry.events import DiskPaused
 from linkd.testing.home import InProcessHome, running_home
 from linkd.wire.lane import HEAD, SOCKET_SUFFIX, FrameKind, frame
-from linkd.wire.methods import ATTEND, DESCRIBE, FILES
-from linkd.wire.v1 import lane_pb2
+from linkd.wire.methods import ATTEND, DESCRIBE, FILES, READ
+from linkd.wire.v1 import lane_pb2, value_pb2
 from linkd.wire.v1 import links_pb2 as pb
 
 ROWS_OF_A_MIB = MIB // 8
@@ -120,6 +121,27 @@ async def test_who_asks_for_room_again_and_again_gets_what_it_had(home: InProces
         assert [value.to_table()["n"][0].as_py() async for value in client.read("events")] == [0, 1]
 
 
+async def test_a_reader_is_told_no_further_ahead_than_it_may_hold_back(tmp_path: Path) -> None:
+    values = 6
+    rows = LANE_AHEAD_BYTES // 4 // 8
+    async with (
+        running_home(tmp_path / "state", layout=OPEN, supervised=False) as home,
+        linkd.aio.connect(home.endpoint) as client,
+        lane_of(home) as channel,
+    ):
+        for number in range(values):
+            await client.publish("events", {"n": np.full(rows, number)})
+        stream = channel.open(READ, token="", traceparent="", request=pb.ReadRequest(link="events", format=value_pb2.ARROW))
+        assert (await stream.read()).HasField("opened")
+        connection = stream._connection
+        assert connection is not None
+        await until(lambda: len(connection._waiting) >= 4)
+        await client.describe()  # whatever else was to be sent has been
+        assert len(connection._waiting) == 4
+        regions = [(await stream.read()).region for _ in range(values)]
+        assert [region.batch(arrow_message({"n": [1]})[0])["n"][0].as_py() for region in regions] == list(range(values))
+
+
 async def test_empty_messages_that_nobody_reads_are_bounded_too() -> None:
     class Pausable(asyncio.Transport):
         is_paused = False
@@ -127,7 +149,7 @@ async def test_empty_messages_that_nobody_reads_are_bounded_too() -> None:
         def pause_reading(self) -> None:
             self.is_paused = True
 
-    requests = Requests(transport := Pausable(), ATTEND)
+    requests = Requests(transport := Pausable(), ATTEND, BulkTurns(), b"client")
     for _ in range(LANE_QUEUED_MAX_BYTES // HEAD.size + 1):
         requests.put(b"")
     assert transport.is_paused

@@ -43,7 +43,7 @@ class _UnreliableFile:
         self._path = path
         self._files = files
         self.pread, self.pwrite, self.pwritev = file.pread, file.pwrite, file.pwritev
-        self.truncate, self.size, self.close = file.truncate, file.size, file.close
+        self.reserve, self.truncate, self.size, self.close = file.reserve, file.truncate, file.size, file.close
 
     def datasync(self) -> None:
         assert self._files.gate.wait(DEADLINE_S), "the gate stays closed"

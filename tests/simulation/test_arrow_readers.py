@@ -157,6 +157,10 @@ class WatchedFile:
     def pwritev(self, parts: Sequence[Bytes], offset: int) -> None:
         self.pwrite(b"".join(parts), offset)
 
+    def reserve(self, size_bytes: int) -> None:
+        self.file.reserve(size_bytes)
+        self.look(self.content())
+
     def truncate(self, length: int) -> None:
         self.file.truncate(length)
         self.look(self.content())
@@ -231,10 +235,10 @@ def next_value(readers: Readers, link: str, sequence: int, generation: int, chan
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_an_arrow_reader_sees_committed_values_in_order_at_every_instant_of_a_write(tmp_path: Path, seed: int) -> None:
+async def test_an_arrow_reader_sees_committed_values_in_order_at_every_instant_of_a_write(memory_path: Path, seed: int) -> None:
     readers = Readers()
     files = WatchedFiles(readers)
-    await write(files, readers, tmp_path / "catalog.db", random.Random(seed))
+    await write(files, readers, memory_path / "catalog.db", random.Random(seed))
     assert readers.wrong == []
     assert readers.looks > 500
     there = {
@@ -244,7 +248,7 @@ async def test_an_arrow_reader_sees_committed_values_in_order_at_every_instant_o
         for number in by_pyarrow(files.open(SEGMENTS / link / name).pread(files.size(SEGMENTS / link / name), 0))
     }
     assert readers.store is not None
-    in_segments = await stored_in_segments(readers.store, files, tmp_path / "again.db")
+    in_segments = await stored_in_segments(readers.store, files, memory_path / "again.db")
     assert there == in_segments, "after a clean stop every value of a segment is seen"
 
 
@@ -294,9 +298,9 @@ async def lay(files: FaultyFiles, readers: Readers, catalog: Path, chance: rando
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_an_arrow_reader_sees_the_same_of_files_that_their_publisher_writes(tmp_path: Path, seed: int) -> None:
+async def test_an_arrow_reader_sees_the_same_of_files_that_their_publisher_writes(memory_path: Path, seed: int) -> None:
     readers = Readers()
     files = WatchedFiles(readers)
-    await lay(files, readers, tmp_path / "catalog.db", random.Random(seed))
+    await lay(files, readers, memory_path / "catalog.db", random.Random(seed))
     assert readers.wrong == []
     assert readers.looks > 500

@@ -118,8 +118,8 @@ def parts(home: SimulatedHome) -> tuple[int, int, bool]:
 
 
 @pytest.mark.parametrize("case", list(every_case()), ids=str)
-def test_a_commit_is_lost_or_kept_with_all_its_parts(tmp_path: Path, case: Case) -> None:
-    machines = Machines(tmp_path, case)
+def test_a_commit_is_lost_or_kept_with_all_its_parts(memory_path: Path, case: Case) -> None:
+    machines = Machines(memory_path, case)
     kept = set()
     for calls in range(CALLS):
         files = FaultyFiles()

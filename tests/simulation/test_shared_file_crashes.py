@@ -340,6 +340,6 @@ def after(world: World, *, killed: bool, seed: int) -> None:
 
 
 @pytest.mark.parametrize("first", range(0, 40, SEEDS_PER_TEST), ids=lambda first: f"seeds-{first}")
-async def test_nothing_that_was_acked_is_lost_and_nothing_that_is_held_changes(tmp_path: Path, first: int) -> None:
+async def test_nothing_that_was_acked_is_lost_and_nothing_that_is_held_changes(memory_path: Path, first: int) -> None:
     for seed in range(first, first + SEEDS_PER_TEST):
-        await run(seed, tmp_path)
+        await run(seed, memory_path)

@@ -390,27 +390,27 @@ async def work(store: Store, files: FaultyFiles, model: Model, chance: random.Ra
 
 
 @pytest.mark.parametrize("first", range(0, 200, SEEDS_PER_TEST), ids=lambda first: f"seeds-{first}")
-def test_what_was_acked_survives_any_power_cut(tmp_path: Path, first: int) -> None:
+def test_what_was_acked_survives_any_power_cut(memory_path: Path, first: int) -> None:
     for seed in range(first, first + SEEDS_PER_TEST):
-        asyncio.run(run(seed, tmp_path / f"{seed}.db"))
+        asyncio.run(run(seed, memory_path / f"{seed}.db"))
 
 
 @pytest.mark.parametrize("seed", [278, 365, 1113, 3537])
-def test_seeds_that_found_something(tmp_path: Path, seed: int) -> None:
+def test_seeds_that_found_something(memory_path: Path, seed: int) -> None:
     """278: a segment that was begun twice after the volume was full. 365: a journal file whose name a killed process had not synced.
     1113: values of weak links behind a clean stop, of which a power cut left nothing: the journal ended with the seal, as if none had been.
     3537: copies whose checkpoint found no room, and whose generation was dropped before it did."""
-    asyncio.run(run(seed, tmp_path / "catalog.db"))
+    asyncio.run(run(seed, memory_path / "catalog.db"))
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path, seed: int) -> None:
+def test_a_flipped_bit_is_found_or_harmless(memory_path: Path, seed: int) -> None:
     """After a clean stop: either the store says where it is damaged, or every frame and payload is what it was."""
 
     async def flipped() -> None:
         chance = random.Random(seed)
         files, model = FaultyFiles(), Model()
-        store = Store.open(DIRECTORY, files, limits=LIMITS, catalog_path=tmp_path / "one.db")
+        store = Store.open(DIRECTORY, files, limits=LIMITS, catalog_path=memory_path / "one.db")
         list(store.replay())
         store.start(asyncio.get_running_loop(), thread=False, keep=model.keep if seed % 2 else None)
         for _ in range(12):
@@ -424,7 +424,7 @@ def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path, seed: int) -> None:
         files.flip(folder / name, chance.choice([at for at, byte in enumerate(content) if byte]), chance.randrange(8))
         damage = ""
         try:
-            again = Store.open(DIRECTORY, files, limits=LIMITS, catalog_path=tmp_path / "two.db")
+            again = Store.open(DIRECTORY, files, limits=LIMITS, catalog_path=memory_path / "two.db")
             count = frames_kept(again)
             replayed = [records for _, records in again.replay()]
             assert count + len(replayed) == len(model.frames)

@@ -105,22 +105,22 @@ class CutAtDeletion(FaultyFiles):
 
 @pytest.mark.parametrize("leap_s", [0, 2 * LINEAGE_KEPT_S], ids=["all are kept", "old ones go"])
 @pytest.mark.parametrize("seed", range(8))
-def test_every_commit_is_said_once_and_in_one_chain_whenever_power_fails(tmp_path: Path, seed: int, leap_s: float) -> None:
+def test_every_commit_is_said_once_and_in_one_chain_whenever_power_fails(memory_path: Path, seed: int, leap_s: float) -> None:
     chance, files = random.Random(seed), FaultyFiles()
     for life in range(LIVES):
         acked: list[int] = []
         with pytest.raises(StorageFailed):
-            asyncio.run(work(files, tmp_path / f"{life}.db", acked, leap_s, chance.randrange(300)))
+            asyncio.run(work(files, memory_path / f"{life}.db", acked, leap_s, chance.randrange(300)))
         files = files.crash(chance.randrange(2**32))
         there = said(files)
         assert there == list(range(there[0] if leap_s and there else 1, max(there, default=0) + 1))
         assert not acked or acked[-1] <= there[-1]
 
 
-def test_what_is_too_old_goes_from_the_beginning_of_the_chain_whenever_power_fails(tmp_path: Path) -> None:
+def test_what_is_too_old_goes_from_the_beginning_of_the_chain_whenever_power_fails(memory_path: Path) -> None:
     files = CutAtDeletion()
     with pytest.raises(StorageFailed, match="cannot delete /s/_commits"):
-        asyncio.run(work(files, tmp_path / "catalog.db", [], 2 * LINEAGE_KEPT_S))
+        asyncio.run(work(files, memory_path / "catalog.db", [], 2 * LINEAGE_KEPT_S))
     for seed in range(16):
         there = said(files.crash(seed))
         assert there == list(range(there[0], there[-1] + 1))

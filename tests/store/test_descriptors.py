@@ -47,6 +47,10 @@ class Handle:
         self.file.pwritev(parts, offset)
         self.unsynced.append(sum(map(len, parts)))
 
+    def reserve(self, size_bytes: int) -> None:
+        self.file.reserve(size_bytes)
+        self.unsynced.append(size_bytes)
+
     def truncate(self, length: int) -> None:
         self.file.truncate(length)
 

@@ -160,39 +160,39 @@ def made_again(catalog: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM value_rows WHERE lsn = 0").fetchone()[0])
 
 
-async def test_power_that_fails_while_it_folds_loses_nothing(tmp_path: Path) -> None:
+async def test_power_that_fails_while_it_folds_loses_nothing(memory_path: Path) -> None:
     """At each write, sync and change of a name."""
     steps, number = 1, 0
     while number < steps:
         files = FaultyFiles()
-        store = opened(tmp_path / f"{number}.db", files)
+        store = opened(memory_path / f"{number}.db", files)
         await publish(store, 1, 9)
         before = files.calls
         files.cut_power_after(number if number else 10_000)
         await store.close()
         await asyncio.sleep(0)
         steps = files.calls - before if not number else steps
-        again = opened(tmp_path / f"{number}.db", files.crash(number))
+        again = opened(memory_path / f"{number}.db", files.crash(number))
         assert await content(again) == list(range(1, 10))
-        assert not made_again(tmp_path / f"{number}.db"), "of an index that is current only what the fold moved is entered again"
+        assert not made_again(memory_path / f"{number}.db"), "of an index that is current only what the fold moved is entered again"
         again.tidy()
         await again.close()
         number += 1
     assert steps > 10
 
 
-async def test_a_fold_that_finds_no_room_leaves_the_rest_to_the_next_start(tmp_path: Path) -> None:
+async def test_a_fold_that_finds_no_room_leaves_the_rest_to_the_next_start(memory_path: Path) -> None:
     files = FaultyFiles()
-    store = opened(tmp_path / "one.db", files)
+    store = opened(memory_path / "one.db", files)
     await publish(store, 1, 30)
     files.fill(6_000)
     await store.close()
     files.fill(None)
-    again = opened(tmp_path / "one.db", files)
+    again = opened(memory_path / "one.db", files)
     assert await content(again) == list(range(1, 31))
     again.tidy()
     await again.close()
-    last = opened(tmp_path / "one.db", files)
+    last = opened(memory_path / "one.db", files)
     assert places(last) == {PlaceKind.SEGMENT}
     assert await content(last) == list(range(1, 31))
     await last.close()

@@ -11,6 +11,7 @@ import pytest
 
 from linkd.errors import StorageFailed
 from linkd.limits import INLINE_COMMIT_MAX_FRAMES
+from linkd.model.terms import AT_ONCE_S, NEVER_S
 from linkd.store.committer import Committed
 from linkd.store.store import Store
 from linkd.store.store_limits import StoreLimits
@@ -73,13 +74,13 @@ class Stores:
 
 
 @pytest.fixture
-def stores(tmp_path: Path) -> Stores:
-    return Stores(tmp_path)
+def stores(memory_path: Path) -> Stores:
+    return Stores(memory_path)
 
 
-def append(store: Store, sequence: int, rows: int = 10) -> asyncio.Future[Committed]:
+def append(store: Store, sequence: int, rows: int = 10, *, sync_within_s: float = AT_ONCE_S) -> asyncio.Future[Committed]:
     value = sample_value("flown", sequence, rows)
-    return store.append([value.schema_kept, value.stored], [value.payload])
+    return store.append([value.schema_kept, value.stored], [value.payload], sync_within_s=sync_within_s)
 
 
 async def test_a_frame_that_is_alone_is_committed_by_the_loop_and_indexed_by_the_thread(stores: Stores) -> None:
@@ -109,15 +110,29 @@ async def test_frames_of_one_turn_are_one_group_and_many_are_the_threads(stores:
 async def test_one_slow_commit_sends_those_that_follow_to_the_thread_for_a_while(stores: Stores) -> None:
     store = await stores.ready()
     inline = store._committer._inline
-    inline.took(2 * LIMITS.inline_commit_max_s)
+    inline.took(2 * LIMITS.inline_commit_max_s, synced=True)
     await append(store, 2)
     assert threading.get_ident() not in stores.synced_by
     for _ in range(100):
-        inline.took(0.0001)
+        inline.took(0.0001, synced=True)
     while inline.writing.locked():
         await asyncio.sleep(0)
     await append(store, 3)
     assert stores.synced_by[-1] == threading.get_ident()
+    await store.close()
+
+
+async def test_what_is_only_written_is_not_sent_to_the_thread_by_a_slow_sync(stores: Stores) -> None:
+    store = await stores.ready()
+    inline = store._committer._inline
+    before = inline.made
+    inline.took(2 * LIMITS.inline_commit_max_s, synced=True)
+    many = [append(store, sequence, sync_within_s=NEVER_S) for sequence in range(2, 3 + INLINE_COMMIT_MAX_FRAMES)]
+    await asyncio.gather(*many)
+    assert inline.made == before + 1
+    inline.took(2 * LIMITS.inline_commit_max_s, synced=False)
+    await append(store, 3 + INLINE_COMMIT_MAX_FRAMES, sync_within_s=NEVER_S)
+    assert inline.made == before + 1
     await store.close()
 
 

@@ -90,6 +90,10 @@ class KilledFile:
     def pread(self, length: int, offset: int) -> bytes:
         return self.file.pread(length, offset)
 
+    def reserve(self, size_bytes: int) -> None:
+        self.files.step()
+        self.file.reserve(size_bytes)
+
     def datasync(self) -> None:
         self.file.datasync()
 

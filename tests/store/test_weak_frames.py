@@ -79,9 +79,9 @@ async def commit(store: Store, value: SampleValue, within_s: float) -> Committed
     return await future
 
 
-async def test_a_frame_that_need_not_be_durable_is_acked_without_a_sync(tmp_path: Path) -> None:
+async def test_a_frame_that_need_not_be_durable_is_acked_without_a_sync(memory_path: Path) -> None:
     files = CountingFiles()
-    store, _ = opened(files, tmp_path / "one.db")
+    store, _ = opened(files, memory_path / "one.db")
     assert (await commit(store, sample_value("a", 1, SMALL), 0.0)).durability is Durability.FSYNC
     before = files.syncs
     for number, rows in enumerate((SMALL, BULK, SMALL), 2):
@@ -93,15 +93,15 @@ async def test_a_frame_that_need_not_be_durable_is_acked_without_a_sync(tmp_path
         await store.read_payload(envelope, place)
     assert (await commit(store, sample_value("a", 5, SMALL), 0.0)).durability is Durability.FSYNC
     assert files.syncs == before + 2  # the segment's, and the journal's: with it all before is durable
-    again, lsns = opened(files.crash(1), tmp_path / "two.db")
+    again, lsns = opened(files.crash(1), memory_path / "two.db")
     assert lsns == [1, 2, 3, 4, 5]
     await again.close()
     await store.close()
 
 
-async def test_an_interval_is_kept_by_the_clock(tmp_path: Path) -> None:
+async def test_an_interval_is_kept_by_the_clock(memory_path: Path) -> None:
     files, clock = CountingFiles(), Clock()
-    store, _ = opened(files, tmp_path / "one.db", now_s=clock)
+    store, _ = opened(files, memory_path / "one.db", now_s=clock)
     await commit(store, sample_value("a", 1, SMALL), 0.0)
     before = files.syncs
     assert (await commit(store, sample_value("a", 2, SMALL), 0.5)).durability is Durability.INTERVAL
@@ -114,15 +114,15 @@ async def test_an_interval_is_kept_by_the_clock(tmp_path: Path) -> None:
     clock.now_s += 10
     store.commit_waiting()
     assert files.syncs == before + 1
-    again, lsns = opened(files.crash(7), tmp_path / "two.db")
+    again, lsns = opened(files.crash(7), memory_path / "two.db")
     assert lsns == [1, 2, 3]
     await again.close()
     await store.close()
 
 
-async def test_the_thread_wakes_when_a_sync_is_due(tmp_path: Path) -> None:
+async def test_the_thread_wakes_when_a_sync_is_due(memory_path: Path) -> None:
     files = CountingFiles()
-    store, _ = opened(files, tmp_path / "one.db", now_s=time.monotonic, thread=True)
+    store, _ = opened(files, memory_path / "one.db", now_s=time.monotonic, thread=True)
     await append(store, sample_value("a", 1, SMALL), 0.0)
     files.synced.clear()
     await append(store, sample_value("a", 2, SMALL), 0.02)
@@ -133,15 +133,15 @@ async def test_the_thread_wakes_when_a_sync_is_due(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_what_no_sync_reached_may_be_lost_with_the_power_and_stays_without(tmp_path: Path) -> None:
+async def test_what_no_sync_reached_may_be_lost_with_the_power_and_stays_without(memory_path: Path) -> None:
     files = FaultyFiles()
-    store, _ = opened(files, tmp_path / "one.db")
+    store, _ = opened(files, memory_path / "one.db")
     await commit(store, sample_value("a", 1, SMALL), 0.0)
     for number in range(2, 12):
         await commit(store, sample_value("a", number, BULK if number % 3 == 0 else SMALL), NEVER_S)
     found = []
     for seed in range(20):
-        again, lsns = opened(files.crash(seed), tmp_path / f"power-{seed}.db")
+        again, lsns = opened(files.crash(seed), memory_path / f"power-{seed}.db")
         assert lsns == list(range(1, len(lsns) + 1))
         for envelope, place in again.values("a"):
             await again.read_payload(envelope, place)
@@ -149,51 +149,51 @@ async def test_what_no_sync_reached_may_be_lost_with_the_power_and_stays_without
         found.append(len(lsns))
         await again.close()
     assert min(found) < 11
-    again, lsns = opened(files.kill(), tmp_path / "killed.db")
+    again, lsns = opened(files.kill(), memory_path / "killed.db")
     assert lsns == list(range(1, 12))
     await again.close()
     await store.close()
 
 
-async def test_a_hole_in_what_was_not_synced_ends_the_journal_and_what_follows_is_void(tmp_path: Path) -> None:
+async def test_a_hole_in_what_was_not_synced_ends_the_journal_and_what_follows_is_void(memory_path: Path) -> None:
     files = FaultyFiles()
-    store, _ = opened(files, tmp_path / "one.db")
+    store, _ = opened(files, memory_path / "one.db")
     await commit(store, sample_value("a", 1, SMALL), 0.0)
     for number in (2, 3, 4):
         await commit(store, sample_value("a", number, SMALL), NEVER_S)
     files.flip(JOURNAL / file_name(1), 3 * PAGE_BYTES + 200)  # of frame 3; frame 4 is whole
     after = files.kill()
-    again, lsns = opened(after, tmp_path / "two.db")
+    again, lsns = opened(after, memory_path / "two.db")
     assert lsns == [1, 2]
     assert again.recovery.voided
     assert "not acknowledged as durable" in again.recovery.notes[0]
     await commit(again, sample_value("a", 3, SMALL, incarnation=2), 0.0)
     await again.close()
-    third, lsns = opened(after, tmp_path / "three.db")
+    third, lsns = opened(after, memory_path / "three.db")
     assert (lsns, third.recovery.voided, third.recovery.clean) == ([1, 2, 3], False, True)
     assert [envelope.position.incarnation for envelope, _ in third.values("a")] == [1, 1, 2]
     await third.close()
     await store.close()
 
 
-async def test_a_payload_that_was_not_synced_takes_its_frame_with_it(tmp_path: Path) -> None:
+async def test_a_payload_that_was_not_synced_takes_its_frame_with_it(memory_path: Path) -> None:
     files = FaultyFiles()
-    store, _ = opened(files, tmp_path / "one.db")
+    store, _ = opened(files, memory_path / "one.db")
     await commit(store, sample_value("a", 1, SMALL), 0.0)
     await commit(store, sample_value("a", 2, BULK), NEVER_S)
     await commit(store, sample_value("a", 3, SMALL), NEVER_S)
     segment = DIRECTORY / "segments" / "a" / "00000001.arrow"
     files.flip(segment, files.size(segment) - 100)
-    again, lsns = opened(files.kill(), tmp_path / "two.db")
+    again, lsns = opened(files.kill(), memory_path / "two.db")
     assert lsns == [1]
     assert again.recovery.voided
     await again.close()
     await store.close()
 
 
-async def test_frames_go_on_behind_the_last_durable_one_after_a_failed_sync(tmp_path: Path) -> None:
+async def test_frames_go_on_behind_the_last_durable_one_after_a_failed_sync(memory_path: Path) -> None:
     files = FaultyFiles()
-    store, _ = opened(files, tmp_path / "one.db")
+    store, _ = opened(files, memory_path / "one.db")
     await commit(store, sample_value("a", 1, SMALL), 0.0)
     await commit(store, sample_value("a", 2, SMALL), NEVER_S)
     files.fail_a_sync()
@@ -202,11 +202,11 @@ async def test_frames_go_on_behind_the_last_durable_one_after_a_failed_sync(tmp_
     with pytest.raises(StorageFailed):
         append(store, sample_value("a", 3, SMALL), NEVER_S)
     await store.close()
-    again, lsns = opened(files.kill(), tmp_path / "two.db")
+    again, lsns = opened(files.kill(), memory_path / "two.db")
     assert (lsns, again.recovery.voided) == ([1], True)
     assert (await commit(again, sample_value("a", 2, SMALL, incarnation=2), 0.0)).lsn == 2
     await again.close()
-    third, lsns = opened(files.kill(), tmp_path / "three.db")
+    third, lsns = opened(files.kill(), memory_path / "three.db")
     assert lsns == [1, 2]
     await third.close()
 
@@ -221,9 +221,9 @@ async def test_where_syncs_have_no_effect_no_ack_says_they_had(tmp_path: Path) -
 
 @pytest.mark.parametrize("thread", [False, True], ids=["steps", "thread"])
 @pytest.mark.parametrize("rows", [SMALL, BULK])
-async def test_a_full_volume_is_waited_for(tmp_path: Path, rows: int, thread: bool) -> None:
+async def test_a_full_volume_is_waited_for(memory_path: Path, rows: int, thread: bool) -> None:
     files = FaultyFiles()
-    store = Store.open(DIRECTORY, files, limits=dataclasses.replace(LIMITS, preallocate_bytes=4096), catalog_path=tmp_path / "one.db")
+    store = Store.open(DIRECTORY, files, limits=dataclasses.replace(LIMITS, preallocate_bytes=4096), catalog_path=memory_path / "one.db")
     list(store.replay())
     told: list[str] = []
     changed = asyncio.Event()
@@ -256,14 +256,14 @@ async def test_a_full_volume_is_waited_for(tmp_path: Path, rows: int, thread: bo
     for envelope, place in store.values("a"):
         await store.read_payload(envelope, place)
     await store.close()
-    again, lsns = opened(files.crash(3), tmp_path / "two.db")
+    again, lsns = opened(files.crash(3), memory_path / "two.db")
     assert (lsns, again.recovery.clean) == ([1, 2, 3], True)
     await again.close()
 
 
-async def test_what_cannot_be_taken_back_from_a_full_volume_ends_the_commits_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+async def test_what_cannot_be_taken_back_from_a_full_volume_ends_the_commits_and_nobody_waits_for_ever(memory_path: Path) -> None:
     files = FaultyFiles()
-    store = Store.open(DIRECTORY, files, limits=dataclasses.replace(LIMITS, preallocate_bytes=4096), catalog_path=tmp_path / "one.db")
+    store = Store.open(DIRECTORY, files, limits=dataclasses.replace(LIMITS, preallocate_bytes=4096), catalog_path=memory_path / "one.db")
     list(store.replay())
     store.start(asyncio.get_running_loop())
     await append(store, sample_value("a", 1, SMALL), 0.0)
@@ -276,9 +276,9 @@ async def test_what_cannot_be_taken_back_from_a_full_volume_ends_the_commits_and
 
 
 @pytest.mark.parametrize("room_bytes", [0, 500, 3_000, 5_000])
-async def test_a_store_that_closes_on_a_full_volume_has_kept_what_it_acked(tmp_path: Path, room_bytes: int) -> None:
+async def test_a_store_that_closes_on_a_full_volume_has_kept_what_it_acked(memory_path: Path, room_bytes: int) -> None:
     files = FaultyFiles()
-    store = Store.open(DIRECTORY, files, limits=dataclasses.replace(LIMITS, preallocate_bytes=4096), catalog_path=tmp_path / "one.db")
+    store = Store.open(DIRECTORY, files, limits=dataclasses.replace(LIMITS, preallocate_bytes=4096), catalog_path=memory_path / "one.db")
     list(store.replay())
     full = asyncio.Event()
     store.start(asyncio.get_running_loop(), on_full=lambda _: full.set())
@@ -289,15 +289,15 @@ async def test_a_store_that_closes_on_a_full_volume_has_kept_what_it_acked(tmp_p
         await full.wait()
         await store.close()
     acked = [number for number, future in enumerate(waiting, 2) if future.exception() is None]
-    again, lsns = opened(files.crash(3), tmp_path / "two.db")
+    again, lsns = opened(files.crash(3), memory_path / "two.db")
     assert set(acked) <= set(lsns)
     assert [envelope.position.sequence for envelope, _ in again.values("a")] == lsns
     await again.close()
 
 
-async def test_the_reserve_of_the_journal_takes_small_frames_when_the_volume_is_full(tmp_path: Path) -> None:
+async def test_the_reserve_of_the_journal_takes_small_frames_when_the_volume_is_full(memory_path: Path) -> None:
     files = FaultyFiles()
-    store, _ = opened(files, tmp_path / "one.db")
+    store, _ = opened(files, memory_path / "one.db")
     await commit(store, sample_value("a", 1, SMALL), 0.0)
     files.fill(0)
     assert (await commit(store, sample_value("a", 2, SMALL), 0.0)).lsn == 2
@@ -307,7 +307,7 @@ async def test_the_reserve_of_the_journal_takes_small_frames_when_the_volume_is_
 
 
 @pytest.mark.parametrize("calls", range(0, 75, 7))
-async def test_names_that_a_killed_process_left_are_durable_before_anything_rests_on_them(tmp_path: Path, calls: int) -> None:
+async def test_names_that_a_killed_process_left_are_durable_before_anything_rests_on_them(memory_path: Path, calls: int) -> None:
     """It made a directory, a journal file or a checkpoint and ended before the name was synced: the next one on the same boot sees it all."""
     limits = dataclasses.replace(
         LIMITS, journal_file_max_bytes=24 * 1024, preallocate_bytes=4096, journal_files_kept=1, checkpoint_frames=2
@@ -319,7 +319,7 @@ async def test_names_that_a_killed_process_left_are_durable_before_anything_rest
         if life < 2:
             files.cut_power_after(calls)
         try:
-            store = Store.open(DIRECTORY, files, limits=limits, catalog_path=tmp_path / f"{life}.db")
+            store = Store.open(DIRECTORY, files, limits=limits, catalog_path=memory_path / f"{life}.db")
             list(store.replay())
             store.start(asyncio.get_running_loop(), thread=False, keep=lambda: [HomeKept(1, 1), *schemas])
             number = max((envelope.position.sequence for envelope, _ in store.values("a")), default=0)
@@ -332,7 +332,7 @@ async def test_names_that_a_killed_process_left_are_durable_before_anything_rest
             pass
         files = files.kill()
     for seed in range(3):
-        again = Store.open(DIRECTORY, files.crash(seed), limits=limits, catalog_path=tmp_path / f"after-{seed}.db")
+        again = Store.open(DIRECTORY, files.crash(seed), limits=limits, catalog_path=memory_path / f"after-{seed}.db")
         list(again.replay())
         found = [envelope.position.sequence for envelope, _ in again.values("a")]
         assert found[-4:] == list(range(number - 3, number + 1))

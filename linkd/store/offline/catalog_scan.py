@@ -30,6 +30,10 @@ class IndexedValue:
     envelope_bytes: bytes
 
 
+_UNREADABLE = (sqlite3.Error, ValueError)
+"""What a damaged file is met with: what SQLite says, or what Python says of a text in it."""
+
+
 class CatalogScan:
     """An index, open for reading. Every method raises `IndexUnreadable`."""
 
@@ -49,7 +53,7 @@ class CatalogScan:
         """What the index says of itself; None if that does not fit its checksum, or is of another version of linkd."""
         try:
             return read_meta(self._connection)
-        except sqlite3.Error as problem:
+        except _UNREADABLE as problem:
             raise IndexUnreadable(str(problem)) from problem
 
     def faults(self) -> list[str]:
@@ -102,7 +106,7 @@ class CatalogScan:
     def _query(self, statement: str, *arguments: object) -> list[Row]:
         try:
             return self._connection.execute(statement, arguments).fetchall()
-        except sqlite3.Error as problem:
+        except _UNREADABLE as problem:
             raise IndexUnreadable(str(problem)) from problem
 
 

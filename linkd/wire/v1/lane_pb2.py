@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13linkd/v1/lane.proto\x12\x08linkd.v1\"O\n\x08LaneCall\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\x12\x0f\n\x07session\x18\x04 \x01(\x0c\".\n\x0c\x46ilesRequest\x12\x0c\n\x04\x66ile\x18\x01 \x01(\x04\x12\x10\n\x08released\x18\x02 \x01(\x04\"P\n\rFilesResponse\x12$\n\x05shown\x18\x01 \x01(\x0b\x32\x13.linkd.v1.FileShownH\x00\x12\x0e\n\x04gone\x18\x02 \x01(\x04H\x00\x42\t\n\x07message\"?\n\tFileShown\x12\x0c\n\x04\x66ile\x18\x01 \x01(\x04\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x10\n\x08writable\x18\x03 \x01(\x08\";\n\nLaneStatus\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x0f\n\x07\x64\x65tails\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13linkd/v1/lane.proto\x12\x08linkd.v1\"d\n\x08LaneCall\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\x12\x0f\n\x07session\x18\x04 \x01(\x0c\x12\x13\n\x0btells_taken\x18\x05 \x01(\x08\".\n\x0c\x46ilesRequest\x12\x0c\n\x04\x66ile\x18\x01 \x01(\x04\x12\x10\n\x08released\x18\x02 \x01(\x04\"P\n\rFilesResponse\x12$\n\x05shown\x18\x01 \x01(\x0b\x32\x13.linkd.v1.FileShownH\x00\x12\x0e\n\x04gone\x18\x02 \x01(\x04H\x00\x42\t\n\x07message\"?\n\tFileShown\x12\x0c\n\x04\x66ile\x18\x01 \x01(\x04\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x10\n\x08writable\x18\x03 \x01(\x08\";\n\nLaneStatus\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x0f\n\x07\x64\x65tails\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,13 +32,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'linkd.v1.lane_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LANECALL']._serialized_start=33
-  _globals['_LANECALL']._serialized_end=112
-  _globals['_FILESREQUEST']._serialized_start=114
-  _globals['_FILESREQUEST']._serialized_end=160
-  _globals['_FILESRESPONSE']._serialized_start=162
-  _globals['_FILESRESPONSE']._serialized_end=242
-  _globals['_FILESHOWN']._serialized_start=244
-  _globals['_FILESHOWN']._serialized_end=307
-  _globals['_LANESTATUS']._serialized_start=309
-  _globals['_LANESTATUS']._serialized_end=368
+  _globals['_LANECALL']._serialized_end=133
+  _globals['_FILESREQUEST']._serialized_start=135
+  _globals['_FILESREQUEST']._serialized_end=181
+  _globals['_FILESRESPONSE']._serialized_start=183
+  _globals['_FILESRESPONSE']._serialized_end=263
+  _globals['_FILESHOWN']._serialized_start=265
+  _globals['_FILESHOWN']._serialized_end=328
+  _globals['_LANESTATUS']._serialized_start=330
+  _globals['_LANESTATUS']._serialized_end=389
 # @@protoc_insertion_point(module_scope)

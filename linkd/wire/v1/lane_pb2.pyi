@@ -6,16 +6,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class LaneCall(_message.Message):
-    __slots__ = ("method", "token", "traceparent", "session")
+    __slots__ = ("method", "token", "traceparent", "session", "tells_taken")
     METHOD_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    TELLS_TAKEN_FIELD_NUMBER: _ClassVar[int]
     method: str
     token: str
     traceparent: str
     session: bytes
-    def __init__(self, method: _Optional[str] = ..., token: _Optional[str] = ..., traceparent: _Optional[str] = ..., session: _Optional[bytes] = ...) -> None: ...
+    tells_taken: bool
+    def __init__(self, method: _Optional[str] = ..., token: _Optional[str] = ..., traceparent: _Optional[str] = ..., session: _Optional[bytes] = ..., tells_taken: bool = ...) -> None: ...
 
 class FilesRequest(_message.Message):
     __slots__ = ("file", "released")

@@ -40,16 +40,18 @@ class Reserve(_message.Message):
     def __init__(self, link: _Optional[str] = ..., schema: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., stage: _Optional[_Union[Stage, _Mapping]] = ...) -> None: ...
 
 class Granted(_message.Message):
-    __slots__ = ("file", "start", "end", "head_bytes")
+    __slots__ = ("file", "start", "end", "head_bytes", "fresh")
     FILE_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     HEAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FRESH_FIELD_NUMBER: _ClassVar[int]
     file: int
     start: int
     end: int
     head_bytes: int
-    def __init__(self, file: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., head_bytes: _Optional[int] = ...) -> None: ...
+    fresh: bool
+    def __init__(self, file: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., head_bytes: _Optional[int] = ..., fresh: bool = ...) -> None: ...
 
 class PublishValue(_message.Message):
     __slots__ = ("link", "format", "payload_bytes", "schema", "data", "more", "attributes", "producer", "stage", "source", "placed")
@@ -568,18 +570,22 @@ class ReadOpened(_message.Message):
     def __init__(self, link: _Optional[str] = ..., generation: _Optional[int] = ..., sealed: bool = ..., schema: _Optional[bytes] = ..., first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., lost: _Optional[int] = ...) -> None: ...
 
 class QueryRequest(_message.Message):
-    __slots__ = ("sql", "timeout_ms")
+    __slots__ = ("sql", "timeout_ms", "insert")
     SQL_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    INSERT_FIELD_NUMBER: _ClassVar[int]
     sql: str
     timeout_ms: int
-    def __init__(self, sql: _Optional[str] = ..., timeout_ms: _Optional[int] = ...) -> None: ...
+    insert: bool
+    def __init__(self, sql: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., insert: bool = ...) -> None: ...
 
 class QueryResponse(_message.Message):
-    __slots__ = ("data",)
+    __slots__ = ("data", "inserted")
     DATA_FIELD_NUMBER: _ClassVar[int]
+    INSERTED_FIELD_NUMBER: _ClassVar[int]
     data: bytes
-    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+    inserted: int
+    def __init__(self, data: _Optional[bytes] = ..., inserted: _Optional[int] = ...) -> None: ...
 
 class SealRequest(_message.Message):
     __slots__ = ("link",)

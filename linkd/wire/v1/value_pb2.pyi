@@ -109,16 +109,18 @@ class Envelope(_message.Message):
     def __init__(self, id: _Optional[bytes] = ..., link: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., generation: _Optional[int] = ..., rows: _Optional[int] = ..., size_bytes: _Optional[int] = ..., schema_id: _Optional[bytes] = ..., payload_xxh3: _Optional[int] = ..., created_at_ns: _Optional[int] = ..., task: _Optional[str] = ..., task_version: _Optional[str] = ..., attempt: _Optional[int] = ..., parents: _Optional[_Iterable[_Union[Portion, _Mapping]]] = ..., producer: _Optional[_Union[Producer, _Mapping]] = ..., traceparent: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Placed(_message.Message):
-    __slots__ = ("file", "offset", "body_bytes", "metadata")
+    __slots__ = ("file", "offset", "body_bytes", "metadata", "xxh3")
     FILE_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     BODY_BYTES_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    XXH3_FIELD_NUMBER: _ClassVar[int]
     file: int
     offset: int
     body_bytes: int
     metadata: bytes
-    def __init__(self, file: _Optional[int] = ..., offset: _Optional[int] = ..., body_bytes: _Optional[int] = ..., metadata: _Optional[bytes] = ...) -> None: ...
+    xxh3: int
+    def __init__(self, file: _Optional[int] = ..., offset: _Optional[int] = ..., body_bytes: _Optional[int] = ..., metadata: _Optional[bytes] = ..., xxh3: _Optional[int] = ...) -> None: ...
 
 class Value(_message.Message):
     __slots__ = ("envelope", "format", "payload_bytes", "schema", "data", "input", "token", "attempt", "first_row", "end_row", "placed")
