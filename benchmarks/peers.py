@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rounds import append_result, interleave
+from rounds import append_result, interleave, machine_line
 from side_by_side.entrants import Entrant, Scenario
 from side_by_side.processes import RoundFailedError
 from side_by_side.scenarios import bulk_relay, delivery, fan_out, growth, idle, single_publish, small_records
@@ -91,7 +91,7 @@ def main() -> int:
     if not measured:
         print("nothing was measured", file=sys.stderr)
         return 1
-    print(table(judged))
+    print(f"{machine_line()}\n\n{table(judged)}")
     append_result(told.results, [*measured, *(one.told() for one in judged)])
     return int(broken or (told.strict and missed(judged)))
 

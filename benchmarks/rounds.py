@@ -111,6 +111,16 @@ def machine() -> dict[str, Any]:
     }
 
 
+def machine_line() -> str:
+    """The same in words, for those who read a table."""
+    told = machine()
+    packages = ", ".join(f"{name} {version}" for name, version in told["packages"].items())
+    return (
+        f"{told['cores']} cores of {told['processor']}, {told['memory_gib']:g} GiB, {told['system']}, load {told['load']:g}; "
+        f"Python {told['python']}, {packages}"
+    )
+
+
 def installed(name: str) -> str:
     """The version of a package; empty if it is not there."""
     try:

@@ -181,7 +181,7 @@ TRIALS = (
         1,
         1,
         1,
-        pytest("tests/core", "tests/wire"),
+        pytest("tests/core", "tests/wire", "tests/adapters", "tests/home/test_lane_fuzz.py"),
         passed,
         lambda amount: {"LINKD_HYPOTHESIS": "soak"},
         "time",

@@ -6,7 +6,9 @@
     |   +-- LinkNotFound            no link (value, task, group) of that name
     |   +-- NotAllowed              the wiring does not give this right
     |   +-- InvalidArgument         an argument that cannot mean anything
+    |   +-- NotSupported            a protocol asks for what linkd does not have
     |   +-- QueryInvalid            SQL that cannot be run
+    |   |   +-- QueryCancelled      somebody ended it
     |   +-- SnapshotNotSettled      going on without `with snap:`
     |   +-- ForkedClient            a client met a fork
     |   +-- MissingExtra            an optional dependency is not installed
@@ -17,6 +19,7 @@
     |   +-- ValueTooLarge           one row is larger than a value may be
     |   +-- Conflict                the same identity with other content
     +-- TaskFailed                  a program of the pipeline ended badly
+    +-- PlaceAway                   the database at an end of a link is not there; linkd asks again
     +-- DeliveryFault               the place in the stream is not ours any more
     |   +-- LeaseLost               others were given these portions; take the next snapshot
     |   |   +-- StagedLost          a restarted home has nothing of what was staged
@@ -102,10 +105,22 @@ class InvalidArgument(UsageFault):
     code = "invalid_argument"
 
 
+class NotSupported(UsageFault):
+    """Do without it, or as the message says: a standard protocol has more than linkd offers."""
+
+    code = "not_supported"
+
+
 class QueryInvalid(UsageFault):
     """Correct the statement: one SELECT over links."""
 
     code = "query_invalid"
+
+
+class QueryCancelled(QueryInvalid):
+    """Run it again if it was not meant: somebody with the same rights cancelled it."""
+
+    code = "query_cancelled"
 
 
 class SnapshotNotSettled(UsageFault):
@@ -167,6 +182,14 @@ class TaskFailed(Error):
     """A program of the pipeline ended badly: read the end of its output, mend it, run again."""
 
     code = "task_failed"
+    exit_code = EXIT_TASK_FAILED
+
+
+class PlaceAway(Error):
+    """See that the database that the message names runs: linkd asks again by itself, and nothing is lost meanwhile."""
+
+    code = "place_away"
+    retryable = True
     exit_code = EXIT_TASK_FAILED
 
 

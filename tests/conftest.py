@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from linkd.limits import GC_THRESHOLD
@@ -15,3 +19,16 @@ settings.load_profile(os.environ.get("LINKD_HYPOTHESIS", "test"))
 
 gc.set_threshold(GC_THRESHOLD)
 """As a home has it; with Python's own a tenth of all tests' time is looking at modules that stay."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes seconds is begun first: at the end nobody waits for it beside an idle core."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """As `tmp_path`, in memory where there is such a place: for the index of a store whose files are simulated, of which nobody tests the disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="linkd-test-", dir=memory if memory.is_dir() else None) as directory:
+        yield Path(directory)

@@ -82,6 +82,7 @@ def _file_with(heading: str, key: str, example: str) -> str:
         parts[key] = example
     elif heading == "links":
         ends = {"from": "from: data/flights.csv", "schema": "schema: {carrier: string}"}
+        ends |= {"from": 'from: "postgresql://db/shop"'} if key in ("query", "key") else {}
         ends |= {"to": "to: out/copy.csv"} if key in ("to", "mode", "overwrite") else {}
         ends |= {"durability": "durability: interval"} if key == "interval" else {}
         ends |= {"bound": "bound: 64MB"} if key == "on_full" else {}

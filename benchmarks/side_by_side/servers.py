@@ -84,8 +84,7 @@ def redis_server(processes: Processes) -> str:
         raise EntrantMissingError(
             "redis-server and its Python client are not installed: apt-get install redis-server; pip install 'linkd[bench]'"
         )
-    path = Path(tempfile.mkdtemp(prefix="linkd-redis-")) / "s"  # the path of a socket is short
-    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    path = _socket_path()
     words = {
         "port": "0",
         "unixsocket": str(path),
@@ -101,7 +100,7 @@ def redis_server(processes: Processes) -> str:
 
 def flight_relay(processes: Processes, *, unix: bool = False, consumers: int = 1) -> str:
     """The relay of `flight_roles`; its location."""
-    location = f"grpc+unix://{processes.directory}/flight.sock" if unix else "grpc+tcp://127.0.0.1:0"
+    location = f"grpc+unix://{_socket_path()}" if unix else "grpc+tcp://127.0.0.1:0"
     arguments = f'{{"location": "{location}", "consumers": {consumers}}}'
     port = processes.start("flight relay", [sys.executable, "-m", "side_by_side.flight_roles", "relay", arguments]).answer()["port"]
     return location if unix else f"grpc+tcp://127.0.0.1:{port}"
@@ -111,6 +110,13 @@ def _binary(name: str) -> str | None:
     """Installed beside this Python, or anywhere."""
     beside = Path(sysconfig.get_path("scripts")) / name
     return str(beside) if beside.exists() else shutil.which(name)
+
+
+def _socket_path() -> Path:
+    """Of a new socket, in a directory of its own: that of a round may have a longer path than sockets can."""
+    path = Path(tempfile.mkdtemp(prefix="linkd-peers-")) / "s"
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    return path
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""The table: a row for each bar, and who was there besides."""
+"""The table: a row for each bar, and who was there besides. Medians, and of linkd the least and the most of all rounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from side_by_side.entrants import Bar, Scenario
 
-HEAD = ("scenario", "figure", "linkd", "peers", "ratio", "bar", "met")
+HEAD = ("scenario", "figure", "linkd", "spread", "CPU s/GB", "peers", "ratio", "bar", "met")
 UNITS = {
     "mb_s": "MB/s",
     "records_s": "records/s",
@@ -29,7 +29,10 @@ UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What came of a bar. `ratio` is of what it is set against, NaN where that is nobody; `met` is None where it could not be measured."""
+    """What came of a bar. `ratio` is of what it is set against, NaN where that is nobody; `met` is None where it could not be measured.
+
+    `spread` are the least and the most there was, `cpus_s_per_gb` the CPU seconds of everybody's processes, linkd's first.
+    """
 
     scenario: str
     bar: Bar
@@ -37,6 +40,8 @@ class Judged:
     peers: dict[str, float]
     ratio: float
     met: bool | None
+    spread: tuple[float, ...] = ()
+    cpus_s_per_gb: tuple[float, ...] = ()
 
     def told(self) -> dict[str, Any]:
         """For the file of results."""
@@ -65,7 +70,11 @@ def judge(scenario: Scenario) -> list[Judged]:
             rivals = [divisor] if divisor is not None else []
         best = (max if bar.at_least else min)(rivals, default=math.nan)
         ratio = ours / best if ours is not None and best else math.nan
-        judged.append(Judged(scenario.name, bar, ours, peers, ratio, _met(bar, ours, best)))
+        found = [one[bar.figure] for one in entrants[bar.ours].rounds if bar.figure in one]
+        spread = (min(found), max(found)) if len(found) > 1 else ()
+        cpus = [entrants[name].median("cpu_s_per_gb") for name in (bar.ours, *peers)] if bar.figure != "cpu_s_per_gb" else []
+        told = tuple(cpu for cpu in cpus if cpu is not None)
+        judged.append(Judged(scenario.name, bar, ours, peers, ratio, _met(bar, ours, best), spread, told))
     return judged
 
 
@@ -98,6 +107,8 @@ def rows(judged: Sequence[Judged]) -> list[tuple[str, ...]]:
             one.scenario,
             UNITS.get(one.bar.figure, one.bar.figure),
             (f"{one.bar.ours.removeprefix('linkd, ')} " if one.bar.ours != "linkd" else "") + shown(one.ours),
+            " to ".join(map(shown, one.spread)) or "-",
+            "; ".join(map(shown, one.cpus_s_per_gb)) or "-",
             "; ".join(f"{name} {shown(value)}" for name, value in one.peers.items()) or "-",
             "-" if math.isnan(one.ratio) else f"{one.ratio:.2f}x",
             wanted(one.bar),

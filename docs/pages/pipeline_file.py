@@ -55,6 +55,8 @@ LINK_EXAMPLES = {
     "encoding": "encoding: latin-1",
     "decimal": 'decimal: ","',
     "mode": "mode: append",
+    "query": 'query: "SELECT id, total FROM orders"',
+    "key": "key: id",
     "overwrite": "overwrite: true",
     "every": "every: 1m",
     "durability": "durability: memory",
@@ -62,6 +64,7 @@ LINK_EXAMPLES = {
     "retain": "retain: {age: 7d, size: 10GB}",
     "bound": "bound: 256MB",
     "on_full": "on_full: drop_oldest",
+    "handover": "handover: copy",
 }
 TASK_EXAMPLES = {
     "run": "run: [python, clean.py]",

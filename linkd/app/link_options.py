@@ -29,6 +29,9 @@ def link_options(
         dialect=spec.dialect,
         mode=spec.mode,
         overwrite=spec.overwrite,
+        query=spec.query,
+        key=spec.key,
+        every_s=spec.every_s,
         growing=growing,
         written=location,
     )

@@ -151,7 +151,8 @@ async def _serve_observed(options: ServeOptions, layout: Layout, telemetry: Tele
         )
     path = options.socket if options.socket is not None else socket_path(options.directory)
     presence = Presence()
-    queries = QueryChildren(home, f"unix:{path}", options.directory / "spill")
+    idle_s = limits.ON_DEMAND_IDLE_S if options.on_demand else limits.QUERY_CHILD_IDLE_S
+    queries = QueryChildren(home, f"unix:{path}", options.directory / "spill", idle_s)
     face = await Server.build(path, LinksService(home, queries), RunsService(home), presence)
     http_port = None
     home.start()
@@ -168,7 +169,7 @@ async def _serve_observed(options: ServeOptions, layout: Layout, telemetry: Tele
         )
         _announce(home, face, options, http_port)
         reason = await _until_told(options, home, presence)
-        await _drain(options, home, face, telemetry, reason)
+        await _drain(options, home, face, queries, telemetry, reason)
     return 0 if not home.failure else 5
 
 
@@ -278,7 +279,7 @@ async def _http(home: Home, telemetry: Telemetry, pipeline: str, port: int) -> A
         await face.drain()
 
 
-async def _drain(options: ServeOptions, home: Home, face: Server, telemetry: Telemetry, reason: str) -> None:
+async def _drain(options: ServeOptions, home: Home, face: Server, queries: QueryChildren, telemetry: Telemetry, reason: str) -> None:
     """Not ready from now on: nothing new is taken or handed out, the calls in hand have their time to end, and the store is closed behind them.
 
     What is left of the time is for folding.
@@ -287,7 +288,9 @@ async def _drain(options: ServeOptions, home: Home, face: Server, telemetry: Tel
     telemetry.emit(HomeDraining(detail=reason))
     home.stop_sessions()
     before_s = began_s + max(options.drain_timeout_s - limits.DRAIN_CLOSE_S, options.drain_timeout_s / 2)
+    queries.rest()
     await face.drain(before_s - time.monotonic())
+    await queries.close()
     await home.close(before_s - time.monotonic())
     (options.directory / "home.json").unlink(missing_ok=True)
     telemetry.emit(HomeStopped(seconds=time.monotonic() - began_s))

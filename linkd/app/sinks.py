@@ -10,12 +10,13 @@ from typing import TypeVar
 import pyarrow as pa
 
 from linkd.app.adapter_events import AdapterEvents
+from linkd.app.patience import Patience
 from linkd.client.calls import Connection
 from linkd.client.payloads import Arrived
 from linkd.client.worker import Complete, WholeSnapshot, commit, whole_snapshot
 from linkd.core import schema as schemas
 from linkd.core.rights import sink_task
-from linkd.errors import SchemaMismatch, TaskFailed
+from linkd.errors import PlaceAway, SchemaMismatch, TaskFailed
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, SINK_STEP_TIMEOUT_S
 from linkd.plugin.contract import LinkOptions, Sink
 from linkd.wire.v1 import links_pb2 as pb
@@ -53,19 +54,26 @@ class SinkWork:
 
     async def run(self) -> None:
         """Raises what the sink, or the home, has against it; then nothing of it is visible, and the next run starts it over."""
-        await self.sink.check(self.last)
+        patience = Patience(self.options.link, self.events, self.follows)
         schema: pa.Schema | None = None
         while True:
             try:
+                await self.sink.check(self.last)
                 async with whole_snapshot(self.connection, self.name) as coming:
-                    await self._write_all(coming, schema)
+                    await self._write_all(coming, schema, patience)
             except _Widened as widened:
                 schema = widened.schema
+            except PlaceAway as away:
+                self.holds = False
+                await patience.wait(away)
             else:
                 return
 
-    async def _write_all(self, coming: WholeSnapshot, schema: pa.Schema | None) -> None:
-        while await self._write(coming, schema) and self.follows:
+    async def _write_all(self, coming: WholeSnapshot, schema: pa.Schema | None, patience: Patience) -> None:
+        while await self._write(coming, schema):
+            patience.answered()
+            if not self.follows:
+                return
             schema = None
 
     async def _write(self, coming: WholeSnapshot, schema: pa.Schema | None) -> bool:

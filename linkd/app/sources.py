@@ -8,28 +8,30 @@ source is the one that was read:
 
 So equal digests mean that it is unchanged, and that all of it was read or will be. Another digest means another source, unless the adapter
 says that it *begins with* what was read (`Source.begins_with`): then it has grown, and reading goes on behind the position, which a finite
-run takes from one that followed, and the other way round. A source that is neither is read anew, into a new generation, by the next run.
+run takes from one that followed, and the other way round; so it does when a source was away for a time. A source that is neither is read
+anew, into a new generation, by the next run.
 Content that begins anew while it is followed (rotated, cut to nothing) is an append: the adapter goes on with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from linkd.app.adapter_events import AdapterEvents
+from linkd.app.patience import Patience
 from linkd.client.calls import Connection
 from linkd.client.description import LinkDescription
 from linkd.client.encoding import encode
-from linkd.client.worker import SourceStep, ValueStream, publishing
+from linkd.client.worker import SourceStep, ValueStream, described, publishing
 from linkd.core.pipeline import REJECTS_SUFFIX
 from linkd.core.rights import source_task
-from linkd.errors import SourceChanged
+from linkd.errors import PlaceAway, SourceChanged
 from linkd.limits import ROWS_PER_VALUE, SOURCE_WINDOW_PUBLISHES
 from linkd.plugin.contract import LinkOptions, Source, SourceBatch, SourceStat, Survey
 from linkd.plugin.registry import scheme_of
@@ -54,6 +56,10 @@ class SourceWork:
     ended: bool = False
     follows: bool = False
     holds: bool = False
+    _patience: Patience = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._patience = Patience(self.options.link, self.events, self.follows)
 
     @property
     def name(self) -> str:
@@ -61,13 +67,26 @@ class SourceWork:
 
     async def run(self) -> None:
         """Raises what the source, or the home, has against it; what was acked by then stays, and the next run goes on behind it."""
+        patience = self._patience
+        try:
+            while True:
+                try:
+                    return await self._run()
+                except PlaceAway as away:
+                    self.holds = False
+                    await patience.wait(away)
+                    [self.told] = (await described(self.connection, self.options.link)).links
+        finally:
+            await self.source.close()
+
+    async def _run(self) -> None:
         if self.follows and self.source.can_follow:
             await self._follow()
             return
         stat, digest = _read_before(self.told)
         if not self.ended:
             survey = await self._read()
-            stat, digest = survey.stat, survey.digest
+            stat, digest, self.ended = survey.stat, survey.digest, not self.stopping.is_set()
         if self.follows and not self.stopping.is_set():
             self.events.changed(self.options.link, await self.source.changed(stat, digest))
 
@@ -88,16 +107,18 @@ class SourceWork:
         if state is None or not state.position:
             return None
         if state.digest != survey.digest and not await self.source.begins_with(state.position):
+            kind = "file" if scheme_of(self.options.location) is None else "content"
             raise SourceChanged(
-                f"{self.options.shown} is not the file that {state.rows_read:,} rows of {self.options.link} were read from: "
+                f"{self.options.shown} is not the {kind} that {state.rows_read:,} rows of {self.options.link} were read from: "
                 "it changed while the run went on; run again to read it anew"
             )
         return state.position
 
     async def _publish(self, stream: ValueStream, survey: Survey, position: bytes | None) -> None:
         schema = self._schema_message(survey)
-        async with aclosing(self.source.read(survey, position)) as batches:
+        async with flushed(stream), aclosing(self.source.read(survey, position)) as batches:
             async for batch in batches:
+                self._patience.answered()
                 await stream.send_step(self._step(batch, survey, schema))
                 if batch.final:
                     await stream.flush()
@@ -117,10 +138,12 @@ class SourceWork:
         position = self.told.source_state.position if self.told.source_state is not None else b""
         async with (
             publishing(self.connection, SOURCE_WINDOW_PUBLISHES) as stream,
+            flushed(stream),
             aclosing(self.source.follow(survey, position or None, self.stopping)) as batches,
         ):
             self.holds = True
             async for batch in batches:
+                self._patience.answered()
                 for note in batch.notes:
                     self.events.noted(self.options.link, note)
                 await stream.send_step(self._step(batch, survey, schema))
@@ -159,6 +182,16 @@ class SourceWork:
             attributes=batch.attributes,
             state=source_state(self.options, survey),
         )
+
+
+@asynccontextmanager
+async def flushed(stream: ValueStream) -> AsyncIterator[None]:
+    """Where the block ends because the source is away, what was read before is acked first: reading goes on behind it."""
+    try:
+        yield
+    except PlaceAway:
+        await stream.flush()
+        raise
 
 
 def source_state(options: LinkOptions, survey: Survey) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """What a home asks of the system that it runs on: to be woken promptly, and to keep memory that it uses again at once.
 
     Linux from 6.12    a shorter slice of the processor (`sched_setattr`): who wants little at a time is let in sooner, and gets no more of it
-    glibc              freed memory of large pieces is kept for the next ones (`mallopt`)
+    glibc              freed memory of large pieces is kept for the next ones, and is the same for all threads (`mallopt`)
     elsewhere          nothing; older Linux takes the call and does nothing
 
 It takes no privilege, and whatever refuses changes nothing but speed.
@@ -23,6 +23,7 @@ _SCHED_ATTR = struct.Struct("=IIQiIQQQ")
 """Size, policy, flags, nice, priority, runtime (for an ordinary process its slice), deadline, period; times in nanoseconds."""
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 
 
 def run_promptly() -> bool:
@@ -37,9 +38,15 @@ def run_promptly() -> bool:
 
 
 def keep_freed_memory() -> bool:
-    """Has the pieces of large values come from memory that was freed before, in place of new pages for each. False if that is not to be had."""
+    """Has the pieces of large values come from memory that was freed before, in place of new pages for each. False if that is not to be had.
+
+    By whichever thread: gRPC takes bulk in one and gives it back in another, and of the interpreter's only one runs at a time anyhow. To be
+    called before there are others.
+    """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, PIECE_MALLOC_MAX_BYTES)) and bool(mallopt(_M_TRIM_THRESHOLD, FREED_KEPT_BYTES))
+    asked = ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, PIECE_MALLOC_MAX_BYTES), (_M_TRIM_THRESHOLD, FREED_KEPT_BYTES))
+    taken = [bool(mallopt(option, value)) for option, value in asked]
+    return all(taken)

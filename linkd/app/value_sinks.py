@@ -8,11 +8,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from linkd.app.adapter_events import AdapterEvents
+from linkd.app.patience import Patience
 from linkd.app.sinks import decoded, in_time, settled
 from linkd.client.calls import Connection
 from linkd.client.each_value import OneValue, all_done, each_value
 from linkd.client.worker import commit, described
 from linkd.core.rights import sink_task
+from linkd.errors import PlaceAway
 from linkd.limits import SINK_STEP_TIMEOUT_S
 from linkd.plugin.contract import LinkOptions, SinkResult, SinkValue, ValueSink
 
@@ -33,6 +35,7 @@ class ValueSinkWork:
     follows: bool = False
     holds: bool = False
     step_timeout_s: float = SINK_STEP_TIMEOUT_S
+    _made: SinkResult | None = None
     _rows: int = 0
     _shown: int = 0
 
@@ -42,20 +45,33 @@ class ValueSinkWork:
 
     async def run(self) -> None:
         """Raises what the sink, or the home, has against it; what is committed by then stays, and the next run goes on behind it."""
-        await self.sink.check(self.last)
-        made: SinkResult | None = None
+        patience = Patience(self.options.link, self.events, self.follows)
         try:
-            async with aclosing(each_value(self.connection, self.name)) as values:
-                async for one in values:
-                    made = await self._write(one)
-                    if self.stopping.is_set():
-                        return
+            while True:
+                try:
+                    await self._write_all(patience)
+                    break
+                except PlaceAway as away:
+                    self.holds = False
+                    await patience.wait(away)
         finally:
             if not self.holds:
                 await self.sink.close()
+        if self.stopping.is_set():
+            return
         await self._over()
-        if made is not None:
-            self.events.sink_done(self.options.link, replace(made, rows=self._rows))
+        if self._made is not None:
+            self.events.sink_done(self.options.link, replace(self._made, rows=self._rows))
+
+    async def _write_all(self, patience: Patience) -> None:
+        """Values as they come, until there are no more; or behind the present one when it is to stop."""
+        await self.sink.check(self.last)
+        async with aclosing(each_value(self.connection, self.name)) as values:
+            async for one in values:
+                self._made = await self._write(one)
+                patience.answered()
+                if self.stopping.is_set():
+                    return
 
     async def _write(self, one: OneValue) -> SinkResult:
         self.holds = True

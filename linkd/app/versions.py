@@ -159,12 +159,13 @@ def _source_settings(link: LinkSpec) -> dict[str, object]:
     schema = list(link.schema.items()) if link.schema is not None else None
     on_bad_row = None if link.on_bad_row == "stop" else link.on_bad_row
     settings = {"from": link.source, "format": link.format, "nulls": list(link.nulls), "schema": schema, "on_bad_row": on_bad_row}
-    return settings | _dialect(link)
+    return settings | {"query": link.query, "key": list(link.key)} | _dialect(link)
 
 
 def _sink_settings(link: LinkSpec) -> dict[str, object]:
     mode = None if link.mode == "replace" else link.mode
-    return {"to": link.sink, "format": link.format, "mode": mode} | _dialect(link)
+    key = list(link.key) if link.mode == "upsert" else None
+    return {"to": link.sink, "format": link.format, "mode": mode, "key": key} | _dialect(link)
 
 
 def _dialect(link: LinkSpec) -> dict[str, object]:

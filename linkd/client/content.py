@@ -37,13 +37,14 @@ class Part:
         return Part(arrived.header.format, arrived.payload, arrived.schema)
 
     def table(self, operation: str) -> pa.Table:
+        """Its rows as Arrow. Whoever made them may be a stranger, so offsets and characters are looked at. Raises InvalidArgument, StateDamaged."""
         arrow = need("pyarrow", operation)
         if isinstance(self.payload, Region):
-            return arrow.Table.from_batches([self.payload.batch(self.schema)])
+            return arrow.Table.from_batches([self.payload.batch(self.schema, validate=True)])
         if self.format == ARROW:
             from linkd.core.schema import from_payload
 
-            return arrow.Table.from_batches([from_payload(self.schema, self.payload)])
+            return arrow.Table.from_batches([from_payload(self.schema, self.payload, validate=True)])
         if self.format == BYTES:
             return arrow.table({OPAQUE_COLUMN: arrow.array([bytes(self.payload)], arrow.binary())})
         raise missing("pyarrow", f"{operation} of rows that came as JSON")

@@ -58,12 +58,16 @@ def encode_bytes(link: str, rows: Sequence[bytes], *, schema: bytes, declared: b
         return _arrow(link, pa.table({OPAQUE_COLUMN: pa.array(rows, pa.binary())}), schema, declared, ())
     if is_fresh and size_bytes <= VALUE_SIZE_MAX_BYTES // 2:
         return (_opaque(rows),)
-    return tuple(Payload(BYTES, 1, len(row), partial(bytes, row)) for row in rows)
+    return tuple(Payload(BYTES, 1, len(row), partial(_only, row)) for row in rows)
 
 
 def _opaque(rows: Sequence[bytes]) -> Payload:
     message = opaque_message(rows)
-    return Payload(ARROW, len(rows), len(message), lambda: message, OPAQUE_SCHEMA_MESSAGE)
+    return Payload(ARROW, len(rows), len(message), partial(_only, message), OPAQUE_SCHEMA_MESSAGE)
+
+
+def _only(part: bytes) -> Sequence[bytes]:
+    return (part,)
 
 
 def encode_tuples(
@@ -113,10 +117,10 @@ def _batch_payload(batch: Any, message: bytes) -> Payload:
     return Payload(ARROW, batch.num_rows, pa.ipc.get_record_batch_size(batch), partial(_batch_content, batch), message, batch)
 
 
-def _batch_content(batch: Any) -> memoryview:
-    from linkd.core.schema import payload
+def _batch_content(batch: Any) -> Sequence[memoryview]:
+    from linkd.core.payload import payload_parts
 
-    return payload(batch)[1]
+    return payload_parts(batch)
 
 
 def _plain_rows(data: object) -> Sequence[Mapping[str, Any]]:
@@ -155,7 +159,7 @@ def _json_lines(link: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Payloa
 
 def _line_payload(lines: list[bytes]) -> Payload:
     content = b"".join(lines)
-    return Payload(ROWS, len(lines), len(content), lambda: content)
+    return Payload(ROWS, len(lines), len(content), partial(_only, content))
 
 
 def _json_value(name: object, value: Any) -> Any:

@@ -21,7 +21,7 @@ from linkd.client.process import FORK_GUARD
 from linkd.errors import ConnectionFailed, Error, InternalFault
 from linkd.limits import GRPC_MESSAGE_MAX_BYTES, KEEPALIVE_S, RECONNECT_BACKOFF_FIRST_S, RECONNECT_BACKOFF_MAX_S
 from linkd.wire.methods import Kind, Method
-from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, to_error
+from linkd.wire.status import CLIENT_KEY, TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, to_error
 
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", GRPC_MESSAGE_MAX_BYTES),
@@ -31,6 +31,8 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.initial_reconnect_backoff_ms", int(RECONNECT_BACKOFF_FIRST_S * 1000)),
     ("grpc.max_reconnect_backoff_ms", int(RECONNECT_BACKOFF_MAX_S * 1000)),
 )
+_CLIENT_BYTES = 16
+"""Of the name that a channel has for the home: nobody else's."""
 _OPTIONS_TCP: tuple[tuple[str, int], ...] = (("grpc.keepalive_time_ms", int(KEEPALIVE_S * 1000)),)
 
 
@@ -39,6 +41,7 @@ class GrpcChannel:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._channel = channel
+        self._client = os.urandom(_CLIENT_BYTES).hex()
 
     @staticmethod
     async def reach(address: str, timeout_s: float) -> GrpcChannel:
@@ -64,11 +67,11 @@ class GrpcChannel:
         """One request, one response. Raises what the home refuses it with; ConnectionFailed after `timeout_s`."""
         multicallable = self._channel.unary_unary(method.path, _serialize, method.decode_response)
         with translated():
-            return await multicallable(request, timeout=timeout_s, metadata=_metadata(token, traceparent))
+            return await multicallable(request, timeout=timeout_s, metadata=self._metadata(token, traceparent))
 
     def open(self, method: Method, *, token: str, traceparent: str, request: Any = None) -> GrpcStream:
         """A call with a stream in both directions, or with one `request` and a stream of responses."""
-        metadata = _metadata(token, traceparent)
+        metadata = self._metadata(token, traceparent)
         if method.kind is Kind.STREAM_STREAM:
             both: Any = self._channel.stream_stream(method.path, _serialize, method.decode_response)
             return GrpcStream(both(metadata=metadata))
@@ -78,6 +81,10 @@ class GrpcChannel:
     async def close(self) -> None:
         """Ends every call; those who wait are told ConnectionFailed."""
         await self._channel.close(None)
+
+    def _metadata(self, token: str, traceparent: str) -> tuple[tuple[str, str], ...]:
+        pairs = ((TOKEN_KEY, TOKEN_PREFIX + token if token else ""), (TRACE_KEY, traceparent), (CLIENT_KEY, self._client))
+        return tuple((key, value) for key, value in pairs if value)
 
 
 @contextmanager
@@ -147,8 +154,3 @@ def _pairs(metadata: Any) -> list[tuple[str, str | bytes]]:
 def _serialize(message: Any) -> bytes:
     data: bytes = message.SerializeToString()
     return data
-
-
-def _metadata(token: str, traceparent: str) -> tuple[tuple[str, str], ...]:
-    pairs = ((TOKEN_KEY, TOKEN_PREFIX + token if token else ""), (TRACE_KEY, traceparent))
-    return tuple((key, value) for key, value in pairs if value)

@@ -1,6 +1,6 @@
 """Payloads cut into messages, and put together again. Pure.
 
-A payload of up to `STREAM_FRAME_MAX_BYTES` travels in its header message; a longer one follows in chunks (proto/linkd/v1/value.proto).
+A payload of up to `STREAM_FRAME_MAX_BYTES` travels in its header message; of a longer one the most follows in chunks (proto/linkd/v1/value.proto).
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from linkd.client.lane_files import Region
 from linkd.errors import InternalFault
-from linkd.limits import STREAM_FRAME_MAX_BYTES
 from linkd.model.values import Producer
-from linkd.wire.chunks import ChunkMessage
+from linkd.wire.chunks import ChunkMessage, cut
 from linkd.wire.v1 import links_pb2 as pb
 from linkd.wire.v1 import value_pb2 as value_pb
 
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One value as it will be sent: `content` makes its bytes when its turn comes, so that a large publish is not held twice."""
+    """One value as it will be sent: `content` gives its bytes when its turn comes, in parts one behind the other, so that nothing is held twice."""
 
     format: int
     rows: int
     size_bytes: int
-    content: Callable[[], bytes | memoryview]
+    content: Callable[[], Sequence[bytes | memoryview]]
     schema: bytes = b""
     batch: Any = None
     """Of Arrow: the record batch whose message `content` makes, for who writes it in place."""
@@ -72,25 +71,25 @@ def publish_messages(publish: Publish, schemas_sent: dict[str, bytes], placed: S
     last = len(publish.payloads) - 1
     for index, payload in enumerate(publish.payloads):
         place = placed[index] if placed else None
-        content = memoryview(payload.content() if place is None else b"")
-        is_cut = len(content) > STREAM_FRAME_MAX_BYTES
+        parts = payload.content() if place is None else ()
+        head, *chunks = cut(parts)
         known = schemas_sent.get(publish.link) == payload.schema
         schemas_sent[publish.link] = payload.schema
         value = pb.PublishValue(
             link=publish.link,
             format=payload.format,  # type: ignore[arg-type]  # an open enum: any number the protocol knows
-            payload_bytes=len(content),
+            payload_bytes=sum(map(len, parts)),
             schema=b"" if known else payload.schema,
-            data=b"" if is_cut else bytes(content),
+            data=b"".join(head),
             more=index < last,
-            attributes=dict(publish.attributes),
+            attributes=dict(publish.attributes) or None,  # a map that is filled in, with nothing, costs as much as all other fields
             producer=producer,
             stage=stage,
             placed=place,
         )
         yield pb.PublishRequest(value=value)
-        for start in range(0, len(content) if is_cut else 0, STREAM_FRAME_MAX_BYTES):
-            yield ChunkMessage(pb.PublishRequest, content[start : start + STREAM_FRAME_MAX_BYTES])
+        for chunk in chunks:
+            yield ChunkMessage(pb.PublishRequest, chunk)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,44 +161,12 @@ def _store(target: memoryview, batch: pa.RecordBatch) -> int:
 
 def _write_through(descriptor: int, begin: int, batch: pa.RecordBatch) -> int:
     """The same by one write of all its buffers: pages that are not there yet come with their content, which is twice as fast as zeros first."""
-    import pyarrow as pa
+    from linkd.core.payload import stream_parts
 
-    parts = _Parts()
-    with pa.PythonFile(parts, mode="w") as sink:
-        pa.ipc.new_stream(sink, batch.schema).write_batch(batch)
-    return parts.write_to(descriptor, begin)
-
-
-class _Parts:
-    """A file object that keeps what it is given, without copying it."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._parts: list[memoryview] = []
-        self._size_bytes = 0
-
-    def write(self, part: Any) -> int:
-        view = memoryview(part).cast("B")
-        self._parts.append(view)
-        self._size_bytes += len(view)
-        return len(view)
-
-    def tell(self) -> int:
-        return self._size_bytes
-
-    def flush(self) -> None:
-        """Nothing is on its way."""
-
-    def close(self) -> None:
-        self.closed = True
-
-    def write_to(self, descriptor: int, offset: int) -> int:
-        """All of it, from this offset of the file on; how many bytes that are."""
-        rest = self._parts
-        while rest:
-            offset, rest = _pwritev(descriptor, rest, offset)
-        return self._size_bytes
+    end, rest = begin, stream_parts(batch)
+    while rest:
+        end, rest = _pwritev(descriptor, rest, end)
+    return end - begin
 
 
 def _pwritev(descriptor: int, parts: list[memoryview], offset: int) -> tuple[int, list[memoryview]]:

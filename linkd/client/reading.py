@@ -14,7 +14,7 @@ from linkd.client.extras import need, preferred_format
 from linkd.client.payloads import Assembler
 from linkd.client.row_stream import RowStream
 from linkd.client.values import Value
-from linkd.errors import ConnectionFailed, Draining, InvalidArgument, QueryInvalid
+from linkd.errors import ConnectionFailed, Draining, InvalidArgument, OutcomeUnknown, QueryInvalid
 from linkd.limits import NOTEBOOK_ROWS, QUERY_TEXT_MAX_BYTES
 from linkd.wire.methods import QUERY, READ
 from linkd.wire.v1 import links_pb2 as pb
@@ -169,8 +169,7 @@ class Result:
     """The rows of one SELECT. It runs when they are first asked for, and then keeps them."""
 
     def __init__(self, connection: Connection, sql: str, timeout_s: float | None = None) -> None:
-        if len(sql.encode()) > QUERY_TEXT_MAX_BYTES:
-            raise QueryInvalid(f"the statement has {len(sql.encode()):,} bytes; at most {QUERY_TEXT_MAX_BYTES:,}: publish what it lists")
+        _check_length(sql)
         self._connection = connection
         self._sql = sql
         self._timeout_s = timeout_s
@@ -240,3 +239,25 @@ class Result:
     def __repr__(self) -> str:
         state = f"{self._table.num_rows:,} rows" if self._table is not None else "not run yet"
         return f"<Result of {' '.join(self._sql.split())[:60]!r}: {state}>"
+
+
+async def inserted(connection: Connection, sql: str, timeout_s: float | None) -> int:
+    """Runs an INSERT, once: how many rows it has inserted."""
+    _check_length(sql)
+    request = pb.QueryRequest(sql=sql, timeout_ms=round((timeout_s or 0) * 1000), insert=True)
+    try:
+        async with connection.receive(QUERY, request) as stream:
+            while (message := await stream.read()) is not None:
+                if message.HasField("inserted"):
+                    return int(message.inserted)
+    except ConnectionFailed as error:
+        raise OutcomeUnknown(
+            f"the connection was lost while an INSERT ran ({error}): read the link to see whether its rows are there"
+        ) from error
+    raise OutcomeUnknown("linkd did not say what became of an INSERT: read the link to see whether its rows are there")
+
+
+def _check_length(sql: str) -> None:
+    size_bytes = len(sql.encode())
+    if size_bytes > QUERY_TEXT_MAX_BYTES:
+        raise QueryInvalid(f"the statement has {size_bytes:,} bytes; at most {QUERY_TEXT_MAX_BYTES:,}: publish what it lists")

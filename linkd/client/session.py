@@ -20,7 +20,7 @@ from linkd.client.process import FORK_GUARD
 from linkd.client.publish_stream import PublishStream
 from linkd.client.publisher import Publisher
 from linkd.client.publishing import Ack, LinkSchemas, Outlet, Producer
-from linkd.client.reading import Extent, Reading, Result
+from linkd.client.reading import Extent, Reading, Result, inserted
 from linkd.client.snapshots import Snapshots
 from linkd.client.states import OnState
 from linkd.client.subscription import Start, Subscription, start_text, subscription_opening
@@ -186,6 +186,14 @@ class Client:
         """One SELECT over links as they are when the result is first asked for."""
         FORK_GUARD.check()
         return Result(self._connection, sql, timeout_s)
+
+    async def execute(self, sql: str, *, timeout_s: float | None = None) -> int:
+        """One `INSERT INTO link [(columns)] SELECT ...`: the number of rows inserted, which are durable, all of them, when it returns.
+
+        Raises QueryInvalid, SchemaMismatch, NotAllowed; OutcomeUnknown where the answer got lost.
+        """
+        FORK_GUARD.check()
+        return await inserted(self._connection, sql, timeout_s)
 
     async def describe(self, link: str | None = None) -> Description:
         """What there is: links, tasks, groups, the newest run; or only what concerns `link`. Raises LinkNotFound."""

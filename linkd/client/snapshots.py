@@ -17,7 +17,7 @@ from linkd.client.background import Background
 from linkd.client.calls import Connection
 from linkd.client.encoding import encode
 from linkd.client.feeds import Flow
-from linkd.client.payloads import Publish
+from linkd.client.payloads import Payload, Publish
 from linkd.client.publish_stream import PublishStream
 from linkd.client.publishing import KnownSchema
 from linkd.client.snapshot_feed import ArrivedSnapshot, SnapshotFeed
@@ -123,17 +123,10 @@ class Snapshot:
         block, for it is staged again if linkd is restarted. Waits while too much is on its way, or linkd away. Raises NotAllowed for an output
         that the wiring does not name, SchemaMismatch, LeaseLost; SnapshotNotSettled outside the block.
         """
-        if self._state is not _State.OPEN:
-            raise SnapshotNotSettled(self._outside(output))
-        if output not in self._context.outputs:
-            raise _unknown("output", output, self.task, self._context.outputs)
-        known = self._schemas.get(output) or self._context.outputs[output]
+        known = known_schema(self, output)
         inputs = [item.schema_message() for item in self._inputs.values()]
         payloads = encode(output, data, schema=known.schema, declared=known.declared, inputs=inputs)
-        if payloads[-1].schema:
-            self._schemas[output] = KnownSchema(payloads[-1].schema, known.declared)
-        publish = Publish(output, payloads, dict(attributes or {}), self._arrived.snapshot_id, self._arrived.token)
-        await self._outputs.add(publish)
+        await stage(self, output, payloads, attributes)
 
     async def nack(self, delay_s: float = 0.0, reason: str = "") -> None:
         """Gives the snapshot back: nothing of it is taken, and it goes out again after `delay_s` seconds at the earliest.
@@ -271,6 +264,24 @@ class Snapshots:
 
     def __repr__(self) -> str:
         return f"<Snapshots{' of ' + self._task if self._task else ''}>"
+
+
+def known_schema(snapshot: Snapshot, output: str) -> KnownSchema:
+    """What is known of the schema of an output; what was staged in this snapshot counts already. Raises as `Snapshot.publish` does."""
+    if snapshot._state is not _State.OPEN:
+        raise SnapshotNotSettled(snapshot._outside(output))
+    if output not in snapshot._context.outputs:
+        raise _unknown("output", output, snapshot.task, snapshot._context.outputs)
+    return snapshot._schemas.get(output) or snapshot._context.outputs[output]
+
+
+async def stage(snapshot: Snapshot, output: str, payloads: tuple[Payload, ...], attributes: Mapping[str, str] | None = None) -> None:
+    """As `Snapshot.publish`, of what is encoded already for `known_schema`."""
+    known = known_schema(snapshot, output)
+    if payloads[-1].schema:
+        snapshot._schemas[output] = KnownSchema(payloads[-1].schema, known.declared)
+    publish = Publish(output, payloads, dict(attributes or {}), snapshot._arrived.snapshot_id, snapshot._arrived.token)
+    await snapshot._outputs.add(publish)
 
 
 def _unknown(what: str, name: str, task: str, known: Mapping[str, object]) -> NotAllowed:

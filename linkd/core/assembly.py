@@ -13,7 +13,7 @@ from linkd.core.declared import Declaration, LinkDeclaration, TaskDeclaration
 from linkd.core.diagnostics import Problem, did_you_mean, with_suggestion
 from linkd.core.names import name_problem
 from linkd.core.pipeline import REJECTS_SUFFIX, InputSpec, LinkSpec, Pipeline, TaskSpec
-from linkd.core.policies import WHOLE_TEXT, render_input_policy
+from linkd.core.policies import BARE, WHOLE_TEXT, render_input_policy
 from linkd.core.wiring import ParsedWiring, WiredTask, Wiring, render_wiring
 from linkd.model.records import TaskKind
 
@@ -65,8 +65,10 @@ def assemble(declaration: Declaration, wiring: Wiring, statements: Mapping[str, 
 
 def _task(task: WiredTask, declared: TaskDeclaration, statements: Mapping[str, tuple[str, str]]) -> TaskSpec:
     sql_path, sql = statements.get(task.name, (None, declared.sql.value if declared.sql else None))
-    whole = declared.is_sql
-    inputs = tuple(InputSpec(wire.link, WHOLE_TEXT if whole else render_input_policy(wire.policy)) for wire in task.inputs)
+    inputs = tuple(
+        InputSpec(wire.link, WHOLE_TEXT if declared.is_sql and wire.policy == BARE else render_input_policy(wire.policy))
+        for wire in task.inputs
+    )
     return TaskSpec(
         name=task.name,
         kind=TaskKind.SQL if declared.is_sql else TaskKind.RUN,
@@ -119,6 +121,8 @@ def _declared(link: LinkSpec, declared: LinkDeclaration | None) -> LinkSpec:
         dialect=declared.dialect,
         mode=declared.mode,
         overwrite=declared.overwrite,
+        query=declared.query,
+        key=declared.key,
         every_s=declared.every_s,
         terms=declared.terms,
     )
@@ -127,10 +131,8 @@ def _declared(link: LinkSpec, declared: LinkDeclaration | None) -> LinkSpec:
 def _task_problems(task: WiredTask, declared: TaskDeclaration) -> Iterator[Problem]:
     """What the kind of a task asks of its wires."""
     if declared.is_sql:
-        if len(task.outputs) != 1:
-            count = f"{len(task.outputs)} outputs" if task.outputs else "no output"
-            what = f"the SQL task `{task.name}` has {count}; a SELECT has one result"
-            yield Problem(task.span, what, "give it exactly one output; several results are several tasks")
+        if not task.outputs:
+            yield Problem(task.span, f"the SQL task `{task.name}` has no output: its rows would go nowhere", "give it one")
         yield from policy_checks.select_problems(task)
     elif declared.command is not None:
         yield from policy_checks.mixture_problems(task)

@@ -8,7 +8,7 @@
     links:
       LINK: {from: TEXT, to: TEXT, format: TEXT, nulls: [TEXT, ...], schema: {COLUMN: TYPE, ...}, on_bad_row: stop | reject,
              header: true | false, separator: CHARACTER, quote: CHARACTER, encoding: CODEC, decimal: . | ",",
-             mode: replace | append | parts, overwrite: true | false, every: DURATION}
+             mode: replace | append | upsert | parts, query: SELECT, key: COLUMN or [COLUMN, ...], overwrite: true | false, every: DURATION}
     tasks:
       TASK: {run: TEXT or [TEXT, ...], env: {NAME: TEXT, ...}, retries: NUMBER, timeout: DURATION, on_change: ..., every: DURATION, version: TEXT}
       TASK: {sql: SELECT or PATH.sql, retries: ..., timeout: ..., on_change: ..., every: ..., version: TEXT}

@@ -39,6 +39,8 @@ class LinkDeclaration:
     dialect: CsvDialect = CsvDialect()
     mode: SinkMode = "replace"
     overwrite: bool = False
+    query: str | None = None
+    key: tuple[str, ...] = ()
     every_s: float = FOLLOW_EVERY_S
     terms: LinkTerms = LinkTerms()
 

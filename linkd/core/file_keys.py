@@ -26,7 +26,11 @@ LINK_KEYS: Mapping[str, str] = {
     "quote": 'The character around fields that hold separators: `"` unless said otherwise; empty for none.',
     "encoding": "How characters are written, by the name of a Python codec: utf-8 unless said otherwise.",
     "decimal": "What stands between whole and fraction of a number: `.` or `,`.",
-    "mode": "What a sink does with what is there: `replace` the file, `append` to it, or write `parts`, a file per commit.",
+    "mode": "What a sink does with what is there: `replace` it, `append` to it, `upsert` rows of a table by `key:`, or write `parts`,"
+    " a file per commit.",
+    "query": "What a database is asked: one SELECT, whose rows are the link's. Without it they are those of `?table=`.",
+    "key": "The column, or list of columns, that says which row of a database it is. A source reads rows behind the last key it has seen;"
+    " `mode: upsert` replaces the row that has it.",
     "overwrite": "Whether a sink replaces a file that somebody else has changed since, instead of stopping.",
     "every": "Under `--follow`: how often a source looks for more, or a sink writes.",
     "durability": "What an ack means: `fsync` (on disk, the default), `interval` (on disk soon), `memory` (in memory).",
@@ -34,6 +38,7 @@ LINK_KEYS: Mapping[str, str] = {
     "retain": "What is kept, at most: an age, or a mapping of `age`, `size`, `values`; with `hard: true` also of what is still needed.",
     "bound": "Payload bytes that may wait for those who have not taken them yet; none unless said otherwise.",
     "on_full": "What becomes of a publish when so much waits: `block`, `refuse`, `drop_oldest` or `drop_newest`.",
+    "handover": "How programs on this host hand over large values: written in `place` (the default), or by `copy`, where they are not trusted.",
 }
 
 TASK_KEYS: Mapping[str, str] = {
@@ -53,7 +58,7 @@ TASK_KEYS: Mapping[str, str] = {
 }
 
 _KEYS_OF_LATER_VERSIONS = """
-    cache commit defaults each files follow handover image memo on parallel password pipe policy query resources sample secrets store stream
+    cache commit defaults each files follow image memo on parallel password pipe policy resources sample secrets store stream
     visible
 """
 LATER_KEYS = frozenset(_KEYS_OF_LATER_VERSIONS.split())

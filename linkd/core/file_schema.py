@@ -13,7 +13,7 @@ from linkd.core.file_keys import LINK_KEYS, TASK_KEYS, TOP_KEYS
 from linkd.core.names import NAME_PATTERN
 from linkd.core.sizes import SIZE_PATTERN
 from linkd.limits import ATTEMPTS_MAX, TASK_ENV_MAX, TASK_RETRIES_MAX, TASK_VERSION_MAX_CHARS
-from linkd.model.terms import OnFull, Order
+from linkd.model.terms import Handover, OnFull, Order
 from linkd.model.values import Durability
 
 JsonSchema = dict[str, Any]
@@ -40,7 +40,9 @@ _OF_LINKS: Mapping[str, JsonSchema] = {
     "quote": {"type": "string", "maxLength": 3},
     "encoding": _TEXT,
     "decimal": {"enum": [".", ","]},
-    "mode": {"enum": ["replace", "append", "parts"]},
+    "mode": {"enum": ["replace", "append", "upsert", "parts"]},
+    "query": _TEXT,
+    "key": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]},
     "overwrite": _FLAG,
     "every": _DURATION,
     "durability": {"enum": list(Durability)},
@@ -57,6 +59,7 @@ _OF_LINKS: Mapping[str, JsonSchema] = {
     },
     "bound": _SIZE,
     "on_full": {"enum": list(OnFull)},
+    "handover": {"enum": list(Handover)},
 }
 _OF_TASKS: Mapping[str, JsonSchema] = {
     "run": {"anyOf": [_TEXT, {"type": "array", "items": _SCALAR, "minItems": 1}]},

@@ -93,19 +93,20 @@ class Flow:
     _tasks: dict[str, list[str]] = field(default_factory=dict)
     _groups: dict[str, list[Group]] = field(default_factory=dict)
     _groups_known: int = 0
+    _bounded: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        self._bounded = frozenset(name for name, terms in self.terms.items() if terms.bound_bytes is not None)
         for name, shape in self.ledger.shapes.items():
             for link, _ in shape.inputs:
                 self._tasks.setdefault(link, []).append(name)
 
     def is_bounded(self, link: str) -> bool:
-        terms = self.terms.get(link)
-        return terms is not None and terms.bound_bytes is not None
+        return link in self._bounded
 
     def admitted(self, records: Iterable[Record]) -> None:
         """A frame was decided, and applied to the ledger."""
-        for record in records:
+        for record in records if self._bounded else ():
             if isinstance(record, ValueStored) and self.is_bounded(record.envelope.link):
                 envelope = record.envelope
                 self._on_the_way[envelope.link] = self._on_the_way.get(envelope.link, 0) + envelope.size_bytes
@@ -117,7 +118,7 @@ class Flow:
 
     def settled(self, records: Iterable[Record]) -> None:
         """A frame is durable, and the ledger knows."""
-        for record in records:
+        for record in records if self._bounded else ():
             if isinstance(record, ValueStored) and self.is_bounded(record.envelope.link):
                 self._on_the_way[record.envelope.link] -= record.envelope.size_bytes
 

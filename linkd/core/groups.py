@@ -118,6 +118,11 @@ class Group:
         return lease is not None and lease.token == token
 
     @property
+    def has_line(self) -> bool:
+        """Whether one value may have to wait until another one is done."""
+        return isinstance(self._line, KeyLine) or self._line.blocks_fresh()
+
+    @property
     def waiting(self) -> set[int]:
         """What nobody has and is not done, of all that went out."""
         return {lease.sequence for lease in self.leases.values() if lease.session is None}

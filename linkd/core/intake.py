@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
 
+from linkd.core.plain_columns import plain_column
 from linkd.errors import InvalidArgument
 
 ACCEPTED = "a data frame or Arrow table, a dict of columns, or a list of dicts"
@@ -98,7 +100,8 @@ def _column(name: str, values: object) -> pa.Array | pa.ChunkedArray:
     try:
         if hasattr(values, "__arrow_c_stream__"):
             return pa.chunked_array(values)
-        return pa.array(values)
+        plain = plain_column(values) if isinstance(values, list) and "pandas" not in sys.modules else None
+        return pa.array(values) if plain is None else plain
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
         raise InvalidArgument(f"column `{name}` mixes types, or holds what Arrow has no type for: give it one type") from None
 
@@ -117,17 +120,14 @@ def _from_rows(rows: Sequence[Any]) -> pa.Table:
     return _from_columns({name: [row.get(name) for row in rows] for name in names})
 
 
-def _of_rows_alike(rows: Sequence[Any]) -> dict[Any, tuple[Any, ...]] | None:
+def _of_rows_alike(rows: Sequence[Any]) -> dict[Any, list[Any]] | None:
     """The columns of dicts that all have the same keys, as rows of one program have; None if they have not. A third of the time."""
     if set(map(type, rows)) != {dict} or set(map(len, rows)) != {len(rows[0])} or not rows[0]:
         return None
-    names = tuple(rows[0])
-    taken = map(itemgetter(*names), rows)  # tuples, but where there is one name the values themselves
     try:
-        columns = zip(*taken, strict=True) if len(names) > 1 else (tuple(taken),)
+        return {name: list(map(itemgetter(name), rows)) for name in rows[0]}
     except KeyError:
         return None
-    return dict(zip(names, columns, strict=True))
 
 
 def from_tuples(rows: Sequence[tuple[Any, ...]], names: Sequence[str], *, link: str) -> pa.Table:
@@ -136,7 +136,7 @@ def from_tuples(rows: Sequence[tuple[Any, ...]], names: Sequence[str], *, link: 
         number, row = next((number, row) for number, row in enumerate(rows, 1) if len(row) != len(names))
         shown = ", ".join(names)
         raise InvalidArgument(f"{link}: row {number} has {len(row)} values, and its columns are {len(names)} ({shown}): give one for each")
-    return _from_columns(dict(zip(names, zip(*rows, strict=True), strict=True)))
+    return _from_columns({name: list(map(itemgetter(number), rows)) for number, name in enumerate(names)})
 
 
 def _without_pandas_index(table: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:

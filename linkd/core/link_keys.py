@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import cast, get_args
 
 from linkd.core.column_types import NoType, parse_column_type
 from linkd.core.declared import Knowledge, LinkDeclaration
@@ -16,6 +16,8 @@ from linkd.limits import EVERY_MAX_S, EVERY_MIN_S, FOLLOW_EVERY_S
 
 OF_SOURCES = ("nulls", "on_bad_row")
 OF_SINKS = ("mode", "overwrite")
+OF_DATABASES = ("query", "key")
+SINK_MODES: tuple[SinkMode, ...] = get_args(SinkMode)
 OF_CSV = ("header", "separator", "quote", "decimal")
 OF_TEXT = (*OF_CSV, "encoding")
 _TEXT_FORMATS: Mapping[str, tuple[str, ...]] = {**dict.fromkeys(OF_CSV, ("csv",)), "encoding": ("csv", "jsonl")}
@@ -31,9 +33,11 @@ def read_link(reader: Reader, key: Text, node: Node, knowledge: Knowledge) -> Li
     form = reader.text(fields.get("format"), f"{name}.format", "format: csv")
     nulls = tuple(text.value for text in reader.texts(fields.get("nulls"), f"{name}.nulls", "nulls: [NA]"))
     on_bad_row = reader.choice(fields.get("on_bad_row"), f"{name}.on_bad_row", ("stop", "reject"), "stop")
-    mode = reader.choice(fields.get("mode"), f"{name}.mode", ("replace", "append", "parts"), "replace")
+    mode = reader.choice(fields.get("mode"), f"{name}.mode", SINK_MODES, "replace")
+    query = reader.text(fields.get("query"), f"{name}.query", "query: SELECT id, total FROM orders")
     every_s = reader.duration(fields.get("every"), f"{name}.every", "every: 10s", EVERY_MIN_S, EVERY_MAX_S)
     _check_ends(reader, key.value, fields)
+    _check_databases(reader, key.value, fields)
     return LinkDeclaration(
         name=key.value,
         span=key.span,
@@ -47,6 +51,8 @@ def read_link(reader: Reader, key: Text, node: Node, knowledge: Knowledge) -> Li
         dialect=_dialect(reader, name, fields, knowledge.is_codec),
         mode=cast(SinkMode, mode),
         overwrite=reader.flag(fields.get("overwrite"), f"{name}.overwrite", False),
+        query=query.value if query else None,
+        key=_key(reader, fields.get("key"), name),
         every_s=FOLLOW_EVERY_S if every_s is None else every_s,
         terms=read_link_terms(reader, name, fields),
     )
@@ -73,6 +79,29 @@ def _check_ends(reader: Reader, link: str, fields: Mapping[str, Node]) -> None:
         if option in fields and isinstance(form, Text) and form.value and form.value not in formats:
             what = f"`{option}` concerns files in {' and '.join(formats)}, and the format of `{link}` is `{form.value}`"
             reader.note(fields[option].span, what, "take it out, or correct `format:`")
+
+
+def _check_databases(reader: Reader, link: str, fields: Mapping[str, Node]) -> None:
+    """Options that only a database knows, of a link that has none."""
+    ends = {"query": ("from",), "key": ("from", "to")}
+    for option in OF_DATABASES:
+        at = [fields.get(end) for end in ends[option]]
+        if option in fields and not any(isinstance(node, Text) and "://" in node.value for node in at):
+            what = f"`{option}` is for databases, and `{link}` has none at its `{'` or `'.join(f'{end}:' for end in ends[option])}`"
+            reader.note(fields[option].span, what, "take it out, or name a database: `postgresql://HOST/DATABASE?table=TABLE`")
+    if isinstance(mode := fields.get("mode"), Text) and mode.value == "upsert" and "key" not in fields:
+        reader.note(mode.span, f"`{link}` is to be written by key, and no column is named", "add `key: COLUMN`, or `key: [COLUMN, COLUMN]`")
+
+
+def _key(reader: Reader, node: Node | None, name: str) -> tuple[str, ...]:
+    """One column, or several in their order."""
+    if isinstance(node, Text):
+        text = reader.text(node, f"{name}.key", "key: id")
+        return (text.value,) if text else ()
+    columns = tuple(text.value for text in reader.texts(node, f"{name}.key", "key: [day, id]"))
+    if node is not None and (len(set(columns)) < len(columns) or not all(columns)):
+        reader.note(node.span, f"`{name}.key` has a column twice, or one without a name", "name each column once: `key: [day, id]`")
+    return columns
 
 
 def _dialect(reader: Reader, name: str, fields: Mapping[str, Node], is_codec: Callable[[str], bool]) -> CsvDialect:

@@ -45,6 +45,24 @@ def payload(batch: pa.RecordBatch) -> tuple[bytes, memoryview]:
     return batch.schema.serialize().to_pybytes(), memoryview(batch.serialize())
 
 
+def stream_parts(batch: pa.RecordBatch) -> list[memoryview]:
+    """Both messages of `payload`, in parts one behind the other, of which the body's are the memory of the batch itself."""
+    written = _Written()
+    with pa.PythonFile(written, mode="w") as file:
+        pa.ipc.new_stream(file, batch.schema).write_batch(batch)
+    return written.parts
+
+
+def payload_parts(batch: pa.RecordBatch) -> list[memoryview]:
+    """The second message of `payload`, in such parts."""
+    parts = stream_parts(batch)
+    schema_bytes = len(batch.schema.serialize())
+    while schema_bytes >= len(parts[0]):
+        schema_bytes -= len(parts.pop(0))
+    parts[0] = parts[0][schema_bytes:]
+    return parts
+
+
 def from_payload(schema_message: bytes | memoryview, batch_message: bytes | memoryview, *, validate: bool = False) -> pa.RecordBatch:
     """The batch of two messages made by `payload`, sharing the memory of `batch_message`.
 
@@ -98,6 +116,33 @@ class _Parts:
 
     def close(self) -> None:
         return
+
+
+class _Written:
+    """A file of the parts that pyarrow writes, which are never copied."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.parts: list[memoryview] = []
+
+    def write(self, data: bytes | pa.Buffer) -> int:
+        part = memoryview(data).cast("B")
+        if part:
+            self.parts.append(part)
+        return len(part)
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        return
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def _is_compressed(message: memoryview) -> bool:

@@ -15,7 +15,7 @@ from linkd.model.terms import LinkTerms, TaskTerms
 
 OnBadRow = Literal["stop", "reject"]
 OnChange = Literal["rerun", "continue"]
-SinkMode = Literal["replace", "append", "parts"]
+SinkMode = Literal["replace", "append", "upsert", "parts"]
 ParamValue = str | int | float | bool
 
 REJECTS_SUFFIX = ".rejects"
@@ -45,9 +45,9 @@ class CsvDialect:
 class TaskSpec:
     """A task. A `RUN` task has a `command`: a text for `sh -c`, or the words of a command that runs without a shell.
 
-    An `SQL` task has `sql`, one SELECT (read from the absolute `sql_path` if it stands in a file), and exactly one output. `version` is
-    what the file says, and overrides the digest of what runs. Parameters and `${env.X}` are put in already; `${secret.X}` stands as written in
-    `env` until the program is started. `on_change` of None leaves it to the kind of the run (`rerun`, under `--follow` `continue`).
+    An `SQL` task has `sql` (read from the absolute `sql_path` if it stands in a file): one SELECT for one output, or INSERTs into several.
+    `version` is what the file says, and overrides the digest of what runs. Parameters and `${env.X}` are put in already; `${secret.X}` stands as
+    written in `env` until the program is started. `on_change` of None leaves it to the kind of the run (`rerun`, under `--follow` `continue`).
     """
 
     name: str
@@ -71,7 +71,8 @@ class LinkSpec:
     """A link, and who is at its ends.
 
     `writer` is a task, and None for a source's link (`source`: what `from:` says), an open one (`is_open`: outsiders append) and a link of
-    rejects (`rejects_of`: the source's link). `schema` maps columns, in their order, to canonical types (`core.column_types`). Parameters and
+    rejects (`rejects_of`: the source's link). `query` is what a database is asked instead of giving a table; `key` names the columns that say
+    which row it is. `schema` maps columns, in their order, to canonical types (`core.column_types`). Parameters and
     `${env.X}` are put into `source` and `sink` already; `${secret.X}` stands as written until an adapter needs it.
     """
 
@@ -89,6 +90,8 @@ class LinkSpec:
     dialect: CsvDialect = CsvDialect()
     mode: SinkMode = "replace"
     overwrite: bool = False
+    query: str | None = None
+    key: tuple[str, ...] = ()
     every_s: float = FOLLOW_EVERY_S
     terms: LinkTerms = LinkTerms()
 

@@ -46,12 +46,14 @@ class Facts:
     """What only the edge can find out.
 
     `changes` says of a task what is not as it was when it last began (`clean.py changed`): its program, its settings, the content of a
-    source. `lost` says of a sink what is not there any more. `followed` are the sources that can grow while they are read.
+    source. `lost` says of a sink what is not there any more. `followed` are the sources that can grow while they are read, `grown` those that
+    were read to their end and have more behind it.
     """
 
     changes: Mapping[str, str] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
     followed: frozenset[str] = frozenset()
+    grown: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,8 @@ class _Planning:
             return Step(shape.name, Action.CONTINUE, "not complete")
         if grown or lives:
             return self._grown(shape, grown)
+        if shape.name in self.facts.grown:
+            return Step(shape.name, Action.RESUME, "its source grew")
         lost = self.facts.lost.get(shape.name) if self._left_something(shape) else None
         return Step(shape.name, Action.BEGIN, lost) if lost else Step(shape.name, Action.NOTHING, "unchanged")
 

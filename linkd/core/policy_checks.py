@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from linkd.core.diagnostics import Problem, one_of
-from linkd.core.policies import FAMILIES, PolicyFamily, WirePolicyKind, refusal
+from linkd.core.policies import BARE, FAMILIES, PolicyFamily, WirePolicy, WirePolicyKind, refusal
 from linkd.core.wiring import Wire, WiredTask, Wiring
 
 
@@ -21,11 +22,11 @@ def policy_problems(wiring: Wiring) -> list[Problem]:
 
 
 def select_problems(task: WiredTask) -> Iterator[Problem]:
-    """Policies that a SQL task cannot have: it runs over tables, and a table is all of an input."""
-    for wire in task.inputs:
-        if wire.policy.kind in FAMILIES and wire.policy.kind not in (WirePolicyKind.BARE, WirePolicyKind.WHOLE):
-            what = f"`{_written(wire)}`: a SQL task sees its inputs whole; `{wire.policy_text}` for it comes with a later version of linkd"
-            yield Problem(wire.policy_span, what, f"remove `{wire.policy_text}`, or make `{task.name}` a program (`run:`)")
+    """Inputs of a SQL task that do not say together when it runs: those that say nothing are whole."""
+    whole = WirePolicy(WirePolicyKind.WHOLE)
+    yield from mixture_problems(
+        replace(task, inputs=tuple(replace(wire, policy=whole) if wire.policy == BARE else wire for wire in task.inputs))
+    )
 
 
 def mixture_problems(task: WiredTask) -> Iterator[Problem]:

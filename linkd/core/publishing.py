@@ -142,6 +142,28 @@ def publish(ledger: Ledger, drafts: Sequence[Draft], maker: Maker, now_ns: int, 
     return frame.records
 
 
+def replace(ledger: Ledger, name: str, drafts: Sequence[Draft], maker: Maker, now_ns: int, entropy: bytes) -> list[Record]:
+    """One publish of an outsider that is the next generation of its link: begun behind the present one, and sealed, in one frame.
+
+    `entropy` is 10 bytes for each draft. Raises SchemaMismatch for drafts of several schemas.
+    """
+    link = ledger.link(name)
+    frame = Frame(ledger, now_ns)
+    current = link.current
+    if current is not None and current.state is GenerationState.GROWING:
+        frame.seal(link, current, "another one takes its place")
+    number = link.newest + 1
+    frame.records.append(GenerationBegan(name, number, link.incarnation, link.next_sequence, OUTSIDER, ""))
+    following = Generation(number, link.incarnation, link.next_sequence, link.next_sequence - 1, OUTSIDER, "")
+    if current is not None and current.declared:
+        frame.records.append(SchemaKept(name, current.schema_id, current.schema, declared=True))
+        following.schema_id = current.schema_id
+    for index, draft in enumerate(drafts):
+        frame.value(draft, following, maker, timed_value_id(now_ns, entropy[10 * index : 10 * index + 10]))
+    frame.seal(link, following, "it is whole")
+    return frame.records
+
+
 def drop_newest(ledger: Ledger, drafts: Sequence[Draft], producer: Producer, now_ns: int) -> list[Dropped]:
     """What becomes of values that a full link does not take: they have their place in the order, and hold nothing. One record for each link."""
     records: list[Dropped] = []

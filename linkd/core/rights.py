@@ -121,6 +121,13 @@ class Rights:
         if not (self.anyone and who.role is Role.OUTSIDER):
             raise NotAllowed(f"linkd itself seals {link}: when its source is read, or its task has exited with code 0")
 
+    def replace(self, who: Identity, link: str) -> None:
+        """Publishing what takes the place of all that a link holds, beside the right to publish."""
+        if not (self.anyone and who.role is Role.OUTSIDER):
+            raise NotAllowed(
+                f"{link} is a link of a pipeline, of which the generations are the runs': append to it instead of replacing it"
+            )
+
     def seek(self, who: Identity, link: str) -> None:
         """Moving a consumer group: they are the outsiders' own."""
         if who.role is Role.TASK:

@@ -130,3 +130,19 @@ def is_complete(text: str) -> bool:
     cutter = StatementCutter()
     cutter.feed(text)
     return cutter.is_empty
+
+
+def is_insert(statement: str) -> bool:
+    """Whether the first word of a statement is INSERT."""
+    place = 0
+    while (token := _TOKEN.match(statement, place)) is not None and token.lastgroup in ("blank", "comment", "block"):
+        place = _behind_block(statement, token.end()) if token.lastgroup == "block" else token.end()
+    return token is not None and token[0].lower() == "insert"
+
+
+def _behind_block(text: str, place: int) -> int:
+    open_blocks = 1
+    while open_blocks and (mark := _BLOCK.search(text, place)) is not None:
+        open_blocks += 1 if mark[0] == "/*" else -1
+        place = mark.end()
+    return place if not open_blocks else len(text)

@@ -1,6 +1,6 @@
 """`${params.x}`, `${env.X}` and `${secret.X}` in the texts of a pipeline file: where each may stand, and what is put in its place.
 
-    ${params.x}     in every text but the wiring, the pipeline's name and a SQL statement, which has prepared parameters (`$x`)
+    ${params.x}     in every text but the wiring, the pipeline's name and SQL; the statement of a task has prepared parameters (`$x`)
     ${env.X}        in addresses (`from:` and `to:` with `://`) and in the values of `env:`
     ${secret.X}     in the same; the secret is put in where an adapter or a program is started
     $${params.x}    the text `${params.x}` itself (also for env and secret); any other `$` is the shell's, or nobody's
@@ -64,7 +64,7 @@ class Substitution:
     def _text(self, text: Text, path: tuple[str, ...]) -> Text:
         if "${" not in text.value:
             return text
-        is_statement = _is_task_key(path, "sql") and not is_sql_path(text.value)
+        is_statement = (_is_task_key(path, "sql") and not is_sql_path(text.value)) or _is_query(path)
         keeps_secrets = _is_env(path) or _is_end(path)
         allowed = self._allowed(text, path, is_statement)
         parts: list[str] = []
@@ -86,6 +86,9 @@ class Substitution:
 
     def _allowed(self, text: Text, path: tuple[str, ...], is_statement: bool) -> Mapping[str, str]:
         """For each kind of placeholder that may not stand here, why; what may has no entry."""
+        if _is_query(path):
+            refused = "it does not stand in a query: nothing is pasted into a statement"
+            return {"params": refused, "env": refused, "secret": refused}
         if is_statement:
             refused = "it does not stand in SQL: nothing is pasted into a statement"
             return {"params": refused, "env": refused, "secret": refused}
@@ -176,6 +179,10 @@ def _without_secrets(value: str, keeps_secrets: bool) -> str:
 
 def _is_task_key(path: tuple[str, ...], key: str) -> bool:
     return len(path) == 3 and path[0] == "tasks" and path[2] == key
+
+
+def _is_query(path: tuple[str, ...]) -> bool:
+    return len(path) == 3 and path[0] == "links" and path[2] == "query"
 
 
 def _is_env(path: tuple[str, ...]) -> bool:

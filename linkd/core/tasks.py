@@ -79,7 +79,10 @@ class TaskShape:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Hand this out, under a new token; if it is to be `recorded`, when the record of its lease is durable."""
+    """Hand this out, under a new token; if it is to be `recorded`, when the record of its lease is durable.
+
+    That is so where it was handed out before: else the power could take the newer token alone, and the older one were good again.
+    """
 
     snapshot_id: bytes
     attempt: int
@@ -280,14 +283,14 @@ class Task:
         recorded = depends_on_arrival(self._policies, follow=follow)
         unknown = self.holders.unknown()
         if unknown is not None:
-            offer = Offer(unknown.snapshot_id, unknown.attempt, unknown.portions, unknown.settles, unknown.partial, recorded)
-            return Look(offer, is_new=False)
+            again = recorded or unknown.token != 0
+            return Look(Offer(unknown.snapshot_id, unknown.attempt, unknown.portions, unknown.settles, unknown.partial, again), is_new=False)
         waiting, newer_wait = self.holders.next_waiting(session)
         if waiting is not None and self.holders.is_given_up(waiting):
             return GiveUp(waiting)
         if waiting is not None:
-            attempt = waiting.attempt + waiting.tried
-            return Offer(waiting.snapshot_id, attempt, waiting.portions, waiting.settles, waiting.partial, recorded)
+            attempt, again = waiting.attempt + waiting.tried, recorded or waiting.token != 0
+            return Offer(waiting.snapshot_id, attempt, waiting.portions, waiting.settles, waiting.partial, again)
         if newer_wait or (self.holders.by_key and self.holders.ahead >= TASK_KEY_AHEAD_SNAPSHOTS):
             return Wait()
         found = self._compose(links, follow, rows)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from linkd import limits
 from linkd.core.document import Node, Reader, Record, Text
 from linkd.core.durations import parse_duration
-from linkd.model.terms import LinkTerms, OnFull, Order, Retain, TaskTerms
+from linkd.model.terms import Handover, LinkTerms, OnFull, Order, Retain, TaskTerms
 from linkd.model.values import Durability
 
-LINK_TERMS = ("durability", "interval", "retain", "bound", "on_full")
+LINK_TERMS = ("durability", "interval", "retain", "bound", "on_full", "handover")
 TASK_TERMS = ("order", "key", "lease", "max_attempts")
 _RETAIN_EXAMPLE = "retain: {age: 7d, size: 10GB}"
 _RETAIN = ("age", "size", "values", "hard")
@@ -35,6 +35,7 @@ def read_link_terms(reader: Reader, name: str, fields: Mapping[str, Node]) -> Li
         _retain(reader, name, fields.get("retain")),
         bound_bytes,
         on_full,
+        Handover(reader.choice(fields.get("handover"), f"{name}.handover", tuple(Handover), Handover.PLACE)),
     )
 
 

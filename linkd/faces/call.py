@@ -45,6 +45,15 @@ class OwnContext(Context, Protocol):
 
     def session_of(self, who: Identity) -> LaneSession | None: ...
 
+    @property
+    def can_write(self) -> bool:
+        """Whether `write_now` may be called: there is room, and no `write` is waited for."""
+        ...
+
+    def write_now(self, message: Any, /) -> None:
+        """As `write`, at once."""
+        ...
+
 
 Handler = Callable[..., Awaitable[Any]]
 log = logging.getLogger("linkd.faces")

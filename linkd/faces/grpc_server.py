@@ -18,14 +18,24 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from linkd.errors import InvalidArgument
+from linkd.faces.bulk_turns import BulkTurns
 from linkd.faces.call import Presence
+from linkd.faces.flight import FlightService
+from linkd.faces.flight_methods import FLIGHT, flight_handlers
+from linkd.faces.grpc_call import grpc_handler
 from linkd.faces.routes import Route
-from linkd.limits import DRAIN_LAST_ANSWER_S, GRPC_MESSAGE_MAX_BYTES, SOCKET_PATH_MAX_BYTES, STREAMS_PER_CONNECTION_MAX
-from linkd.wire.methods import LINKS, RUNS, Kind
+from linkd.limits import (
+    DRAIN_LAST_ANSWER_S,
+    GRPC_RECEIVE_MAX_BYTES,
+    SOCKET_PATH_MAX_BYTES,
+    STREAMS_PER_CONNECTION_MAX,
+)
+from linkd.wire.methods import LINKS, RUNS
 
 OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_receive_message_length", GRPC_MESSAGE_MAX_BYTES),
-    ("grpc.max_send_message_length", GRPC_MESSAGE_MAX_BYTES),
+    # Of all methods, for the sake of Flight, whose batches come and go in one piece; those of `linkd.v1` take less.
+    ("grpc.max_receive_message_length", GRPC_RECEIVE_MAX_BYTES),
+    ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION_MAX),
     # Clients that sleep over a long task ping; a strict server would send them away.
@@ -41,10 +51,13 @@ class GrpcFace:
     server: grpc.aio.Server
     socket_path: Path
     health: HealthServicer
+    flight: FlightService
     presence: Presence
 
     @staticmethod
-    async def build(socket_path: Path, routes: Mapping[str, Route], presence: Presence) -> GrpcFace:
+    async def build(
+        socket_path: Path, routes: Mapping[str, Route], flight: FlightService, presence: Presence, turns: BulkTurns
+    ) -> GrpcFace:
         """Binds; nothing is answered yet. A socket that nobody serves is replaced. Raises InvalidArgument if the path cannot be a socket."""
         if len(os.fsencode(socket_path)) > SOCKET_PATH_MAX_BYTES:
             raise InvalidArgument(
@@ -53,7 +66,7 @@ class GrpcFace:
             )
         _make_way(socket_path)
         server = grpc.aio.server(options=OPTIONS)
-        server.add_generic_rpc_handlers(_handlers(routes))
+        server.add_generic_rpc_handlers((*_handlers(routes, turns), flight_handlers(flight, presence, turns)))
         servicer = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         reflection.enable_server_reflection((LINKS, RUNS, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
@@ -64,7 +77,7 @@ class GrpcFace:
             raise InvalidArgument(f"cannot listen on {socket_path}: {error}") from error
         finally:
             os.umask(mask)
-        return GrpcFace(server, socket_path, servicer, presence)
+        return GrpcFace(server, socket_path, servicer, flight, presence)
 
     @property
     def endpoint(self) -> str:
@@ -72,7 +85,7 @@ class GrpcFace:
 
     async def start(self) -> None:
         await self.server.start()
-        for service in ("", LINKS, RUNS):
+        for service in ("", LINKS, RUNS, FLIGHT):
             await self.health.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self, grace_s: float) -> None:
@@ -105,19 +118,8 @@ def _make_way(path: Path) -> None:
             raise InvalidArgument(f"{path} is served by another process: give another path with --socket, or end that process")
 
 
-def _handlers(routes: Mapping[str, Route]) -> tuple[grpc.GenericRpcHandler[Any, Any], ...]:
-    makers = {
-        Kind.UNARY_UNARY: grpc.unary_unary_rpc_method_handler,
-        Kind.UNARY_STREAM: grpc.unary_stream_rpc_method_handler,
-        Kind.STREAM_STREAM: grpc.stream_stream_rpc_method_handler,
-    }
+def _handlers(routes: Mapping[str, Route], turns: BulkTurns) -> tuple[grpc.GenericRpcHandler[Any, Any], ...]:
     services: dict[str, dict[str, Any]] = {LINKS: {}, RUNS: {}}
     for route in routes.values():
-        method = route.method
-        make: Any = makers[method.kind]
-        services[method.service][method.name] = make(
-            route.handler,
-            request_deserializer=method.decode_request,
-            response_serializer=lambda message: message.SerializeToString(),
-        )
+        services[route.method.service][route.method.name] = grpc_handler(route, turns)
     return tuple(grpc.method_handlers_generic_handler(service, handlers) for service, handlers in services.items())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from linkd.errors import InvalidArgument
+from linkd.faces.bulk_turns import BulkTurns
 from linkd.faces.lane import LaneConnection
 from linkd.faces.lane_session import LaneSessions
 from linkd.faces.routes import Route
@@ -22,11 +23,16 @@ log = logging.getLogger("linkd.faces")
 
 @dataclass(slots=True)
 class LaneFace:
-    """A server on the unix socket beside that of gRPC, mode 0600. `build`, `start`, `drain`."""
+    """A server on the unix socket beside that of gRPC, mode 0600. `build`, `start`, `drain`.
+
+    Beyond `connections_max` a connection is ended at once.
+    """
 
     path: Path
     routes: Mapping[str, Route]
     sessions: LaneSessions
+    turns: BulkTurns
+    connections_max: int = LANE_CONNECTIONS_MAX
     _server: asyncio.Server | None = None
     _connections: set[LaneConnection] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -34,10 +40,10 @@ class LaneFace:
     """No connection is open."""
 
     @staticmethod
-    async def build(grpc_path: Path, routes: Mapping[str, Route], sessions: LaneSessions) -> LaneFace:
+    async def build(grpc_path: Path, routes: Mapping[str, Route], sessions: LaneSessions, turns: BulkTurns) -> LaneFace:
         """Binds, if the path is not too long for a socket; nothing is answered yet. The socket of gRPC at `grpc_path` is ours already."""
         path = grpc_path.with_name(grpc_path.name + SOCKET_SUFFIX)
-        face = LaneFace(path, routes, sessions)
+        face = LaneFace(path, routes, sessions, turns)
         face._gone.set()
         if len(os.fsencode(path)) > SOCKET_PATH_MAX_BYTES:
             log.warning("%s is too long for a unix socket: programs reach linkd by gRPC only", path)
@@ -74,8 +80,8 @@ class LaneFace:
         await self._gone.wait()
 
     def _connection(self) -> LaneConnection:
-        connection = LaneConnection(self.routes, self.sessions, self._spawn, self._lost)
-        if len(self._connections) < LANE_CONNECTIONS_MAX:
+        connection = LaneConnection(self.routes, self.sessions, self.turns, self._spawn, self._lost)
+        if len(self._connections) < self.connections_max:
             self._connections.add(connection)
             self._gone.clear()
         else:

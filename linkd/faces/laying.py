@@ -7,7 +7,7 @@ whose durability is `memory`, which alone are served like this, nothing is ever 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -90,7 +90,7 @@ class Laying:
         if not target.schema_id or target.schema != incoming.schema or incoming.size_bytes > size_bytes // 2:
             return None
         file = await self._home.store.shared.share(
-            incoming.link, target.schema_id, target.schema, generation, volatile=True, owner=self, size_bytes=size_bytes, zeros=False
+            incoming.link, target.schema_id, target.schema, generation, volatile=True, owner=self, size_bytes=size_bytes, reserve=False
         )
         room = self._rooms[incoming.link] = _Room(file, incoming.schema, file.start)
         return room
@@ -108,20 +108,32 @@ class Laying:
 
 def _write(shared: SharedFiles, file: SharedFile, at: int, message: _Message) -> int:
     """Returns the xxh3 of the message."""
-    shared.write(file, message.body, at)
     state = xxhash.xxh3_64(arrow_ipc.prefix(len(message.metadata)) + message.metadata)
-    for part in message.body:
+    for part in message.body:  # one by one: what was written is in the cache yet
+        shared.write(file, (part,), at)
         state.update(part)
+        at += len(part)
     return int(state.intdigest())
 
 
 def _message(parts: Sequence[Piece]) -> _Message | None:
-    """The parts of a message whose metadata came in one of them, as it always does where clients cut at a megabyte."""
-    first, *rest = (memoryview(part) for part in parts if len(part))
-    if len(first) < arrow_ipc.PREFIX_BYTES:
+    """The message that came in these parts; None if it ends inside its metadata."""
+    rest = deque(memoryview(part) for part in parts if len(part))
+    head = _taken(rest, arrow_ipc.PREFIX_BYTES)
+    metadata_bytes = arrow_ipc.metadata_length(head) if len(head) == arrow_ipc.PREFIX_BYTES else 0
+    metadata = _taken(rest, metadata_bytes)
+    if not metadata or len(metadata) < metadata_bytes:
         return None
-    end = arrow_ipc.PREFIX_BYTES + arrow_ipc.metadata_length(bytes(first[: arrow_ipc.PREFIX_BYTES]))
-    if end == arrow_ipc.PREFIX_BYTES or end > len(first):
-        return None
-    body = (first[end:], *rest)
-    return _Message(bytes(first[arrow_ipc.PREFIX_BYTES : end]), body, sum(map(len, body)))
+    return _Message(metadata, tuple(rest), sum(map(len, rest)))
+
+
+def _taken(rest: deque[memoryview], size_bytes: int) -> bytes:
+    """The first bytes of these parts, which keep the others."""
+    taken = b""
+    while rest and len(taken) < size_bytes:
+        part = rest.popleft()
+        missing_bytes = size_bytes - len(taken)
+        taken += part[:missing_bytes]
+        if len(part) > missing_bytes:
+            rest.appendleft(part[missing_bytes:])
+    return taken

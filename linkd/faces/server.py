@@ -6,7 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from linkd.faces.bulk_turns import BulkTurns
 from linkd.faces.call import Presence
+from linkd.faces.flight import FlightService
+from linkd.faces.flight_sql import FlightSql
 from linkd.faces.grpc_server import GrpcFace
 from linkd.faces.lane_files import FilesService
 from linkd.faces.lane_server import LaneFace
@@ -28,11 +31,12 @@ class Server:
     async def build(socket_path: Path, links: LinksService, runs: RunsService, presence: Presence) -> Server:
         """Binds; nothing is answered yet. Sockets that nobody serves are replaced. Raises InvalidArgument if the path cannot be a socket."""
         answers = routes(links, runs, presence)
-        grpc = await GrpcFace.build(socket_path, answers, presence)
+        turns = BulkTurns()
+        grpc = await GrpcFace.build(socket_path, answers, FlightService(links, FlightSql(links)), presence, turns)
         sessions = LaneSessions(links.home)
         links.home.store.shared.on_gone = sessions.gone
         files = Route(FILES, presence.counted(FilesService(links.home, sessions).files))
-        return Server(grpc, await LaneFace.build(socket_path, {**answers, FILES.path: files}, sessions))
+        return Server(grpc, await LaneFace.build(socket_path, {**answers, FILES.path: files}, sessions, turns))
 
     @property
     def endpoint(self) -> str:

@@ -5,14 +5,17 @@ Whatever is not as it usually is takes the general way (`home.publishing`), whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from linkd.core import publishing
 from linkd.core.disk import DiskState
-from linkd.core.publishing import Draft
+from linkd.core.publishing import Draft, Maker
 from linkd.home.home import Home
 from linkd.home.intake import ARROW, BYTES, Incoming, Prepared
+from linkd.home.published import DueAck, due_ack
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES
-from linkd.model.values import Producer
+from linkd.model.records import ValueStored
+from linkd.model.values import OUTSIDER, Producer
 from linkd.store.staging import WholePayload
 from linkd.wire.arrow_ipc import BatchInfo, read_message
 from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_info, opaque_message
@@ -23,7 +26,23 @@ class AtOnce:
     """Of one publish stream. `allowed` are the links that its client was found to be allowed to publish to, and that there are."""
 
     home: Home
+    task: str = OUTSIDER
+    traceparent: str = ""
     allowed: set[str] = field(default_factory=set)
+
+    def publish(self, incoming: Incoming) -> DueAck | None:
+        """Publishes the value; None, and nothing is done, if it is to take the general way. Raises InvalidArgument for what is no message."""
+        ready = self.prepare(incoming)
+        if ready is None:
+            return None
+        prepared, producer = ready
+        home, clock = self.home, self.home.clock
+        began_s, begun = clock.monotonic_s(), home.spans.begin(self.traceparent)
+        maker = Maker(self.task, traceparent=begun.traceparent, producer=producer)
+        records = publishing.publish(home.ledger, (prepared.draft,), maker, clock.now_ns(), clock.entropy(10))
+        written = home.admit(records, (prepared.payload,))
+        envelopes = [record.envelope for record in records if isinstance(record, ValueStored)]
+        return due_ack(home, written, envelopes, incoming.link, 1, begun, began_s)
 
     def prepare(self, incoming: Incoming) -> tuple[Prepared, Producer] | None:
         """The value as it can be admitted before the next await, and the producer with its digest; None: the general way.
@@ -50,7 +69,8 @@ class AtOnce:
         draft = Draft(link, payload.rows, payload.size_bytes, generation.schema_id, generation.schema, payload.xxh3)
         producer = incoming.producer
         if producer.id:
-            producer = replace(producer, request_xxh3=sent.xxh3 if sent is not None else WholePayload.digest(content))
+            xxh3 = sent.xxh3 if sent is not None else WholePayload.digest(content)
+            producer = Producer(producer.id, producer.epoch, producer.sequence, xxh3)
         return Prepared(draft, payload), producer
 
     def _has_room(self, link: str) -> bool:

@@ -33,20 +33,41 @@ class Watch:
     def __init__(self, changes: Changes, topics: frozenset[str]) -> None:
         self._changes = changes
         self._topics = topics
-        self._event = asyncio.Event()
+        self._changed = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     def poke(self) -> None:
-        self._event.set()
+        self._changed = True
+        _wake(self._waiter)
+
+    def poke_within(self, seconds: float) -> None:
+        """As `poke`, so many seconds from now at the latest. Nothing takes it back."""
+        loop = asyncio.get_running_loop()
+        if self._alarm is not None:
+            if self._alarm.when() <= loop.time() + seconds:
+                return
+            self._alarm.cancel()
+        self._alarm = loop.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.poke()
 
     async def wait(self, timeout_s: float | None = None) -> bool:
         """Returns when something changed since the last wait (True), or after `timeout_s` (False)."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._event.wait()
-        except TimeoutError:
-            return False
-        self._event.clear()
-        return True
+        if not self._changed:
+            loop = asyncio.get_running_loop()
+            waiter = self._waiter = loop.create_future()
+            timer = loop.call_later(timeout_s, _wake, waiter) if timeout_s is not None else None
+            try:
+                await waiter
+            finally:
+                self._waiter = None
+                if timer is not None:
+                    timer.cancel()
+        changed, self._changed = self._changed, False
+        return changed
 
     def __enter__(self) -> Watch:
         self._changes.add(self._topics, self)
@@ -54,6 +75,8 @@ class Watch:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._changes.discard(self._topics, self)
+        if self._alarm is not None:
+            self._alarm.cancel()
 
 
 class Changes:
@@ -65,13 +88,12 @@ class Changes:
     def watch(self, *topics: str) -> Watch:
         return Watch(self, frozenset(topics))
 
-    def announce(self, topics: Iterable[str]) -> None:
-        """Wakes whoever watches one of `topics`, and whoever watches `ANY`."""
-        woken: set[Watch] = set()
+    def announce(self, topics: Iterable[str], *, but: Watch | None = None) -> None:
+        """Wakes whoever watches one of `topics`, and whoever watches `ANY`; but for one, who knows that it is no change for him."""
         for topic in (*topics, ANY):
-            woken |= self._watches.get(topic, set())
-        for watch in woken:
-            watch.poke()
+            for watch in self._watches.get(topic, ()):
+                if watch is not but:
+                    watch.poke()
 
     def add(self, topics: frozenset[str], watch: Watch) -> None:
         for topic in topics:
@@ -84,3 +106,8 @@ class Changes:
                 waiting.discard(watch)
                 if not waiting:
                     del self._watches[topic]
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)

@@ -20,7 +20,7 @@ from linkd.model.records import OutputRange
 from linkd.model.records import SnapshotCommitted as CommitRecord
 from linkd.model.values import Durability
 from linkd.telemetry.events import SnapshotCommitted, SnapshotRefused, ValuePublished
-from linkd.telemetry.trace_context import Span, format_traceparent, parse_traceparent
+from linkd.telemetry.trace_context import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ async def _commit(home: Home, staged: StagedValues, task: Task, call: CommitCall
     if answered is not None:  # over another connection, while this call waited
         return await _again(home, answered)
     values = [prepared for _, prepared in staged.find(call.snapshot_id, call.token, call.staged)]
-    begun = home.begin_span(parse_traceparent(call.traceparent))
+    begun = home.spans.begin(call.traceparent)
     request = CommitRequest(
         task.name,
         call.snapshot_id,
@@ -83,7 +83,7 @@ async def _commit(home: Home, staged: StagedValues, task: Task, call: CommitCall
         fingerprint,
         call.final,
         call.attributes,
-        format_traceparent(begun.context),
+        begun.traceparent,
     )
     commits.check_token(task, call.snapshot_id, call.token)
     lease = task.leases[call.snapshot_id]
@@ -94,7 +94,7 @@ async def _commit(home: Home, staged: StagedValues, task: Task, call: CommitCall
     _count_rows(task, lease)
     leases.settled(home, task, lease)
     committed = await home.written(future)
-    _tell(home, task, record, values, home.clock.monotonic_s() - began_s, home.end_span(begun), committed.durability)
+    _tell(home, task, record, values, home.clock.monotonic_s() - began_s, home.spans.end(begun), committed.durability)
     return CommitAnswer(record.outputs, False, committed.durability)
 
 

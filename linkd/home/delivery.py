@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from linkd.core.tasks import Task
-from linkd.home.home import Begun, Home
+from linkd.home.home import Home
+from linkd.home.spans import Begun
 from linkd.limits import SPAN_CAUSES_MAX
 from linkd.model.values import Envelope
 from linkd.telemetry.events import ValueDelivered
-from linkd.telemetry.trace_context import parse_traceparent
 
 
 @dataclass(slots=True)
@@ -68,10 +68,10 @@ class Delivery:
                     wait_seconds=max((now_ns - link.oldest_ns) / 1e9, 0.0),
                     attempt=attempt,
                     value_id=link.first_id if link.values == 1 else "",
-                    span=self.home.end_span(begun if number == 0 else self._begin([link])),
+                    span=self.home.spans.end(begun if number == 0 else self._begin([link])),
                 )
             )
 
     def _begin(self, links: list[_OfLink]) -> Begun:
         causes = dict.fromkeys(cause for link in links for cause in link.causes)
-        return self.home.begin_span(*(parse_traceparent(cause) for cause in list(causes)[:SPAN_CAUSES_MAX]))
+        return self.home.spans.begin(*causes)

@@ -95,6 +95,11 @@ class DiskBudget:
         self.state()
         return may_be_held(by_one_bytes, by_all_bytes, self._budget_bytes)
 
+    def temporary_bytes(self) -> int:
+        """How much one query may keep on disk while it runs: half of what is left."""
+        self.state()
+        return max(0, self._budget_bytes - self.held_bytes) // 2
+
     def note(self) -> str:
         """What there is to say to people; "" as long as there is room."""
         return "" if self.state() is DiskState.OPEN else f"publishing is paused: {self.full or self._in_words()}"

@@ -34,13 +34,13 @@ from linkd.home.disk import DiskBudget, counted
 from linkd.home.flow import FlowControl, StoredSizes
 from linkd.home.rates import Rates
 from linkd.home.retention import Retention, Surroundings
+from linkd.home.spans import Spans
 from linkd.home.tokens import Tokens
 from linkd.limits import (
     DECODED_KEPT_MAX_BYTES,
     DRAIN_TIMEOUT_S,
     LINKS_MAX,
     MEMORY_BUDGET_BYTES,
-    SPAN_CAUSES_MAX,
     STAGED_IN_MEMORY_MAX_BYTES,
     STALL_AFTER_S,
 )
@@ -66,22 +66,11 @@ from linkd.telemetry.events import (
     ValueDropped,
 )
 from linkd.telemetry.hub import Telemetry
-from linkd.telemetry.trace_context import Span, SpanContext, parent_and_links, parse_traceparent
 from linkd.telemetry.tracing import Tracing
 
 DEFAULT_TERMS = LinkTerms()
 TOKEN_GAP_BYTES = 5
 """Of chance in the gap that a start leaves in the fencing tokens: two starts give the same ones once in 2**20 times, at worst."""
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """Work that goes on: its own context, which the envelopes of what it makes carry, what it hangs under, and when it began."""
-
-    context: SpanContext | None
-    parent: SpanContext | None
-    links: tuple[SpanContext, ...]
-    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +115,7 @@ class Home:
     damage: DamageControl = field(init=False)
     deadlines: Deadlines = field(init=False)
     flow: FlowControl = field(init=False)
+    spans: Spans = field(init=False)
     _timer: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
@@ -133,6 +123,7 @@ class Home:
         terms = {name: shape.terms for name, shape in self.layout.links.items()}
         self.flow = FlowControl(self, Flow(self.ledger, terms, StoredSizes(self.store)), self.stall_timeout_s)
         self.deadlines = Deadlines(self.clock)
+        self.spans = Spans(self.ledger, self.tracing, self.clock)
         admit = functools.partial(self.admit, durable=False)
         self.damage = DamageControl(self.ledger, admit, self.clock, self.telemetry)
         self.retention = Retention(self.ledger, Surroundings(admit, self.terms, self.clock, self.deadlines, self.telemetry))
@@ -262,7 +253,7 @@ class Home:
             self.failure = self.failure or str(error or "the store was closed")
             self.changes.announce(["storage"])
             return
-        topics = {link_topic(name) for name in self.ledger.durable(records)}
+        topics = set(map(link_topic, self.ledger.durable(records)))
         self.flow.settled(records)
         self.rates.settled(records, self.clock.monotonic_s())
         self.retention.settled(records)
@@ -305,8 +296,12 @@ class Home:
 
     async def barrier(self) -> None:
         """Returns when everything admitted so far is on disk."""
-        if self._last is not None and not self._last.done():
-            await asyncio.shield(self._last)
+        if (last := self.unwritten()) is not None:
+            await self.written(last)
+
+    def unwritten(self) -> asyncio.Future[Committed] | None:
+        """The frame that was admitted last, if it is not on disk yet."""
+        return None if self._last is None or self._last.done() else self._last
 
     def check_open(self) -> None:
         """Raises Draining while shutting down. That the disk has refused the store says itself, when it is given something."""
@@ -337,22 +332,6 @@ class Home:
         """A number for a connection's stream, never used again in this process."""
         self._sessions += 1
         return self._sessions
-
-    def run_context(self) -> SpanContext | None:
-        """The root of the present run's trace."""
-        run = self.ledger.run
-        return parse_traceparent(run.traceparent) if run is not None and self.ledger.run_outcome == "running" else None
-
-    def begin_span(self, *causes: SpanContext | None) -> Begun:
-        """Work begins because of `causes` (a caller's context, those of values): under the first of the run's trace, the rest are links."""
-        parent, links = parent_and_links(self.run_context(), [cause for cause in causes if cause is not None][:SPAN_CAUSES_MAX])
-        return Begun(self.tracing.begin(parent), parent, links, self.clock.now_ns())
-
-    def end_span(self, begun: Begun) -> Span | None:
-        """The span of work that is over, for its event; None where nothing is traced."""
-        if not self.tracing.enabled or begun.context is None:
-            return None
-        return Span(begun.context, begun.parent, begun.at_ns, self.clock.now_ns(), begun.links)
 
     def check_link(self, name: str) -> None:
         """LinkNotFound, naming what there is, unless the pipeline has the link (perhaps with nothing in it yet)."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from linkd.core import publishing
 from linkd.core.commits import check_token
@@ -15,7 +15,7 @@ from linkd.errors import Error, InvalidArgument
 from linkd.home.at_once import AtOnce
 from linkd.home.budget import Taken
 from linkd.home.flow import Relief
-from linkd.home.home import Begun, Home
+from linkd.home.home import Home
 from linkd.home.intake import (
     Incoming,
     Prepared,
@@ -30,15 +30,13 @@ from linkd.home.intake import (
     wanted_bytes,
 )
 from linkd.home.numbering import Numbered, check_unnumbered
-from linkd.home.published import tell_soon
+from linkd.home.published import DueAck, PublishAck, ack_again, ack_of_dropped, due_ack
 from linkd.home.staging import StagedRef, StagedValues
 from linkd.limits import DISK_LOOK_INTERVAL_S
 from linkd.model.kept import AnswerKept
-from linkd.model.records import Dropped, Record, SourceMoved, TaskKind, ValueStored
-from linkd.model.values import Durability, Envelope, Position, Producer
-from linkd.store.committer import Committed
+from linkd.model.records import Record, SourceMoved, TaskKind, ValueStored
+from linkd.model.values import Parent, Producer
 from linkd.telemetry.events import RowsRejected
-from linkd.telemetry.trace_context import format_traceparent, parse_traceparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +50,20 @@ class SourceStep:
     final: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PublishAck:
-    """All values of the publish are as durable as `durability` says, from `first` to `last`; for staged values only `staged` is set.
-
-    `repeated` says that its producer had sent it before, and that this is what it was answered then; `dropped` that the link was full, and that
-    the positions hold no value.
-    """
-
-    values: int
-    rows: int
-    link: str = ""
-    first: Position | None = None
-    last: Position | None = None
-    durability: Durability = Durability.FSYNC
-    generation: int = 0
-    value_id: bytes = b""
-    staged: tuple[StagedRef, ...] = ()
-    repeated: bool = False
-    dropped: bool = False
-
-
 @dataclass(slots=True)
 class PublishSession:
-    """One publish stream. `add` is called for each value in order, and the acks it returns are awaited in that order, beside the next calls."""
+    """One publish stream. `add` is called for each value in order, and the acks it returns are awaited in that order, beside the next calls.
+
+    With `replaces` each publish becomes the next generation of its link, which is sealed behind it.
+    """
 
     home: Home
     staged: StagedValues
     who: Identity
     traceparent: str = ""
+    replaces: bool = False
+    parents: tuple[Parent, ...] = ()
+    """What the values of its publishes are made from."""
     taken: Taken = field(default_factory=Taken)
     """The memory of the value in hand: given back as soon as the value only waits for room."""
     at_once: AtOnce = field(init=False)
@@ -91,7 +74,15 @@ class PublishSession:
     _refs_values: int = 0
 
     def __post_init__(self) -> None:
-        self.at_once = AtOnce(self.home)
+        self.at_once = AtOnce(self.home, self.who.task, self.traceparent)
+
+    def add_at_once(self, incoming: Incoming) -> DueAck | None:
+        """Takes a small value that is a publish of its own, before the next await; None, and nothing is done, if it is to take the general way.
+
+        Raises Draining, InvalidArgument for what is no message, StorageFailed.
+        """
+        self.home.check_open()
+        return None if self._held_values or self.replaces else self.at_once.publish(incoming)
 
     async def add(
         self,
@@ -100,16 +91,23 @@ class PublishSession:
         more: bool = False,
         snapshot: tuple[str, bytes, int] | None = None,
         source: SourceStep | None = None,
-    ) -> Awaitable[PublishAck] | None:
+    ) -> DueAck | None:
         """Takes one value. With `snapshot` (task, snapshot id, token) it is staged; with `more` it waits for the publish's last value.
 
         Returns when the value has its place in the order: a further `add` comes behind it. The ack that is returned is done when all values
         of the publish are durable. Raises NotAllowed, SchemaMismatch, LeaseLost, ValueTooLarge, InvalidArgument, and what `core.producers`
         refuses; the ack StorageFailed.
         """
+        try:
+            return await self._add(incoming, more, snapshot, source)
+        except BaseException:  # refused, for whatever reason and at whatever point: it lies where it was placed for nothing
+            incoming.discard()
+            raise
+
+    async def _add(
+        self, incoming: Incoming, more: bool, snapshot: tuple[str, bytes, int] | None, source: SourceStep | None
+    ) -> DueAck | None:
         self.home.check_open()
-        if not (more or self._held_values or snapshot or source) and (ready := self.at_once.prepare(incoming)) is not None:
-            return self._publish(incoming.link, [ready[0]], 1, None, ready[1], Relief(), self.home.clock.monotonic_s())
         if snapshot is not None:
             check_unnumbered(incoming.producer, incoming.link)
             return await self._stage(incoming, snapshot, more)
@@ -126,7 +124,7 @@ class PublishSession:
             return None
         return await self._publish_held(incoming.link, source, incoming.attributes, began_s)
 
-    async def stand(self, incoming: Incoming, source: SourceStep) -> Awaitable[PublishAck]:
+    async def stand(self, incoming: Incoming, source: SourceStep) -> DueAck:
         """Takes the position of a source whose link gets no value with it, behind what is held. As `add` otherwise."""
         self.home.check_open()
         check_unnumbered(incoming.producer, incoming.link)
@@ -134,6 +132,16 @@ class PublishSession:
         await self._allow(incoming.link, source=True)
         self._held_values += 1
         return await self._publish_held(incoming.link, source, incoming.attributes, self.home.clock.monotonic_s())
+
+    @property
+    def holds(self) -> bool:
+        """Whether values wait for the rest of their publish."""
+        return bool(self._held_values)
+
+    async def complete(self, link: str) -> DueAck:
+        """Ends the publish with the value that was added last, though it had `more`. As `add` otherwise."""
+        self.home.check_open()
+        return await self._publish_held(link, None, {}, self.home.clock.monotonic_s())
 
     async def room_for(self, link: str, snapshot: tuple[str, bytes, int] | None) -> tuple[Target, int]:
         """The schema and generation that values of `link` would have now, for a publisher that places them itself. As `add` otherwise."""
@@ -157,7 +165,7 @@ class PublishSession:
 
     # -- staged ---------------------------------------------------------------------------------------------------------------------------
 
-    async def _stage(self, incoming: Incoming, snapshot: tuple[str, bytes, int], more: bool) -> Awaitable[PublishAck] | None:
+    async def _stage(self, incoming: Incoming, snapshot: tuple[str, bytes, int], more: bool) -> DueAck | None:
         task_name, snapshot_id, token = snapshot
         name = task_name or self.who.task
         with self.home.audited(self.who, "publish", incoming.link):
@@ -181,7 +189,7 @@ class PublishSession:
             return None
         refs, count = tuple(self._refs), self._refs_values
         self._refs, self._refs_values = [], 0
-        return _done(PublishAck(count, 0, incoming.link, staged=refs))
+        return DueAck(None, partial(PublishAck, count, 0, incoming.link, staged=refs))
 
     def _output_target(self, task_name: str, link: str) -> Target:
         """The schema of the task's output; while it has none, those of a program's inputs decide the types of columns of the same name.
@@ -202,12 +210,15 @@ class PublishSession:
             if self.who.role is not Role.TASK and not self.home.layout.anyone:
                 self.home.check_link(link)
             self.home.rights.publish(self.who, link, source=source)
+            if self.replaces:
+                self.home.rights.replace(self.who, link)
         await self.home.ensure_link(link)
 
     def _target(self, link: str, held: Sequence[Prepared]) -> Target:
         """The schema that the next value of `link` must have, behind those of the same publish that are held."""
         generation = self.home.ledger.link(link).current
-        target = Target() if generation is None else Target(generation.schema_id, generation.schema, generation.declared)
+        begins_anew = generation is None or (self.replaces and not generation.declared)
+        target = Target() if generation is None or begins_anew else Target(generation.schema_id, generation.schema, generation.declared)
         before = next((value.draft for value in reversed(held) if value.draft.link == link), None)
         return Target(before.schema_id, before.schema, target.declared) if before is not None else target
 
@@ -246,9 +257,7 @@ class PublishSession:
             await self.home.room(bulk=has_bulk(self._held))
             index = 0
 
-    async def _publish_held(
-        self, link: str, source: SourceStep | None, attributes: Mapping[str, str], began_s: float
-    ) -> Awaitable[PublishAck]:
+    async def _publish_held(self, link: str, source: SourceStep | None, attributes: Mapping[str, str], began_s: float) -> DueAck:
         relief = await self._room()
         held, count, numbered = self._held, self._held_values, self._numbered
         self._held, self._held_values, self._numbered = [], 0, None
@@ -302,65 +311,34 @@ class PublishSession:
         producer: Producer,
         relief: Relief,
         began_s: float,
-    ) -> Awaitable[PublishAck]:
+    ) -> DueAck:
         refused = [prepared for prepared in held if prepared.draft.link in relief.refused]
         held = [prepared for prepared in held if prepared.draft.link not in relief.refused]
-        begun = self.home.begin_span(parse_traceparent(self.traceparent))
-        traceparent = format_traceparent(begun.context)
+        begun = self.home.spans.begin(self.traceparent)
         now_ns = self.home.clock.now_ns()
         drafts = [prepared.draft for prepared in held]
         if source is not None:
-            records = self._source_records(held, source, traceparent, now_ns)
+            records = self._source_records(held, source, begun.traceparent, now_ns)
         else:
-            maker = Maker(self.who.task, traceparent=traceparent, producer=producer)
-            records = publishing.publish(self.home.ledger, drafts, maker, now_ns, self.home.clock.entropy(10 * len(drafts)))
+            maker = Maker(self.who.task, parents=self.parents, traceparent=begun.traceparent, producer=producer)
+            entropy = self.home.clock.entropy(10 * len(drafts))
+            if self.replaces and drafts:
+                records = publishing.replace(self.home.ledger, link, drafts, maker, now_ns, entropy)
+            else:
+                records = publishing.publish(self.home.ledger, drafts, maker, now_ns, entropy)
         newest = publishing.drop_newest(self.home.ledger, [prepared.draft for prepared in refused], producer, now_ns)
-        future = self.home.admit([*relief.drops, *records, *newest], [prepared.payload for prepared in held])
+        written = self.home.admit([*relief.drops, *records, *newest], [prepared.payload for prepared in held])
         discard(refused)
-        envelopes = [record.envelope for record in records if isinstance(record, ValueStored)]
         dropped = next((record for record in newest if record.link == link), None)
         if dropped is not None:
-            return self._acknowledge_dropped(future, dropped, count)
-        return self._acknowledge(future, envelopes, link, count, begun, began_s)
+            return DueAck(written, partial(ack_of_dropped, dropped, count))
+        envelopes = [record.envelope for record in records if isinstance(record, ValueStored)]
+        return due_ack(self.home, written, envelopes, link, count, begun, began_s)
 
-    async def _acknowledge_dropped(self, future: asyncio.Future[Committed], dropped: Dropped, count: int) -> PublishAck:
-        await self.home.written(future)
-        first, last = (Position(dropped.incarnation, sequence) for sequence in (dropped.first_sequence, dropped.last_sequence))
-        return PublishAck(count, 0, dropped.link, first, last, dropped=True)
-
-    async def _acknowledge_again(self, answer: AnswerKept, count: int) -> PublishAck:
+    def _acknowledge_again(self, answer: AnswerKept, count: int) -> DueAck:
         """What happened before may not be on disk yet: its first ack got lost before it was due."""
-        await self.home.barrier()
         durability = self.home.store.durability(self.home.terms(answer.link).sync_within_s)
-        first, last = (Position(answer.incarnation, sequence) for sequence in (answer.first_sequence, answer.last_sequence))
-        return PublishAck(
-            count, answer.rows, answer.link, first, last, durability, answer.generation, answer.value_id, (), True, not answer.value_id
-        )
-
-    async def _acknowledge(
-        self,
-        future: asyncio.Future[Committed],
-        envelopes: list[Envelope],
-        link: str,
-        count: int,
-        begun: Begun,
-        began_s: float,
-    ) -> PublishAck:
-        durability = (await self.home.written(future)).durability
-        tell_soon(self.home, envelopes, link, durability, began_s, self.home.end_span(begun))
-        mine = [envelope for envelope in envelopes if envelope.link == link]
-        if not mine:
-            return PublishAck(count, 0, link)
-        return PublishAck(
-            count,
-            sum(envelope.rows for envelope in mine),
-            link,
-            mine[0].position,
-            mine[-1].position,
-            durability,
-            mine[0].generation,
-            mine[-1].id,
-        )
+        return DueAck(self.home.unwritten(), partial(ack_again, answer, count, durability))
 
     def _moved(self, link: str, source: SourceStep, attributes: Mapping[str, str]) -> SourceMoved:
         generation = self.home.ledger.link(link).current
@@ -378,7 +356,3 @@ class PublishSession:
         if moved.rows_rejected > before:
             self.home.telemetry.emit(RowsRejected(link=link, rows=moved.rows_rejected - before))
         return records
-
-
-async def _done(ack: PublishAck) -> PublishAck:
-    return ack

@@ -2,14 +2,15 @@
 
 What may go is `core.retention`'s (generations) and `core.expiry`'s (values of one) to say. About generations it is decided once in a turn of the
 event loop, however many ended in it; about values at most once in `RETENTION_LOOK_INTERVAL_S`, or where a link has far more than it retains
-in `RETENTION_HURRY_INTERVAL_S`; each time only of the links concerned. The store frees what the records drop, in its own time.
+in `RETENTION_HURRY_INTERVAL_S`, unless a look has found that somebody needs all of it, and he has not gone on; each time only of the links
+concerned. The store frees what the records drop, in its own time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -82,6 +83,8 @@ class Retention:
         self._links: set[str] = set()
         self._scheduled = False
         self._bounded: set[str] = set()
+        self._stuck: dict[str, float] = {}
+        """Links of which the last look found too much, and somebody needing all of it: who reads or holds it, from there on."""
         self._next_ns: dict[str, int] = {}
         self._due_s = math.inf
         self._looked_s = -math.inf
@@ -98,23 +101,26 @@ class Retention:
 
     def settled(self, records: Iterable[Record]) -> None:
         """A frame is durable."""
-        moved: set[str] = set()
+        grown: set[str] = set()
+        freed: set[str] = set()
         for record in records:
             if isinstance(record, ValueStored):
-                moved.add(record.envelope.link)
+                grown.add(record.envelope.link)
             elif isinstance(record, GenerationBegan | GenerationEnded | GroupMoved):
                 self._look_at([record.link])
-                moved.add(record.link)
+                freed.add(record.link)
             elif isinstance(record, SnapshotCommitted):
-                moved.update(portion.link for portion in record.portions)
+                freed.update(portion.link for portion in record.portions)
             elif isinstance(record, TaskBegan | TaskEnded):
                 shape = self._ledger.shapes.get(record.task)
                 if shape is not None:
                     self._look_at([name for name, _ in shape.inputs])
                     self._look_at(shape.outputs)
-                    moved.update(name for name, _ in shape.inputs)
-        self._look_at(())  # what there was no room for
-        self._look_at_bounded(moved)
+                    freed.update(name for name, _ in shape.inputs)
+        if self._links:
+            self._look_at(())  # what there was no room for
+        self._look_at_freed(freed)
+        self._look_at_bounded(grown - freed)
 
     @contextmanager
     def reading(self, link: str, generation: int, first_sequence: int = 0, reader: str = "") -> Iterator[Reading]:
@@ -126,7 +132,7 @@ class Retention:
         finally:
             del self._readings[id(reading)]
             self._look_at([link])
-            self._look_at_bounded([link])
+            self._look_at_freed([link])
 
     @property
     def readings(self) -> Iterable[Reading]:
@@ -148,7 +154,7 @@ class Retention:
         if hold is not None:
             self._around.admit([HoldReleased(name)])
             self._look_at([hold.link])
-            self._look_at_bounded([hold.link])
+            self._look_at_freed([hold.link])
 
     def make_room(self, size_bytes: int) -> int:
         """Drops what may go anyhow, before it has to: of each link the generation before the newest complete one; then, of links with terms of
@@ -191,13 +197,20 @@ class Retention:
 
     # -- values of them -------------------------------------------------------------------------------------------------------------------
 
+    def _look_at_freed(self, links: Collection[str]) -> None:
+        """Somebody may need less of these links than a moment ago."""
+        for name in links:
+            self._stuck.pop(name, None)
+        self._look_at_bounded(links)
+
     def _look_at_bounded(self, links: Iterable[str]) -> None:
         """Look soon at what there is of these links, if there can be anything to decide."""
         for name in links:
             retain, link = self._retain(name), self._ledger.links.get(name)
             if retain is None or link is None:
                 continue
-            if self._due_s - self._looked_s > RETENTION_HURRY_INTERVAL_S and expiry.exceeds(link, retain, RETENTION_HURRY_SHARE):
+            soon = self._due_s - self._looked_s > RETENTION_HURRY_INTERVAL_S and not self._is_stuck(name)
+            if soon and expiry.exceeds(link, retain, RETENTION_HURRY_SHARE):
                 self._bounded.add(name)
                 self._look_within(RETENTION_HURRY_INTERVAL_S - (self._around.clock.monotonic_s() - self._looked_s))
             if name in self._bounded:
@@ -205,6 +218,10 @@ class Retention:
             if expiry.exceeds(link, retain) or (retain.age_s is not None and name not in self._next_ns):
                 self._bounded.add(name)
                 self._look_within(RETENTION_LOOK_INTERVAL_S - (self._around.clock.monotonic_s() - self._looked_s))
+
+    def _is_stuck(self, link: str) -> bool:
+        """Whether nobody has gone on since the look that dropped nothing."""
+        return link in self._stuck and self._stuck[link] == self._held_sequence(link)
 
     def _look_within(self, seconds: float) -> None:
         due_s = self._around.clock.monotonic_s() + max(seconds, 0.0)
@@ -236,17 +253,21 @@ class Retention:
         links = [self._ledger.holds[record.name].link for record in over]
         if self._admit(over):
             self._look_at(links)
-            self._look_at_bounded(links)
+            self._look_at_freed(links)
 
     def _expire(self, name: str, moment: expiry.Moment) -> bool:
         """False if there was no room for the records."""
         retain = self._retain(name)
         self._next_ns.pop(name, None)
+        self._stuck.pop(name, None)
         if retain is None or name not in self._ledger.links:
             return True
-        found = expiry.expired(self._ledger, name, retain, moment, self._held_sequence(name))
+        held_sequence = self._held_sequence(name)
+        found = expiry.expired(self._ledger, name, retain, moment, held_sequence)
         if not self._admit(found.records):
             return False
+        if not found.records and expiry.exceeds(self._ledger.links[name], retain):
+            self._stuck[name] = held_sequence
         for loss in found.losses:
             self._around.telemetry.emit(ValuesLost(link=loss.link, reader=loss.reader, values=loss.values, reason=loss.reason))
         if found.next_ns is not None:

@@ -7,17 +7,14 @@ timer, and is seen as soon as there is somebody to take over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from linkd.core.dead_letters import Letter, dead_link
 from linkd.core.group_leases import GiveUp, GroupOffer, Look, Member
-from linkd.core.group_start import check_start
-from linkd.core.group_terms import AskedTerms
 from linkd.core.groups import Group
 from linkd.core.links import Link, dropped_within
-from linkd.core.names import check_group_name
 from linkd.core.rights import Identity
 from linkd.errors import GenerationAbandoned, LeaseLost
 from linkd.home.changes import Watch, group_topic, link_topic
@@ -27,75 +24,12 @@ from linkd.home.home import Home
 from linkd.home.key_slots import slots_of
 from linkd.home.outgoing import Out, Outgoing
 from linkd.home.reading import allow_reading
+from linkd.home.subscription_parts import NOT_KEPT, EndOfLink, Opened, Part, Recalled, Skipped, SubscribeCall
 from linkd.limits import CREDIT_BYTES, CREDIT_MAX_BYTES, DEAD_LETTER_REASON_MAX_CHARS
 from linkd.model.records import GroupFailed, GroupLeased, GroupMoved, Record
 from linkd.model.values import Envelope, Parent, Place, Position
 from linkd.store.committer import Committed
 from linkd.telemetry.events import GroupLeaseEnded, ValueDelivered, ValueGivenUp
-from linkd.telemetry.trace_context import parse_traceparent
-
-NOT_KEPT = "not kept any more"
-"""The reason of values of which only their absence is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class SubscribeCall:
-    """What a member asks for. `start` and `asked` are of the group: see `core.group_start` and `core.group_terms`.
-
-    `seen` is the newest value that the member has had, or the one before the position that it starts at.
-    """
-
-    link: str
-    group: str
-    follow: bool = False
-    credit_bytes: int = CREDIT_BYTES
-    form: str = "arrow"
-    says_started: bool = False
-    start: str = ""
-    asked: AskedTerms = field(default_factory=AskedTerms)
-    seen: Position | None = None
-
-    def check(self) -> None:
-        """InvalidArgument for what can be seen to be wrong without looking at the link."""
-        check_group_name(self.group)
-        check_start(self.link, self.start)
-        self.asked.check()
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """`lost` are values that the member may have had and the link has no more."""
-
-    generation: int
-    schema: bytes
-    lease_s: float
-    lost: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class EndOfLink:
-    """The generation is sealed and all of it is done."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Recalled:
-    """These tokens are asked back from the member."""
-
-    tokens: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """These values were dropped before the group had them."""
-
-    first: int
-    last: int
-    reason: str
-
-
-Part = Opened | Out | Recalled | Skipped | EndOfLink
 
 
 @dataclass(slots=True)
@@ -146,25 +80,28 @@ class Subscription:
                     await self._pause(wait_s)
 
     def give_credit(self, size_bytes: int) -> None:
+        was_out = self.credit_bytes <= 0
         self.credit_bytes = min(self.credit_bytes + size_bytes, CREDIT_MAX_BYTES)
-        if self._watch is not None:
+        if was_out and self._watch is not None:
             self._watch.poke()
 
-    async def ack(self, position: Position, token: int) -> Awaitable[None]:
-        """The value is done, durably when what this returns is. LeaseLost if it was handed out again since."""
+    async def ack(self, position: Position, token: int) -> asyncio.Future[Committed] | None:
+        """The value is done, durably when what this returns is (None: it is). LeaseLost if it was handed out again since."""
         await self.home.room()
         group = self._group()
         if token in group.acked:  # over an earlier connection, whose answer got lost
-            return self.home.barrier()
+            return self.home.unwritten()
         self._check_token(group, position, token)
         done = ((position.sequence, position.sequence),)
         written = self.home.admit(
             [GroupMoved(group.name, group.link, group.incarnation, group.generation, 0, 0, settled=done, token=token)]
         )
-        self.home.changes.announce([group_topic(group.name, group.link)])
-        return self._settled(written)
+        self.home.changes.announce([group_topic(group.name, group.link)], but=None if self._may_go_on(group) else self._watch)
+        return written
 
-    async def nack(self, position: Position, token: int, delay_ms: int, reason: str = "") -> tuple[Awaitable[None], Sequence[int]]:
+    async def nack(
+        self, position: Position, token: int, delay_ms: int, reason: str = ""
+    ) -> tuple[asyncio.Future[Committed], Sequence[int]]:
         """The value waits for `delay_ms` and goes out again; that it failed is counted, durably when what this returns first is. A home that starts
         meanwhile lets it wait for all of that again.
 
@@ -181,14 +118,18 @@ class Subscription:
         written = self.home.admit([failed])
         recalled = group.give_back(position.sequence, self.home.clock.monotonic_s() + delay_ms / 1000 if delay_ms else 0.0)
         self.home.changes.announce([group_topic(group.name, group.link)])
-        return self._settled(written), recalled
+        return written, recalled
 
     def started(self, token: int) -> None:
         """The member's program has the value."""
         group = self.home.ledger.groups.get((self.call.group, self.call.link))
         if group is not None and self.session in group.members:
             self._heard(group)
-            group.started(self.session, token, self.home.clock.monotonic_s())
+            now_s = self.home.clock.monotonic_s()
+            group.started(self.session, token, now_s)
+            ends_s = group.deadlines.next_s()
+            if self._watch is not None and ends_s is not None:
+                self._watch.poke_within(ends_s - now_s)
             if len(group.members) > 1:
                 self.home.changes.announce([group_topic(group.name, group.link)])  # the others wait for its deadline now
 
@@ -206,9 +147,6 @@ class Subscription:
             self._heard(group)
             group.released(self.session, tokens)
             self.home.changes.announce([group_topic(group.name, group.link)])
-
-    async def _settled(self, written: asyncio.Future[Committed]) -> None:
-        await self.home.written(written)
 
     # -- what goes out --------------------------------------------------------------------------------------------------------------------
 
@@ -312,13 +250,20 @@ class Subscription:
         if (generation, run_generation) == (group.generation, group.run_generation) and group.wants_look(sequence):
             group.looked(sequence, slots)
 
+    def _may_go_on(self, group: Group) -> bool:
+        """Whether this member may have something to do because of an ack of its own: more than to wait for fresh values."""
+        generation = self.home.ledger.links[group.link].generations.get(group.generation)
+        return self.credit_bytes <= 0 or len(group.members) > 1 or group.has_line or generation is None or generation.is_sealed
+
     def _has_room(self, member: Member) -> bool:
         return self.credit_bytes > 0 or not member.tokens
 
     async def _pause(self, timeout_s: float | None) -> None:
         assert self._watch is not None
         self.home.check_alive()
-        await self._watch.wait(timeout_s)
+        if timeout_s is not None:
+            self._watch.poke_within(timeout_s)
+        await self._watch.wait()
         self.home.check_alive()
 
     # -- the group ------------------------------------------------------------------------------------------------------------------------
@@ -371,8 +316,9 @@ class Subscription:
             )
 
     def _tell(self, envelope: Envelope, attempt: int) -> None:
+        if not self.home.telemetry.wants(ValueDelivered):
+            return
         now_ns = self.home.clock.now_ns()
-        begun = self.home.begin_span(parse_traceparent(envelope.traceparent))
         self.home.telemetry.emit(
             ValueDelivered(
                 link=envelope.link,
@@ -383,7 +329,7 @@ class Subscription:
                 wait_seconds=max((now_ns - envelope.created_at_ns) / 1e9, 0.0),
                 attempt=attempt,
                 value_id=envelope.id.hex(),
-                span=self.home.end_span(begun),
+                span=self.home.spans.at_once(envelope.traceparent),
             )
         )
 

@@ -31,6 +31,13 @@ class OnFull(enum.StrEnum):
     DROP_NEWEST = "drop_newest"  # the new value is dropped
 
 
+class Handover(enum.StrEnum):
+    """How large values of a link come to linkd from programs on its host."""
+
+    PLACE = "place"  # their publisher writes them where they stay, in a file that it shares with linkd and with readers
+    COPY = "copy"  # it sends them, and linkd alone writes files: for publishers that are not trusted
+
+
 class Order(enum.StrEnum):
     """What comes one behind the other to the members of a consumer group, or to the replicas of a task, through any redelivery."""
 
@@ -65,11 +72,14 @@ class LinkTerms:
     retain: Retain | None = None
     bound_bytes: int | None = None
     on_full: OnFull = OnFull.BLOCK
+    handover: Handover = Handover.PLACE
 
     @property
     def sync_within_s(self) -> float:
         """From the ack of a value to the sync that makes it durable, at the latest."""
-        return {Durability.FSYNC: AT_ONCE_S, Durability.INTERVAL: self.interval_s, Durability.MEMORY: NEVER_S}[self.durability]
+        if self.durability is Durability.FSYNC:
+            return AT_ONCE_S
+        return NEVER_S if self.durability is Durability.MEMORY else self.interval_s
 
 
 @dataclass(frozen=True, slots=True)

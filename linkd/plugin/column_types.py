@@ -8,11 +8,11 @@ from __future__ import annotations
 import pyarrow as pa
 
 from linkd.core.arrow_types import parse_type, plain_schema, plain_type, type_text
-from linkd.core.casts import CastLoses, plain_array
+from linkd.core.casts import CastLoses, lossless, plain_array
 from linkd.errors import InvalidArgument
 from linkd.plugin.contract import LinkOptions
 
-__all__ = ["CastLoses", "declared_types", "plain_array", "plain_schema", "plain_type", "type_text"]
+__all__ = ["CastLoses", "declared_types", "lossless", "plain_array", "plain_schema", "plain_type", "type_text"]
 
 
 def declared_types(options: LinkOptions) -> dict[str, pa.DataType] | None:

@@ -9,7 +9,8 @@ A *sink* (`mode: replace`) is begun, written to, and finished or aborted; until 
 home with the commit (`SinkResult.record`) and given back to it later, so that it knows its own work from what somebody else put there.
 
 Methods are asynchronous and never block the event loop: blocking work belongs into threads. An adapter never retries; it raises an error
-of `linkd.errors` that says what happened to which file (table, topic), and the worker decides. A call that is cancelled leaves nothing
+of `linkd.errors` that says what happened to which file (table, topic), and the worker decides: on `PlaceAway` it tries again, later and from
+where the home knows it to be. A call that is cancelled leaves nothing
 open behind it, and nothing half visible.
 """
 
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING
 from linkd.core.pipeline import CsvDialect as CsvDialect
 from linkd.core.pipeline import SinkMode as SinkMode
 from linkd.errors import InternalFault, InvalidArgument
+from linkd.limits import FOLLOW_EVERY_S
 
 if TYPE_CHECKING:
     import asyncio
@@ -53,8 +55,9 @@ class LinkOptions:
     `location` is `from:` or `to:` as written: a path relative to `base`, the directory of the pipeline file, or a URL. `nulls` are texts
     that stand for no value, beside the empty text. `schema` maps columns to type words (`linkd.plugin.column_types`). `on_bad_row` is
     `STOP` or `REJECT`. `mode` and `overwrite` are for sinks, `dialect` for both ends of a text file. `growing` says of a source that it is
-    to be followed: its end now, in the middle of a row perhaps, is not its end. `written` is the location without the secrets in it, where it
-    has any: whatever is told or kept has it from `shown`.
+    to be followed: its end now, in the middle of a row perhaps, is not its end; `every_s` is how often it is looked at where nothing tells of
+    a change. `query` is asked of a database instead of a table, `key` names the columns that say which row it is. `written` is the location
+    without the secrets in it, where it has any: whatever is told or kept has it from `shown`.
     """
 
     link: str
@@ -67,6 +70,9 @@ class LinkOptions:
     dialect: CsvDialect = CsvDialect()
     mode: SinkMode = "replace"
     overwrite: bool = False
+    query: str | None = None
+    key: tuple[str, ...] = ()
+    every_s: float = FOLLOW_EVERY_S
     growing: bool = False
     written: str | None = None
 
@@ -207,6 +213,12 @@ class Source(ABC):
         """Whether it can grow while it is read. One that cannot is complete at any time, and may become another: see `changed`."""
         return False
 
+    @property
+    def only_grows(self) -> bool:
+        """Whether another digest can mean nothing but more rows behind those that were read, where it `begins_with` the position: then a run
+        that ends goes on behind them, too, instead of reading all of it anew."""
+        return False
+
     async def exists(self) -> bool:
         """Whether there is enough of it to be surveyed; a source that can be followed may come later."""
         return True
@@ -231,6 +243,10 @@ class Source(ABC):
     async def changed(self, stat: SourceStat, digest: str) -> str:
         """Returns when it holds something else than what had these, with a sentence that says so. For sources that cannot be followed."""
         raise InternalFault("a source that cannot be watched was to be watched: it is a defect of linkd; please report this")
+
+    async def close(self) -> None:
+        """Let go of what was kept between calls, such as a connection. It may be used again."""
+        return
 
 
 class Sink(ABC):

@@ -1,132 +1,130 @@
-"""The process of one query: `python -m linkd.query.child`, started by the home for a caller, with that caller's rights and no others.
+"""The process that runs queries: `python -m linkd.query.child`, started by the home for a caller, with that caller's rights and no others.
 
-What goes in and out is said at the head of `children`. The query is checked before anything is asked of the home, so that one that reads no
-link never connects. The links are read as they are when the query starts, side by side, into mapped files; then the connection is closed
-and the query runs.
+What goes in and out is said at the head of `pipe`. It ends when its input does; what it has on disk goes with it, or with the next one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import os
-import signal
+import resource
 import sys
-from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-import pyarrow as pa
-
-from linkd.core.names import COMMITS_LINK
-from linkd.errors import EXIT_DONE, EXIT_INTERRUPTED, Error
-from linkd.limits import QUERY_THREADS_MAX
-from linkd.query.engine import run_select
+from linkd.client.calls import Endpoint
+from linkd.errors import EXIT_DONE, EXIT_INTERRUPTED, Error, InternalFault, QueryInvalid, every_error
+from linkd.limits import QUERY_DATA_MAX_BYTES, QUERY_NICENESS, QUERY_PIECE_BYTES
+from linkd.query.answering import Answering, Call, parameters_in
+from linkd.query.diagnosis import OUT_OF_MEMORY_HINT
+from linkd.query.pipe import cut, parsed, read_frame, said
 from linkd.query.scratch import scratch_directory
-from linkd.query.spill import Spill
-from linkd.query.statement import Statement, check_select
-
-if TYPE_CHECKING:
-    from linkd.client.description import Description
-    from linkd.client.payloads import Arrived
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The line that the home writes; the token is a secret and not shown."""
-
-    endpoint: str
-    token: str
-    sql: str
-    timeout_s: float
-    spill_directory: Path
-    traceparent: str
-
-    @staticmethod
-    def parse(line: bytes) -> Request:
-        told = json.loads(line)
-        return Request(
-            told["endpoint"], told["token"], told["sql"], float(told["timeout_s"]), Path(told["spill_directory"]), told["traceparent"]
-        )
-
-    def __repr__(self) -> str:
-        return f"Request({self.endpoint!r}, {self.sql!r})"
+from linkd.wire.lane import FrameKind, frame
 
 
 def main() -> int:
-    """The exit code of the process; the last line of its standard error says what became of the query."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_INTERRUPTED))
-    request = Request.parse(sys.stdin.buffer.readline())
-    try:
-        told = _answer(request)
-    except Error as error:
-        _say({"code": error.code, "message": error.message})
-        return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the caller is gone, and so is whoever would read a complaint
-        return EXIT_INTERRUPTED
-    _say(told)
-    return EXIT_DONE
+    """Serves until standard input ends. Does not return: DuckDB may still be at work in its thread, and nothing is left to clean up."""
+    output = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is not for the pipe
+    _step_back()
+    asyncio.run(_Child(output).serve())
+    os._exit(EXIT_DONE)
 
 
-def _say(told: dict[str, object]) -> None:
-    print(json.dumps(told), file=sys.stderr, flush=True)
+def _step_back() -> None:
+    """Under pressure this process goes before the home and the tasks do."""
+    resource.setrlimit(resource.RLIMIT_DATA, (QUERY_DATA_MAX_BYTES, QUERY_DATA_MAX_BYTES))
+    os.nice(QUERY_NICENESS)
+    with contextlib.suppress(OSError):  # Linux only
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _answer(request: Request) -> dict[str, object]:
-    """Runs the query and writes its rows; what there is to tell of it."""
-    statement = check_select(request.sql)
-    with scratch_directory(request.spill_directory) as scratch, Spill(scratch / "rows") as spill:
-        if statement.tables:
-            asyncio.run(_read_links(request, statement, spill))
-        rows = _write_rows(statement, spill, request.timeout_s)
-    return {"rows": rows, "links": sorted(statement.tables)}
+class _Child:
+    """The pipe, and the statement in hand."""
 
+    def __init__(self, output: int) -> None:
+        self._output = output
+        self._parameters: list[bytes] = []
+        self._asked: asyncio.Future[dict[str, Any]] | None = None
+        self._running: asyncio.Task[None] | None = None
 
-def _write_rows(statement: Statement, spill: Spill, timeout_s: float) -> int:
-    rows = 0
-    threads = min(QUERY_THREADS_MAX, os.cpu_count() or 1)
-    running = run_select(statement, spill.tables(), spill_dir=spill.temporary_directory, timeout_s=timeout_s, threads=threads)
-    with running as result, pa.ipc.new_stream(sys.stdout.buffer, result.schema) as writer:
-        for batch in result.batches:
-            writer.write_batch(batch)
-            rows += batch.num_rows
-    sys.stdout.buffer.flush()
-    return rows
+    async def serve(self) -> None:
+        reader = await _standard_input()
+        hello = await read_frame(reader)
+        if hello is None:
+            return
+        told = parsed(hello[1])
+        with scratch_directory(Path(told["spill_directory"])) as scratch:
+            answering = Answering(Endpoint(told["endpoint"], told["token"]), scratch, told["spill_bytes"])
+            async with asyncio.TaskGroup() as group:
+                while (found := await read_frame(reader)) is not None:
+                    self._take(*found, answering, group)
+                if self._running is not None:
+                    os._exit(EXIT_INTERRUPTED)  # the home has gone, and DuckDB may not end soon; what is on disk goes with the next process
 
+    def _take(self, kind: FrameKind, content: bytes, answering: Answering, group: asyncio.TaskGroup) -> None:
+        if kind is FrameKind.MESSAGE:
+            self._parameters.append(content)
+        elif kind is FrameKind.DONE:
+            if self._running is not None:
+                self._running.cancel()
+        elif self._asked is not None:
+            self._asked.set_result(parsed(content))
+        else:
+            parameters, self._parameters = b"".join(self._parameters), []
+            self._running = group.create_task(self._run(answering, parsed(content), parameters), name="linkd query")
 
-async def _read_links(request: Request, statement: Statement, spill: Spill) -> None:
-    """The rows of every link that the statement reads. Raises QueryInvalid for one that the caller may not read or that is not there."""
-    # Imported here: a query that reads no link does without gRPC, which is a third of the start.
-    from linkd.client.calls import Endpoint
-    from linkd.client.worker import connected, described, dial_to, read_link
-
-    async with connected(dial_to(Endpoint(request.endpoint, request.token, request.traceparent))) as connection:
-        statement.check_reads(readable_links(await described(connection)))
-
-        async def read(link: str) -> None:
-            async def take(value: Arrived) -> None:
-                spill.add(link, value.batch())
-
-            schema = await read_link(connection, link, take)
-            spill.declare(link, pa.ipc.read_schema(pa.py_buffer(schema)) if schema else None)
-
-        reads = [asyncio.create_task(read(link), name=f"linkd query: {link}") for link in sorted(statement.tables)]
+    async def _run(self, answering: Answering, told: dict[str, Any], parameters: bytes) -> None:
         try:
-            await asyncio.gather(*reads)
+            call = Call(told["operation"], told["sql"], told["timeout_s"], told["traceparent"], parameters_in(parameters))
+            async with asyncio.timeout(call.timeout_s):
+                outcome = await answering.answer(call, self._ask, self._write)
+        except TimeoutError:
+            outcome = _told(QueryInvalid(f"the query was stopped: it took longer than {told['timeout_s']:g} s"))
+        except Error as error:
+            outcome = _told(error)
+        except asyncio.CancelledError:
+            outcome = {"rows": 0, "links": []}
+        except MemoryError:
+            outcome = _told(QueryInvalid(f"the query is too large: {OUT_OF_MEMORY_HINT}"))
+        except Exception as error:
+            print(f"a query failed for a reason of linkd's own: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            outcome = _told(InternalFault(f"linkd failed while running a query ({type(error).__name__}): please report it"))
+        self._running, self._asked = None, None
+        _write_all(self._output, said(FrameKind.STATUS, outcome))
+
+    async def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        self._asked = asyncio.get_running_loop().create_future()
+        _write_all(self._output, said(FrameKind.CALL, question))
+        try:
+            answer = await self._asked
         finally:
-            for task in reads:
-                task.cancel()
-            await asyncio.wait(reads)
+            self._asked = None
+        if "code" in answer:
+            raise every_error()[answer["code"]](answer["message"])
+        return answer
+
+    def _write(self, message: memoryview) -> None:
+        for part in cut(message):
+            _write_all(self._output, part)
+        _write_all(self._output, frame(FrameKind.DONE))
 
 
-def readable_links(told: Description) -> Collection[str]:
-    """The links that whoever asked may read: a task its inputs, everybody else all of them, and what was committed."""
-    for task in told.tasks:
-        if task.name == told.you:
-            return [wire.link for wire in task.inputs]
-    return [*(link.name for link in told.links), COMMITS_LINK]
+async def _standard_input() -> asyncio.StreamReader:
+    reader = asyncio.StreamReader(QUERY_PIECE_BYTES)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    return reader
+
+
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _told(error: Error) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message}
 
 
 if __name__ == "__main__":

@@ -1,140 +1,249 @@
-"""Queries in processes of their own, seen from the home: start, pass the bytes on, end with the caller.
+"""Statements over links, run for callers by processes of their own (`child_process`): at most so many at once, each for one identity.
 
-Between home and child (`query.child`): the child gets one JSON line on its standard input (`endpoint`, `token`, `sql`, `timeout_s`,
-`spill_directory`, `traceparent`) and writes an Arrow IPC stream to its standard output. The last line of its standard error is a JSON
-object: `rows` and `links` of what was read, or, if it exits with a code other than 0, `code` and `message` of the error tree. It is in a
-process group of its own, which is killed when the caller goes.
+A process that has ended its statement waits for the next one of the same identity, with what it has mapped: so a query costs milliseconds. One
+that nobody needs for `idle_s` goes, and so does one whose place somebody else needs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
-import signal
-import sys
-from collections.abc import AsyncGenerator
+import base64
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from linkd import errors
+from linkd.core.names import COMMITS_LINK
 from linkd.core.rights import Identity
+from linkd.home import tables
 from linkd.home.home import Home
+from linkd.home.inserting import Insertion, target_schema
+from linkd.home.tables import Extent, TableAsked
 from linkd.home.tokens import ADAPTERS_NAME, RUN_NAME
-from linkd.limits import QUERIES_MAX, QUERY_PIECE_BYTES, QUERY_TEXT_MAX_BYTES, QUERY_TIMEOUT_S
+from linkd.limits import QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_CHILD_IDLE_S, QUERY_TEXT_MAX_BYTES, QUERY_TIMEOUT_S
+from linkd.query.answers import Prepared, StatementKind
+from linkd.query.child_process import ChildProcess
 from linkd.telemetry.events import OUTCOME_DONE, QueryRan
-from linkd.telemetry.trace_context import format_traceparent, parse_traceparent
+
+_ROLE_NAMES = {"run": RUN_NAME, "adapters": ADAPTERS_NAME}
 
 
 @dataclass(slots=True)
-class Ran:
-    """What the child tells of a query that went well."""
+class _Call:
+    """One statement on its way: what it reads stays where it is until `held` is closed."""
 
-    rows: int = 0
-    links: tuple[str, ...] = ()
+    who: Identity
+    sql: str
+    timeout_s: float
+    traceparent: str
+    parameters: bytes = b""
+    target: str = ""
+    extents: list[Extent] = field(default_factory=list)
+    held: ExitStack = field(default_factory=ExitStack)
+    outcome: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        return tuple(self.outcome.get("links", ()))
 
 
 @dataclass(slots=True)
 class QueryChildren:
-    """Runs at most `QUERIES_MAX` queries at once for one home, which serves at `endpoint`."""
+    """Runs at most `QUERIES_MAX` statements at once for one home, which serves at `endpoint`; others wait in line."""
 
     home: Home
     endpoint: str
     spill_directory: Path
+    idle_s: float = QUERY_CHILD_IDLE_S
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUERIES_MAX))
+    _waiting: int = 0
+    _running: set[ChildProcess] = field(default_factory=set)
+    _idle: dict[ChildProcess, tuple[str, asyncio.TimerHandle]] = field(default_factory=dict)
+    """With whose token each works, and when it goes; the one that was used least recently first."""
+    _alive: list[ChildProcess] = field(default_factory=list)
+    """Those that were started and are not known to have gone."""
 
-    async def run(self, who: Identity, sql: str, timeout_s: float, traceparent: str) -> AsyncGenerator[bytes, None]:
-        """The result as pieces of an Arrow IPC stream. Raises QueryInvalid, NotAllowed, LinkNotFound. Cancelling ends the child."""
-        if len(sql.encode()) > QUERY_TEXT_MAX_BYTES:
-            raise errors.QueryInvalid(f"the query has {len(sql):,} characters; at most {QUERY_TEXT_MAX_BYTES:,} bytes are taken")
-        begun = self.home.begin_span(parse_traceparent(traceparent))
-        began_s = self.home.clock.monotonic_s()
-        outcome, ran = "cancelled", Ran()
+    async def prepare(self, who: Identity, sql: str, traceparent: str = "") -> Prepared:
+        """What the statement is and gives, without reading a row. Raises QueryInvalid, NotAllowed, LinkNotFound, SchemaMismatch."""
+        call = _Call(who, sql, QUERY_TIMEOUT_S, traceparent)
+        async with aclosing(self._run("prepare", call)) as messages:
+            schema = b"".join([message async for message in messages])
+        told = call.outcome
+        return Prepared(
+            StatementKind(told["kind"]),
+            schema,
+            tuple(told["parameters"]),
+            base64.b64decode(told["parameters_schema"]),
+            call.target,
+            call.links,
+        )
+
+    async def run(
+        self, who: Identity, sql: str, timeout_s: float = 0.0, traceparent: str = "", *, parameters: bytes = b""
+    ) -> AsyncGenerator[bytes, None]:
+        """The answer of a SELECT as whole Arrow IPC messages: the schema, then record batches, as they are computed.
+
+        `parameters` is an Arrow IPC stream of one row: by position for `?` and `$1`, by name for `$name`. Raises as `prepare` does, and what
+        the statement meets. Closing it, or cancelling, ends the statement.
+        """
+        call = _Call(who, sql, timeout_s or QUERY_TIMEOUT_S, traceparent, parameters)
+        async with aclosing(self._run("select", call)) as messages:
+            async for message in messages:
+                yield message
+
+    async def insert(self, who: Identity, sql: str, timeout_s: float = 0.0, traceparent: str = "", *, parameters: bytes = b"") -> int:
+        """Runs `INSERT INTO link ...`: the rows it has published, durable together. With `parameters` it runs for each row of them.
+
+        Raises as `run` does, and what a publish is refused with.
+        """
+        call = _Call(who, sql, timeout_s or QUERY_TIMEOUT_S, traceparent, parameters)
+        insertion = Insertion(self.home, who, traceparent)
         try:
-            async with self._places:
-                request = {
-                    "endpoint": self.endpoint,
-                    "token": self._token(who),
-                    "sql": sql,
-                    "timeout_s": timeout_s or QUERY_TIMEOUT_S,
-                    "spill_directory": str(self.spill_directory),
-                    "traceparent": format_traceparent(begun.context),
-                }
-                async with contextlib.aclosing(_pieces(request, ran)) as pieces:
-                    async for piece in pieces:
-                        yield piece
+            async with aclosing(self._run("insert", call)) as messages:
+                async for message in messages:
+                    await insertion.add(call.target, message)
+            return await insertion.commit(call.target, call.extents)
+        finally:
+            insertion.close()
+
+    def children(self) -> list[ChildProcess]:
+        """The processes there are."""
+        return [*self._idle, *self._running]
+
+    @property
+    def running(self) -> int:
+        """Statements at work now."""
+        return len(self._running)
+
+    def rest(self) -> None:
+        """The home drains: statements in hand go on, processes that wait for one go."""
+        for child in list(self._idle):
+            self._let_go(child)
+
+    async def close(self) -> None:
+        """The home is about to end: no statement runs any more, and no process is left."""
+        self.rest()
+        for child in self._running:
+            child.close()
+        for child in self._alive:
+            await child.process.wait()
+
+    # -- running --------------------------------------------------------------------------------------------------------------------------
+
+    async def _run(self, operation: str, call: _Call) -> AsyncGenerator[bytes, None]:
+        """The messages of one statement, and its event."""
+        size_bytes = len(call.sql.encode(errors="replace"))
+        if size_bytes > QUERY_TEXT_MAX_BYTES:
+            raise errors.QueryInvalid(f"the statement has {size_bytes:,} bytes; at most {QUERY_TEXT_MAX_BYTES:,} are taken")
+        begun = self.home.spans.begin(call.traceparent)
+        call.traceparent = begun.traceparent
+        began_s = self.home.clock.monotonic_s()
+        outcome = "cancelled"
+        try:
+            async with self._place(), aclosing(self._messages(operation, call)) as messages:
+                async for message in messages:
+                    yield message
             outcome = OUTCOME_DONE
         except errors.Error as error:
             outcome = error.code
             raise
         finally:
+            call.held.close()
             self.home.telemetry.emit(
                 QueryRan(
-                    task=who.name,
-                    links=ran.links,
-                    rows=ran.rows,
+                    task=call.who.name,
+                    links=call.links,
+                    rows=call.outcome.get("rows", 0),
                     seconds=self.home.clock.monotonic_s() - began_s,
                     outcome=outcome,
-                    span=self.home.end_span(begun),
+                    span=self.home.spans.end(begun),
                 )
             )
 
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the statements that run at once, for the length of the block. Raises Overloaded where too many wait for one."""
+        if self._places.locked() and self._waiting >= QUERIES_WAITING_MAX:
+            raise errors.Overloaded(f"{QUERIES_MAX} queries run and {self._waiting} wait: ask again when some of them are done")
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _messages(self, operation: str, call: _Call) -> AsyncGenerator[bytes, None]:
+        request = {"operation": operation, "sql": call.sql, "timeout_s": call.timeout_s, "traceparent": call.traceparent}
+        token = self._token(call.who)
+        child = await self._child(token)
+        self._running.add(child)
+        try:
+            running = child.run(request, call.parameters, lambda question: self._answer(question, call))
+            async with aclosing(running) as messages:
+                async for message in messages:
+                    yield message
+            call.outcome = child.outcome
+        finally:
+            self._running.discard(child)
+            self._give_back(child, token)
+
+    def _answer(self, question: dict[str, Any], call: _Call) -> dict[str, Any]:
+        """Which values are those of the tables of a statement: from now on they stay for as long as it runs."""
+        asked = [TableAsked(table["link"], table["generation"], table["history"]) for table in question["tables"]]
+        if not tables.may_read(self.home, call.who, asked):
+            return {"permitted": tables.readable_names(self.home, call.who)}
+        found = [tables.extents(self.home, call.who, one) if one.link != COMMITS_LINK else [] for one in asked]
+        answer: dict[str, Any] = {}
+        if question["target"]:
+            call.target = question["target"]
+            answer["target_schema"] = _text(target_schema(self.home, call.who, call.target))
+        call.extents = [extent for of_table in found for extent in of_table]
+        call.held.enter_context(tables.held(self.home, call.who, call.extents))
+        return {**answer, "tables": [[extent.told() for extent in of_table] for of_table in found]}
+
+    # -- processes ------------------------------------------------------------------------------------------------------------------------
+
+    async def _child(self, token: str) -> ChildProcess:
+        """One that waits for a statement of this identity, or a new one."""
+        mine = [child for child, (whose, _) in self._idle.items() if whose == token]
+        for child in reversed(mine):
+            self._idle.pop(child)[1].cancel()
+            if child.process.returncode is None:
+                return child
+        if len(self._idle) + len(self._running) >= QUERIES_MAX:
+            self._let_go(next(iter(self._idle)))
+        hello = {
+            "endpoint": self.endpoint,
+            "token": token,
+            "spill_directory": str(self.spill_directory),
+            "spill_bytes": self.home.disk.temporary_bytes(),
+        }
+        child = await ChildProcess.start(hello)
+        self._alive = [*(one for one in self._alive if one.process.returncode is None), child]
+        return child
+
+    def _give_back(self, child: ChildProcess, token: str) -> None:
+        if not child.is_usable or self.home.draining or self.idle_s <= 0:
+            child.close()
+            return
+        timer = asyncio.get_running_loop().call_later(self.idle_s, self._let_go, child)
+        self._idle[child] = token, timer
+
+    def _let_go(self, child: ChildProcess) -> None:
+        _, timer = self._idle.pop(child)
+        timer.cancel()
+        child.close()
+
     def _token(self, who: Identity) -> str:
-        """The child acts for the caller, with the caller's rights and no others."""
-        names = {"run": RUN_NAME, "adapters": ADAPTERS_NAME}
-        name = names.get(str(who.role), who.task)
+        """The process acts for the caller, with the caller's rights and no others."""
+        name = _ROLE_NAMES.get(str(who.role), who.task)
         return self.home.tokens.make(name, self.home.ledger.epoch) if name else ""
 
 
-async def _pieces(request: dict[str, object], ran: Ran) -> AsyncGenerator[bytes, None]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "linkd.query.child",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-        env={name: value for name, value in os.environ.items() if not name.startswith("LINKD_")},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    complaints = asyncio.create_task(_last_line(process.stderr), name="linkd query: complaints")
-    try:
-        process.stdin.write(json.dumps(request).encode() + b"\n")
-        with contextlib.suppress(ConnectionResetError, BrokenPipeError):  # it died at once; its exit code says why
-            await process.stdin.drain()
-        process.stdin.close()
-        while piece := await process.stdout.read(QUERY_PIECE_BYTES):
-            yield piece
-        code = await process.wait()
-        if code != 0:
-            raise _error(code, await complaints)
-        told = json.loads(await complaints)
-        ran.rows, ran.links = told["rows"], tuple(told["links"])
-    finally:
-        complaints.cancel()
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-
-
-async def _last_line(stream: asyncio.StreamReader) -> bytes:
-    """The last line that was written, however many came before it."""
-    kept = b""
-    while piece := await stream.read(QUERY_PIECE_BYTES):
-        kept = (kept + piece)[-QUERY_PIECE_BYTES:]
-    return kept.strip().rpartition(b"\n")[2]
-
-
-def _error(code: int, line: bytes) -> errors.Error:
-    try:
-        told = json.loads(line)
-        kind = errors.every_error()[told["code"]]
-        return kind(told["message"])
-    except (ValueError, KeyError, TypeError):
-        what = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return errors.InternalFault(f"the process that ran the query ended with {what}; other queries and the links are not touched")
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode()

@@ -15,7 +15,7 @@ _QUOTED_VALUE = re.compile(r"(string|value|field value out of range:|date|timest
 _OPERANDS = re.compile(r" \([^()\n]*\)!?")
 _VALUE_OF_TYPE = re.compile(r"with value \S+ ")
 _PLACE = re.compile(r"^LINE ([0-9]+): (.*)\n( *)(\^+)$", re.MULTILINE)
-_OUT_OF_MEMORY_HINT = "it needs more memory and temporary disk than queries have; filter earlier, or aggregate in two steps"
+OUT_OF_MEMORY_HINT = "it needs more memory and temporary disk than queries have; filter earlier, or aggregate in two steps"
 _DATA_ERRORS = (duckdb.DataError, duckdb.InvalidInputException)
 _TEXT_SHOWN_CHARS = 120
 
@@ -44,7 +44,7 @@ def parse_error(error: duckdb.Error) -> QueryInvalid:
 def run_error(error: duckdb.Error, sql: str) -> Error:
     """What went wrong while the query `sql` was bound or run."""
     if isinstance(error, duckdb.OutOfMemoryException):
-        return QueryInvalid(f"the query is too large: {_OUT_OF_MEMORY_HINT}")
+        return QueryInvalid(f"the query is too large: {OUT_OF_MEMORY_HINT}")
     if isinstance(error, (duckdb.InternalException, duckdb.FatalException)):
         return InternalFault(f"DuckDB failed while running a query ({type(error).__name__}): please report it")
     if isinstance(error, duckdb.IOException):

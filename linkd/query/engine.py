@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -31,6 +31,7 @@ from linkd.core.casts import CastLoses, as_array, plain_array
 from linkd.core.pipeline import ParamValue
 from linkd.errors import QueryInvalid, SchemaMismatch
 from linkd.query.diagnosis import run_error
+from linkd.query.rewriting import text_to_run
 from linkd.query.statement import Statement
 
 _WIDE_INTEGERS = frozenset({"hugeint", "uhugeint"})
@@ -38,6 +39,8 @@ _NO_LINK_TYPE = re.compile(r"\b(HUGEINT|UHUGEINT|BIT|UNION|VARIANT|GEOMETRY|TIME
 _WORD = re.compile(r"[^\W\d]\w*")
 _CALL = re.compile(r"([a-z]\w*)\(")
 NO_PARAMETERS: Mapping[str, ParamValue] = MappingProxyType({})
+NO_VALUES: Mapping[str, Any] = MappingProxyType({})
+NOTHING_HIDDEN: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,77 @@ class Result:
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
-    _watch: _Watch
+    _watch: Watch
 
     def interrupt(self) -> None:
         self._watch.stop("the query was interrupted")
+
+
+@dataclass(slots=True)
+class Database:
+    """A database in memory, closed on all sides; its statements see the tables they are given and nothing of each other. `close` it."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    @staticmethod
+    def open(spill_dir: Path, *, memory_limit_bytes: int, threads: int, spill_bytes: int | None = None) -> Database:
+        """`spill_dir` is private to it and need not exist; it takes at most `spill_bytes` there."""
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+            "python_enable_replacements": False,
+            "memory_limit": f"{memory_limit_bytes}B",
+            "temp_directory": str(spill_dir),
+            "threads": threads,
+        }
+        if spill_bytes is not None:
+            config["max_temp_directory_size"] = f"{spill_bytes}B"
+        connection = duckdb.connect(":memory:", config=config)
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute("SET lock_configuration = true")
+        return Database(connection)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def select(
+        self,
+        statement: Statement,
+        tables: Mapping[str, pa.Table],
+        *,
+        text: str = "",
+        watch: Watch,
+        deterministic: bool = False,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> Iterator[Result]:
+        """As `run_select`, with `text` in place of its own; `values` are as DuckDB takes them. Not for several statements at once."""
+        with closing(self.connection.cursor()) as connection, watch.over(connection, statement.text):
+            with watch.errors():
+                for name, table in tables.items():
+                    connection.register(name, table)
+                # The line end closes a comment, which would otherwise hide what DuckDB writes behind the text.
+                relation = _relation(connection, f"{text or statement.text}\n", values)
+                if deterministic:
+                    _check_names(relation.columns, statement)
+                    if not statement.ordered:
+                        relation = _ordered(connection, relation, text or statement.text, values)
+                reader = relation.to_arrow_reader(limits.ROWS_PER_VALUE)
+                schema = _result_schema(relation, reader.schema)
+            batches = _link_batches(reader, schema, watch)
+            yield Result(schema, _cut(batches, schema) if deterministic else batches, watch)
+
+    def schema_of(self, text: str, tables: Mapping[str, pa.Table], values: Mapping[str, Any], watch: Watch) -> pa.Schema:
+        """The schema of what a statement gives, found over `tables`, which hold no rows."""
+        with closing(self.connection.cursor()) as connection, watch.over(connection, text), watch.errors():
+            for name, table in tables.items():
+                connection.register(name, table)
+            # What has parameters is a result, of which no part can be asked for.
+            relation = _relation(connection, f"SELECT * FROM ({text}\n) LIMIT 0" if values else f"{text}\n", values)
+            relation = relation if values else relation.limit(0)
+            return _result_schema(relation, relation.to_arrow_reader(1).schema)
 
 
 @contextmanager
@@ -66,100 +136,95 @@ def run_select(
     timeout_s: float = limits.QUERY_TIMEOUT_S,
     deterministic: bool = False,
     parameters: Mapping[str, ParamValue] = NO_PARAMETERS,
+    hidden: Mapping[str, Collection[str]] = NOTHING_HIDDEN,
 ) -> Iterator[Result]:
     """Run a checked statement over `tables` (link -> rows), which are all it may read; `spill_dir` is private to it and need not exist.
 
-    `parameters` has a value for each that the statement names; whole numbers are BIGINT, others DOUBLE.
+    `hidden` names the system columns that tables have, which `SELECT *` does not show. `parameters` has a value for each that the statement names;
+    whole numbers are BIGINT, others DOUBLE.
 
     Raises, here or while batches are taken: `QueryInvalid` for what cannot be bound or run, or takes longer than `timeout_s`;
     `SchemaMismatch` for a result that a link cannot hold; `StorageFailed` where temporary files cannot be written.
     """
     statement.check_reads(tables)
-    values = {name: _bound(parameters[name]) for name in statement.parameters}
+    read = {name: tables[name] for name in statement.tables}
+    values = {name: bound(parameters[name]) for name in statement.parameters}
     one_thread = deterministic and statement.order_sensitive
-    connection = _closed_database(spill_dir, memory_limit_bytes, 1 if one_thread else threads)
-    watch = _Watch(connection, statement.text, timeout_s)
-    watch.start()
-    try:
-        with watch.errors():
-            for name in statement.tables:
-                connection.register(name, tables[name])
-            # The line end closes a comment, which would otherwise hide what DuckDB writes behind the text.
-            relation = connection.sql(f"{statement.text}\n", params=values or None)
-            if deterministic:
-                _check_names(relation.columns, statement)
-                if not statement.ordered:
-                    relation = _ordered(connection, relation, statement, values)
-            reader = relation.to_arrow_reader(limits.ROWS_PER_VALUE)
-            schema = _result_schema(relation, reader.schema)
-        batches = _link_batches(reader, schema, watch)
-        yield Result(schema, _cut(batches, schema) if deterministic else batches, watch)
-    finally:
-        watch.end()
-        connection.close()
+    database = Database.open(spill_dir, memory_limit_bytes=memory_limit_bytes, threads=1 if one_thread else threads)
+    with closing(database), Watch(timeout_s) as watch:
+        text = text_to_run(statement, hidden, database.connection)
+        with database.select(statement, read, text=text, watch=watch, deterministic=deterministic, values=values) as result:
+            yield result
 
 
-def _bound(value: ParamValue) -> Any:
+def bound(value: Any) -> Any:
     """The value of a parameter in a type that does not depend on how large it is."""
     match value:
-        case bool() | str():
+        case bool():
             return value
-        case int():
+        case int() if -(2**63) <= value < 2**63:
             return LongValue(value)
         case float():
             return DoubleValue(value)
+        case _:
+            return value
+
+
+def _relation(connection: duckdb.DuckDBPyConnection, text: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+    """What a text gives. Of one that cannot be bound DuckDB says the place to `execute` alone, which comes no further than this."""
+    try:
+        return connection.sql(text, params=dict(values) or None)
+    except duckdb.BinderException:
+        connection.execute(text, dict(values) or None)
+        raise
 
 
 def _ordered(
-    connection: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation, statement: Statement, values: Mapping[str, Any]
+    connection: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation, text: str, values: Mapping[str, Any]
 ) -> duckdb.DuckDBPyRelation:
     """The rows in the order of all their columns."""
     order = ", ".join(f"{_quoted(name)} ASC NULLS LAST" for name in relation.columns)
     if not values:
         return relation.order(order)
     relation.close()  # what has parameters is a result, on which nothing can be built; it was not run yet
-    return connection.sql(f"SELECT * FROM ({statement.text}\n) ORDER BY {order}", params=dict(values))
+    return connection.sql(f"SELECT * FROM ({text}\n) ORDER BY {order}", params=dict(values) or None)
 
 
-def _closed_database(spill_dir: Path, memory_limit_bytes: int, threads: int) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "enable_external_access": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-            "python_enable_replacements": False,
-            "memory_limit": f"{memory_limit_bytes}B",
-            "temp_directory": str(spill_dir),
-            "threads": threads,
-        },
-    )
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET lock_configuration = true")
-    return connection
+class Watch:
+    """Ends a query that takes too long or is no longer wanted, and says which of the two it was. Its time is that of its `with`.
 
+    `stop` may be called from any thread.
+    """
 
-class _Watch:
-    """Ends a query that takes too long or is no longer wanted, and says which of the two it was."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, sql: str, timeout_s: float) -> None:
-        self._connection = connection
-        self._sql = sql
+    def __init__(self, timeout_s: float) -> None:
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._sql = ""
         self._reason = ""
         self._timer = threading.Timer(timeout_s, self.stop, [f"the query was stopped: it took longer than {timeout_s:g} s"])
         self._timer.daemon = True
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         self._timer.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._timer.cancel()
+        self._timer.join()
+
+    @contextmanager
+    def over(self, connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[None]:
+        """What is stopped is what runs on this connection, for the length of the block."""
+        self._connection, self._sql = connection, sql
+        try:
+            yield
+        finally:
+            self._connection = None
 
     def stop(self, reason: str) -> None:
         self._reason = self._reason or reason
-        self._connection.interrupt()
-
-    def end(self) -> None:
-        self._timer.cancel()
-        self._timer.join()
+        connection = self._connection
+        if connection is not None:
+            connection.interrupt()
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -209,7 +274,7 @@ def _result_schema(relation: duckdb.DuckDBPyRelation, given: pa.Schema) -> pa.Sc
     return pa.schema(fields)
 
 
-def _link_batches(reader: pa.RecordBatchReader, schema: pa.Schema, watch: _Watch) -> Iterator[pa.RecordBatch]:
+def _link_batches(reader: pa.RecordBatchReader, schema: pa.Schema, watch: Watch) -> Iterator[pa.RecordBatch]:
     while True:
         with watch.errors():
             try:

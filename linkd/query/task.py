@@ -2,12 +2,14 @@
 
     LINKD_ENDPOINT, LINKD_TOKEN_FILE, LINKD_TASK, TRACEPARENT     as for every program of a pipeline
     LINKD_PARAMS                                                  the pipeline's parameters, a JSON object: `$name` in the SELECT
-    LINKD_SQL_FILE                                                a file with the SELECT
+    LINKD_SQL_FILE                                                a file with the SELECT, or the INSERTs into its outputs
     LINKD_SPILL_DIR                                               below it the rows of the inputs lie in mapped files while it runs
 
-It takes its `whole` snapshot value by value as the inputs grow, runs the SELECT over it when all of them are sealed, stages the rows as
-values of its one output, and commits: the values, the snapshot and the seal of the output are one frame. A task that is killed at any
+It takes its `whole` snapshot value by value as the inputs grow, runs its statements over it when all of them are sealed, stages the rows as
+values of its outputs, and commits: the values, the snapshot and the seals of the outputs are one frame. A task that is killed at any
 moment has published nothing, or everything.
+
+A task with an input of another policy works off its snapshots one by one instead (`task_windows`).
 
 Exit codes: 0 done (also if it was done already), 1 the task failed, 130 ended by TERM or INT, else that of the error; what happened is on
 standard error, and nothing else is.
@@ -16,26 +18,26 @@ standard error, and nothing else is.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
-from collections.abc import Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
 from linkd.client.calls import Connection, Dial
+from linkd.client.description import TaskDescription
 from linkd.client.discovery import TASK_VARIABLE, dial_for
-from linkd.client.encoding import encode
 from linkd.client.payloads import Arrived, Publish
 from linkd.client.publishing import KnownSchema
 from linkd.client.signals import ending_signals
-from linkd.client.snapshot_feed import TaskContext
-from linkd.client.worker import Complete, WholeSnapshot, commit, connected, publishing, whole_snapshot
+from linkd.client.worker import Complete, ValueStream, WholeSnapshot, commit, connected, described, publishing, whole_snapshot
 from linkd.core.parameters import PARAMS_VARIABLE, parse_parameters_json
 from linkd.core.pipeline import ParamValue
+from linkd.core.policies import LATEST_TEXT, WHOLE_TEXT
 from linkd.errors import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
@@ -49,8 +51,12 @@ from linkd.errors import (
 from linkd.limits import QUERY_TEXT_MAX_BYTES, QUERY_THREADS_MAX, SOURCE_WINDOW_PUBLISHES, SQL_TASK_TIMEOUT_S
 from linkd.query.engine import Result, run_select
 from linkd.query.scratch import scratch_directory
-from linkd.query.spill import Spill
-from linkd.query.statement import Statement, check_select
+from linkd.query.shelf import Gathering, Shelf, Stand, link_schema
+from linkd.query.statement import Statement
+from linkd.query.tables import hidden_columns, table_of
+from linkd.query.task_query import TaskQuery, payloads_of
+from linkd.query.task_statements import OutputStatement, task_statements
+from linkd.query.task_windows import run_windows
 from linkd.wire.v1 import links_pb2 as pb
 
 SQL_FILE_VARIABLE = "LINKD_SQL_FILE"
@@ -78,87 +84,62 @@ class Settings:
             raise InvalidArgument(f"{PARAMS_VARIABLE} holds no parameters: {error}") from None
         return Settings(environ[TASK_VARIABLE], Path(environ[SQL_FILE_VARIABLE]), Path(environ[SPILL_DIRECTORY_VARIABLE]), parameters)
 
-    def statement(self) -> Statement:
-        """Raises InvalidArgument for a file that cannot be read, QueryInvalid for what is in it."""
+    def text(self) -> str:
+        """Raises InvalidArgument for a file that cannot be read, QueryInvalid for one that is no text."""
         try:
             with self.sql_file.open("rb") as file:
                 content = file.read(QUERY_TEXT_MAX_BYTES + 1)
-            return check_select(content.decode("utf-8-sig"), self.parameters)
+            return content.decode("utf-8-sig")
         except OSError as error:
             raise InvalidArgument(f"{self.sql_file} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError:
             raise QueryInvalid(f"{self.sql_file} is not UTF-8: save it as UTF-8") from None
 
 
+@dataclass(frozen=True, slots=True)
+class TaskTables:
+    """The tables of a statement; `hidden` names the system columns that they have."""
+
+    tables: Mapping[str, pa.Table]
+    hidden: Mapping[str, Sequence[str]]
+
+
 class _Inputs:
-    """Takes the values of the snapshot: those of links that the statement reads into mapped files below `scratch`, the others nowhere."""
+    """Takes the values of the snapshot: those of links that a statement reads, mapped or in files below `scratch`, the others nowhere."""
 
     def __init__(self, scratch: Path, reads: frozenset[str]) -> None:
         self._scratch = scratch
         self._reads = reads
-        self._tries = 0
-        self._spill = Spill(scratch / "rows-0")
-        self._open = ExitStack()
+        self._shelf = Shelf(scratch, sys.maxsize)
+        self._taken: dict[str, tuple[Stand, Gathering]] = {}
 
     async def start_over(self) -> None:
-        self.close()
-        self._tries += 1
-        self._spill = self._open.enter_context(Spill(self._scratch / f"rows-{self._tries}"))
+        self._taken.clear()
 
     async def take(self, value: Arrived) -> None:
         link = value.header.input
-        if link in self._reads:
-            self._spill.add(link, value.batch())
+        if link not in self._reads:
+            return
+        if link not in self._taken:
+            stand = Stand(link, link_schema(value.schema, link))
+            self._taken[link] = stand, Gathering(self._shelf, stand, 0)
+        _, gathering = self._taken[link]
+        gathering.widen(value.schema)
+        gathering.add(value)
 
-    def tables(self, complete: Complete) -> Mapping[str, pa.Table]:
-        """All of it. Raises SchemaMismatch for an input without columns."""
-        for link in self._reads:
-            message = complete.schemas.get(link, b"")
-            self._spill.declare(link, pa.ipc.read_schema(pa.py_buffer(message)) if message else None)
-        return self._spill.tables()
-
-    def close(self) -> None:
-        self._open.close()
-
-
-class _Query:
-    """A SELECT that runs in a thread of its own: meanwhile the loop hears of TERM and of the home."""
-
-    def __init__(
-        self, statement: Statement, tables: Mapping[str, pa.Table], parameters: Mapping[str, ParamValue], temporary_directory: Path
-    ) -> None:
-        self._statement = statement
-        self._parameters = parameters
-        self._tables = tables
-        self._temporary_directory = temporary_directory
-        self._result: Result | None = None
-        self._batches = self._run()
-        self._thread = ThreadPoolExecutor(1, "linkd query")
-
-    async def next_batch(self) -> pa.RecordBatch | None:
-        """The next rows, in the order and the cuts that equal inputs always give; None behind the last. Raises as `run_select` does."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, next, self._batches, None)
-
-    def end(self) -> None:
-        """Ends it without waiting: before its first batch DuckDB cannot be interrupted."""
-        if self._result is not None:
-            self._result.interrupt()
-        self._thread.submit(self._batches.close)
-        self._thread.shutdown(wait=False)
-
-    def _run(self) -> Generator[pa.RecordBatch, None, None]:
-        running = run_select(
-            self._statement,
-            self._tables,
-            spill_dir=self._temporary_directory,
-            threads=min(QUERY_THREADS_MAX, os.cpu_count() or 1),
-            timeout_s=SQL_TASK_TIMEOUT_S,
-            deterministic=True,
-            parameters=self._parameters,
-        )
-        with running as self._result:
-            yield from self._result.batches
-        self._result = None
+    def tables(self, complete: Complete, statement: Statement) -> TaskTables:
+        """What the statement reads. Raises SchemaMismatch for an input without columns."""
+        stands: dict[str, Stand] = {}
+        for link in statement.tables:
+            stand, gathering = self._taken.get(link, (None, None))
+            if stand is None or gathering is None:
+                stand = Stand(link, link_schema(complete.schemas.get(link, b""), link))
+            else:
+                gathering.end()
+            stands[link] = stand
+        hidden = hidden_columns(statement, {link: stand.schema for link, stand in stands.items()})
+        rows = {link: [(block.batch(), block) for block in stand.blocks] for link, stand in stands.items()}
+        return TaskTables({link: table_of(stand.schema, rows[link], hidden[link]) for link, stand in stands.items()}, hidden)
 
 
 async def run_task(settings: Settings, dial: Dial) -> None:
@@ -166,40 +147,72 @@ async def run_task(settings: Settings, dial: Dial) -> None:
 
     Raises errors of the tree. Cancelling takes nothing.
     """
-    statement = settings.statement()
-    async with connected(dial) as connection, whole_snapshot(connection, settings.task) as coming:
-        statement.check_reads(coming.context.inputs)
-        while await _run_once(settings, statement, connection, coming):
-            pass
+    text = settings.text()
+    async with connected(dial) as connection:
+        shape = await _shape(connection, settings.task)
+        statements = task_statements(text, [each.link for each in shape.inputs], shape.outputs, settings.parameters)
+        if any(each.policy not in (WHOLE_TEXT, LATEST_TEXT) for each in shape.inputs):
+            with scratch_directory(settings.spill_directory) as scratch:
+                await run_windows(connection, settings.task, statements, settings.parameters, scratch)
+            return
+        async with whole_snapshot(connection, settings.task) as coming:
+            while await _run_once(settings, statements, connection, coming):
+                pass
 
 
-async def _run_once(settings: Settings, statement: Statement, connection: Connection, coming: WholeSnapshot) -> bool:
+async def _shape(connection: Connection, name: str) -> TaskDescription:
+    """What the wiring says of the task."""
+    for each in (await described(connection)).tasks:
+        if each.name == name:
+            return each
+    raise InvalidArgument(f"there is no task {name} in this pipeline")
+
+
+async def _run_once(settings: Settings, statements: Sequence[OutputStatement], connection: Connection, coming: WholeSnapshot) -> bool:
     """One snapshot, from its first value to the commit; whether there was one."""
-    with scratch_directory(settings.spill_directory) as scratch, closing(_Inputs(scratch, statement.tables)) as inputs:
+    reads = frozenset(link for each in statements for link in each.statement.tables)
+    with scratch_directory(settings.spill_directory) as scratch:
+        inputs = _Inputs(scratch, reads)
         complete = await coming.receive(inputs)
         if complete is None:
             return False
-        query = _Query(statement, inputs.tables(complete), settings.parameters, scratch / "duckdb")
-        try:
-            await _publish(connection, coming.context, complete, query)
-        finally:
-            query.end()
+        async with publishing(connection, SOURCE_WINDOW_PUBLISHES) as stream:
+            known = dict(coming.context.outputs)
+            for each in statements:
+                read = await asyncio.to_thread(inputs.tables, complete, each.statement)
+                query = TaskQuery(functools.partial(_select, settings, each.statement, read, scratch))
+                try:
+                    await _stage(stream, each, known, complete, query)
+                finally:
+                    query.end()
+            await stream.flush()
+            request = pb.CommitRequest(
+                snapshot_id=complete.snapshot_id, token=complete.token, staged=stream.staged, final=True, task=coming.context.task
+            )
+            await commit(connection, request, complete.traceparent)
         return True
 
 
-async def _publish(connection: Connection, context: TaskContext, complete: Complete, query: _Query) -> None:
-    """Stages the rows, and commits them. An empty result is one value of no rows, so that its columns are known."""
-    [(output, known)] = context.outputs.items()
-    async with publishing(connection, SOURCE_WINDOW_PUBLISHES) as stream:
-        while (batch := await query.next_batch()) is not None:
-            payloads = encode(output, batch, schema=known.schema, declared=known.declared, inputs=())
-            known = KnownSchema(payloads[-1].schema, known.declared)
-            await stream.stage(Publish(output, payloads, {}, complete.snapshot_id, complete.token))
-        await stream.flush()
-        request = pb.CommitRequest(
-            snapshot_id=complete.snapshot_id, token=complete.token, staged=stream.staged, final=True, task=context.task
-        )
-        await commit(connection, request, complete.traceparent)
+def _select(settings: Settings, statement: Statement, read: TaskTables, scratch: Path) -> AbstractContextManager[Result]:
+    return run_select(
+        statement,
+        read.tables,
+        spill_dir=scratch / "duckdb",
+        threads=min(QUERY_THREADS_MAX, os.cpu_count() or 1),
+        timeout_s=SQL_TASK_TIMEOUT_S,
+        deterministic=True,
+        parameters=settings.parameters,
+        hidden=read.hidden,
+    )
+
+
+async def _stage(stream: ValueStream, into: OutputStatement, outputs: dict[str, KnownSchema], complete: Complete, query: TaskQuery) -> None:
+    """Stages the rows of one statement. An empty result is one value of no rows, so that its columns are known."""
+    while (batch := await query.next_batch()) is not None:
+        known = outputs[into.output]
+        payloads = payloads_of(into, batch, known)
+        outputs[into.output] = KnownSchema(payloads[-1].schema, known.declared)
+        await stream.stage(Publish(into.output, payloads, {}, complete.snapshot_id, complete.token))
 
 
 def exit_code(error: Error) -> int:

@@ -208,10 +208,12 @@ def placed_at(row: Row, place: Place) -> Row:
 
 def incarnations(connection: sqlite3.Connection, link: str) -> list[int]:
     """Those that the file has values of, in order: one, and one more for each time that a tail was lost."""
-    found: list[int] = []
-    statement = "SELECT incarnation FROM value_rows WHERE link = ? AND incarnation > ? ORDER BY incarnation LIMIT 1"
-    while (row := connection.execute(statement, (link, found[-1] if found else 0)).fetchone()) is not None:
-        found.append(int(row[0]))
+    one = "SELECT incarnation FROM value_rows WHERE link = ?"
+    ends = f"SELECT ({one} ORDER BY incarnation LIMIT 1), ({one} ORDER BY incarnation DESC LIMIT 1)"
+    first, last = connection.execute(ends, (link, link)).fetchone()
+    found = [] if first is None else [int(first)]
+    while found and found[-1] < last:  # there is one, nearly always
+        found.append(int(connection.execute(f"{one} AND incarnation > ? ORDER BY incarnation LIMIT 1", (link, found[-1])).fetchone()[0]))
     return found
 
 

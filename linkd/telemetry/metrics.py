@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -12,6 +13,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from linkd.limits import METRICS_COUNTED_AT_ONCE
 from linkd.telemetry import events as e
 from linkd.telemetry.hub import Handler
 from linkd.telemetry.metric_table import METRICS, MetricSpec
@@ -64,6 +66,7 @@ class Metrics:
         self._make_store_metrics()
         self._make_process_metrics(version)
         self._handlers = self._subscriptions()
+        self._moved: deque[e.ValuePublished | e.ValueDelivered] = deque()
 
     def handlers(self) -> Mapping[type[e.Event], Handler]:
         return self._handlers
@@ -71,6 +74,7 @@ class Metrics:
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics and the content type, in the format that an `Accept` header asks for (Prometheus text, or OpenMetrics)."""
         encoder, content_type = choose_encoder(accept)
+        self._count()
         return encoder(self._registry), content_type
 
     # -- making them -------------------------------------------------------------------------------------------------------------------
@@ -151,10 +155,10 @@ class Metrics:
 
     def _subscriptions(self) -> dict[type[e.Event], Callable[[Any], None]]:
         return {
-            e.ValuePublished: self._value_published,
+            e.ValuePublished: self._value_moved,
             e.PublishRepeated: self._publish_repeated,
             e.ProducerRefused: self._producer_refused,
-            e.ValueDelivered: self._value_delivered,
+            e.ValueDelivered: self._value_moved,
             e.ValueDropped: self._value_dropped,
             e.ValuesLost: self._values_lost,
             e.RowsRejected: self._rows_were_rejected,
@@ -185,16 +189,41 @@ class Metrics:
         }
 
     # -- values ------------------------------------------------------------------------------------------------------------------------
-    def _value_published(self, event: e.ValuePublished) -> None:
-        self._link_values.get_or_other(self._pipeline, event.link).inc(event.values)
-        self._link_rows.get_or_other(self._pipeline, event.link).inc(event.rows)
-        self._link_bytes.get_or_other(self._pipeline, event.link).inc(event.size_bytes)
-        self._publish_seconds.get_or_other(self._pipeline, event.link).observe(event.seconds, _exemplar(event.span))
+    def _value_moved(self, event: e.ValuePublished | e.ValueDelivered) -> None:
+        """What comes with every value is counted some at a time: one by one it would be a good part of what a value costs."""
+        self._moved.append(event)
+        if len(self._moved) >= METRICS_COUNTED_AT_ONCE:
+            self._count()
 
-    def _value_delivered(self, event: e.ValueDelivered) -> None:
-        self._delivered_values.get_or_other(self._pipeline, event.link, event.group).inc(event.values)
-        self._delivered_bytes.get_or_other(self._pipeline, event.link, event.group).inc(event.size_bytes)
-        self._deliver_seconds.get_or_other(self._pipeline, event.link).observe(event.wait_seconds, _exemplar(event.span))
+    def _count(self) -> None:
+        """Counts what was not counted yet."""
+        published: defaultdict[str, list[e.ValuePublished]] = defaultdict(list)
+        delivered: defaultdict[tuple[str, str], list[e.ValueDelivered]] = defaultdict(list)
+        while self._moved:
+            event = self._moved.popleft()
+            if isinstance(event, e.ValuePublished):
+                published[event.link].append(event)
+            else:
+                delivered[event.link, event.group].append(event)
+        for link, events in published.items():
+            self._count_published(link, events)
+        for (link, group), given in delivered.items():
+            self._count_delivered(link, group, given)
+
+    def _count_published(self, link: str, events: Sequence[e.ValuePublished]) -> None:
+        self._link_values.get_or_other(self._pipeline, link).inc(sum(event.values for event in events))
+        self._link_rows.get_or_other(self._pipeline, link).inc(sum(event.rows for event in events))
+        self._link_bytes.get_or_other(self._pipeline, link).inc(sum(event.size_bytes for event in events))
+        seconds = self._publish_seconds.get_or_other(self._pipeline, link)
+        for event in events:
+            seconds.observe(event.seconds, _exemplar(event.span))
+
+    def _count_delivered(self, link: str, group: str, events: Sequence[e.ValueDelivered]) -> None:
+        self._delivered_values.get_or_other(self._pipeline, link, group).inc(sum(event.values for event in events))
+        self._delivered_bytes.get_or_other(self._pipeline, link, group).inc(sum(event.size_bytes for event in events))
+        seconds = self._deliver_seconds.get_or_other(self._pipeline, link)
+        for event in events:
+            seconds.observe(event.wait_seconds, _exemplar(event.span))
 
     def _value_dropped(self, event: e.ValueDropped) -> None:
         self._drops.get_or_other(self._pipeline, event.link, event.reason).inc(event.values)
@@ -243,6 +272,7 @@ class Metrics:
             seconds.set(event.seconds)
 
     def _group_closed(self, event: e.GroupClosed) -> None:
+        self._count()
         for family in (self._lag_values, self._lag_seconds):
             family.remove(self._pipeline, event.link, event.group)
         # Groups come and go with whoever names them: their counters go too, so that later groups have a place.

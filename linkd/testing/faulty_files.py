@@ -233,8 +233,10 @@ class FaultyFiles:
         if not dying:
             self._step(operation, change.name)
         _apply(self._names, change)
-        self._listed.clear()
-        self._changes.setdefault(change.name.parent, []).append(change)
+        directory = change.name.parent
+        for listed in (directory, change.name, *([change.former.parent] if change.former is not None else ())):
+            self._listed.pop(listed, None)
+        self._changes.setdefault(directory, []).append(change)
         if dying:
             self._step(operation, change.name)
 

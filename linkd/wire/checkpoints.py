@@ -21,7 +21,7 @@ def encode_piece(kept: Sequence[Kept]) -> bytes:
     for one in kept:
         layout = _LAYOUTS[type(one)]
         try:
-            getattr(piece.kept.add(), layout.kind).CopyFrom(layout.encode(one))
+            piece.kept.add(**{layout.kind: layout.fields(one)})
         except (ValueError, TypeError) as problem:
             raise InvalidArgument(f"a {type(one).__name__} cannot be encoded: {problem}") from problem
     return piece.SerializeToString(deterministic=True)
@@ -61,17 +61,17 @@ def decode_held(data: bytes) -> Held:
 
 def _one(layout: Layout) -> Codec:
     """A field that is a message of its own."""
-    return layout.encode, layout.decode
+    return layout.fields, layout.decode
 
 
 def _many(layout: Layout) -> Codec:
     """A field of any number of messages."""
-    return (lambda items: [layout.encode(item) for item in items], lambda messages: tuple(layout.decode(message) for message in messages))
+    return (lambda items: list(map(layout.fields, items)), lambda messages: tuple(map(layout.decode, messages)))
 
 
 _TUPLE: Codec = (list, tuple)
 _NAMED: Codec = (
-    lambda pairs: [pb.NamedNumber(name=name, number=number) for name, number in pairs],
+    lambda pairs: [{"name": name, "number": number} for name, number in pairs],
     lambda messages: tuple((message.name, message.number) for message in messages),
 )
 _INCARNATION = Layout("incarnation", model.IncarnationKept, pb.IncarnationKept)

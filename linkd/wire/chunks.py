@@ -11,9 +11,14 @@ which is all there is to it; whatever else comes is protobuf's. The generated cl
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from linkd.limits import HEADER_PAYLOAD_MAX_BYTES, INLINE_PAYLOAD_MAX_BYTES, STREAM_FRAME_MAX_BYTES
+
+Bytes = bytes | memoryview
 
 _FIELD = "chunk"
 _LENGTH_DELIMITED = 2
@@ -23,19 +28,47 @@ _LENGTH_MAX_BYTES = 5
 
 @dataclass(frozen=True, slots=True)
 class ChunkMessage:
-    """A message of the class `kind` that holds a chunk: one that came has its bytes there, one that goes is made when it is sent."""
+    """A message of the class `kind` that holds a chunk, in parts that lie wherever they are: of one that goes it is made when it is sent."""
 
     kind: Any
-    chunk: bytes | memoryview
+    parts: tuple[Bytes, ...]
+
+    @property
+    def chunk(self) -> Bytes:
+        """All of it: of one that came, where it came."""
+        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
 
     def WhichOneof(self, group: str) -> str:  # noqa: N802 - protobuf's name
         return _FIELD
 
     def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
-        return b"".join((_tag(self.kind), _varint(len(self.chunk)), self.chunk))
+        return b"".join((_tag(self.kind), _varint(sum(map(len, self.parts))), *self.parts))
 
 
-def chunk_in(kind: Any, data: bytes | memoryview) -> ChunkMessage | None:
+def cut(parts: Sequence[Bytes]) -> Iterator[tuple[Bytes, ...]]:
+    """What goes into the header message of a payload, and then its chunks, each in parts of these parts: nothing is copied.
+
+    A small payload goes into the header. Of another one what full chunks leave over does, if that is little: it takes no message then.
+    """
+    size_bytes = sum(map(len, parts))
+    if size_bytes <= HEADER_PAYLOAD_MAX_BYTES:
+        yield tuple(parts)
+        return
+    left_bytes = size_bytes % STREAM_FRAME_MAX_BYTES
+    room = left_bytes if left_bytes <= INLINE_PAYLOAD_MAX_BYTES else 0
+    piece: list[Bytes] = []
+    for part in parts:
+        rest = memoryview(part)
+        while len(rest) > room:
+            yield (*piece, rest[:room])
+            rest, room = rest[room:], STREAM_FRAME_MAX_BYTES
+            piece = []
+        piece.append(rest)
+        room -= len(rest)
+    yield tuple(piece)
+
+
+def chunk_in(kind: Any, data: Bytes) -> ChunkMessage | None:
     """The chunk that `data`, a message of the class `kind`, consists of; None if it is another message, or not only a chunk."""
     tag = _tag(kind)
     if not tag or data[: len(tag)] != tag:
@@ -45,7 +78,7 @@ def chunk_in(kind: Any, data: bytes | memoryview) -> ChunkMessage | None:
         length |= (byte & 0x7F) << 7 * number
         if byte < 0x80:
             start = at + number + 1
-            return ChunkMessage(kind, memoryview(data)[start:]) if len(data) - start == length else None
+            return ChunkMessage(kind, (memoryview(data)[start:],)) if len(data) - start == length else None
     return None
 
 

@@ -20,6 +20,8 @@ from linkd.model.values import Envelope, Parent, Place, PlaceKind, Position, Pro
 from linkd.wire.store_v1 import frame_pb2 as pb
 
 Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+Fields = dict[str, Any]
+"""Of a message, by name; those of a message inside of it are another such dict. Made at once of these, a message is never copied into the next."""
 
 
 def encode_envelope(envelope: Envelope) -> bytes:
@@ -50,13 +52,11 @@ def encode_frame(records: Sequence[Record], envelopes: Sequence[bytes] = ()) -> 
     for record in records:
         try:
             if isinstance(record, model.ValueStored):
-                stored = frame.records.add().value_stored
-                stored.envelope = next(ready, None) or encode_envelope(record.envelope)
-                _fill_place(stored.place, record.place)
-                stored.shared, stored.volatile = record.shared, record.volatile
+                envelope = next(ready, None) or encode_envelope(record.envelope)
+                frame.records.add(value_stored=_stored_fields(envelope, record))
             else:
                 layout = LAYOUTS[type(record)]
-                getattr(frame.records.add(), layout.kind).CopyFrom(layout.encode(record))
+                frame.records.add(**{layout.kind: layout.fields(record)})
         except (ValueError, TypeError) as problem:
             raise InvalidArgument(f"a {type(record).__name__} cannot be encoded: {problem}") from problem
     return frame.SerializeToString(deterministic=True)
@@ -89,7 +89,6 @@ def decode_frame(data: bytes, journal_file: int = 0, payload_offset: int = 0) ->
 
 
 def _envelope_message(envelope: Envelope) -> pb.Envelope:
-    producer = envelope.producer
     return pb.Envelope(
         id=envelope.id,
         link=envelope.link,
@@ -104,15 +103,14 @@ def _envelope_message(envelope: Envelope) -> pb.Envelope:
         task=envelope.task,
         task_version=envelope.task_version,
         attempt=envelope.attempt,
-        parents=[_parent_message(parent) for parent in envelope.parents],
-        producer=_producer_message(producer),
+        parents=[_parent_fields(parent) for parent in envelope.parents],
+        producer=_producer_fields(envelope.producer),
         traceparent=envelope.traceparent,
         attributes=dict(envelope.attributes) or None,
     )
 
 
 def _envelope_of(message: pb.Envelope) -> Envelope:
-    producer = message.producer
     return Envelope(
         id=message.id,
         link=message.link,
@@ -126,31 +124,36 @@ def _envelope_of(message: pb.Envelope) -> Envelope:
         task=message.task,
         task_version=message.task_version,
         attempt=message.attempt,
-        parents=tuple(_parent_of(parent) for parent in message.parents),
-        producer=_producer_of(producer),
+        parents=tuple(map(_parent_of, message.parents)),
+        producer=_producer_of(message.producer),
         traceparent=message.traceparent,
-        attributes=dict(message.attributes),
+        attributes=_dict_of(message.attributes),
     )
 
 
-def _producer_message(producer: Producer) -> pb.Producer:
-    return pb.Producer(id=producer.id, epoch=producer.epoch, sequence=producer.sequence, request_xxh3=producer.request_xxh3)
+def _dict_of(pairs: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Of a map, which is empty nearly always: to go through a protobuf map takes longer than all other fields of a message."""
+    return dict(pairs) if pairs else {}
+
+
+def _producer_fields(producer: Producer) -> Fields:
+    return {"id": producer.id, "epoch": producer.epoch, "sequence": producer.sequence, "request_xxh3": producer.request_xxh3}
 
 
 def _producer_of(message: pb.Producer) -> Producer:
     return Producer(message.id, message.epoch, message.sequence, message.request_xxh3)
 
 
-def _parent_message(parent: Parent) -> pb.Parent:
-    return pb.Parent(
-        link=parent.link,
-        incarnation=parent.incarnation,
-        generation=parent.generation,
-        first_sequence=parent.first_sequence,
-        last_sequence=parent.last_sequence,
-        first_row=parent.first_row,
-        end_row=parent.end_row,
-    )
+def _parent_fields(parent: Parent) -> Fields:
+    return {
+        "link": parent.link,
+        "incarnation": parent.incarnation,
+        "generation": parent.generation,
+        "first_sequence": parent.first_sequence,
+        "last_sequence": parent.last_sequence,
+        "first_row": parent.first_row,
+        "end_row": parent.end_row,
+    }
 
 
 def _parent_of(message: pb.Parent) -> Parent:
@@ -165,34 +168,41 @@ def _parent_of(message: pb.Parent) -> Parent:
     )
 
 
-def _fill_place(message: pb.Place, place: Place) -> None:
-    message.kind = _PLACE_KINDS[place.kind]
-    message.file = place.file
-    message.offset = place.offset
-    message.size_bytes = place.size_bytes
-    message.metadata_bytes = place.metadata_bytes
-    message.body_bytes = place.body_bytes
+def _stored_fields(envelope: bytes, record: model.ValueStored) -> Fields:
+    place = record.place
+    return {
+        "envelope": envelope,
+        "place": {
+            "kind": _PLACE_KINDS[place.kind],
+            "file": place.file,
+            "offset": place.offset,
+            "size_bytes": place.size_bytes,
+            "metadata_bytes": place.metadata_bytes,
+            "body_bytes": place.body_bytes,
+        },
+        "shared": record.shared,
+        "volatile": record.volatile,
+    }
 
 
 def _place_of(message: pb.Place, journal_file: int, payload_offset: int) -> Place:
-    try:
-        kind = PlaceKind(message.kind)
-    except ValueError as problem:
-        raise StateForeign(f"the journal names a kind of place ({message.kind}) that this version of linkd does not know") from problem
+    kind = _KINDS.get(message.kind)
+    if kind is None:
+        raise StateForeign(f"the journal names a kind of place ({message.kind}) that this version of linkd does not know")
     file, offset = message.file, message.offset
     if kind is PlaceKind.JOURNAL:
         file, offset = file + journal_file, offset + payload_offset
     return Place(kind, file, offset, message.size_bytes, message.metadata_bytes, message.body_bytes)
 
 
-def _output_message(output: model.OutputRange) -> pb.OutputRange:
-    return pb.OutputRange(
-        link=output.link,
-        incarnation=output.incarnation,
-        generation=output.generation,
-        first_sequence=output.first_sequence,
-        last_sequence=output.last_sequence,
-    )
+def _output_fields(output: model.OutputRange) -> Fields:
+    return {
+        "link": output.link,
+        "incarnation": output.incarnation,
+        "generation": output.generation,
+        "first_sequence": output.first_sequence,
+        "last_sequence": output.last_sequence,
+    }
 
 
 def _output_of(message: pb.OutputRange) -> model.OutputRange:
@@ -211,28 +221,29 @@ _PLACE_KINDS = {
     PlaceKind.SEGMENT: pb.Place.KIND_SEGMENT,
     PlaceKind.DROPPED: pb.Place.KIND_DROPPED,
 }
+_KINDS = {number: kind for kind, number in _PLACE_KINDS.items()}
 _ENDS = {model.GenerationEnd.SEALED: pb.GenerationEnded.END_SEALED, model.GenerationEnd.ABANDONED: pb.GenerationEnded.END_ABANDONED}
 
-MAP: Codec = (lambda pairs: dict(pairs) or None, dict)
+MAP: Codec = (lambda pairs: dict(pairs) or None, _dict_of)
 """An empty one is left unset, which is the same bytes: filling a map in costs more than all other fields of a message."""
 _TEXTS: Codec = (list, tuple)
 PARENTS: Codec = (
-    lambda parents: [_parent_message(parent) for parent in parents],
-    lambda messages: tuple(_parent_of(message) for message in messages),
+    lambda parents: [_parent_fields(parent) for parent in parents],
+    lambda messages: tuple(map(_parent_of, messages)),
 )
 _OUTPUTS: Codec = (
-    lambda outputs: [_output_message(output) for output in outputs],
-    lambda messages: tuple(_output_of(message) for message in messages),
+    lambda outputs: [_output_fields(output) for output in outputs],
+    lambda messages: tuple(map(_output_of, messages)),
 )
 _POSITION: Codec = (
-    lambda position: pb.Position(incarnation=position.incarnation, sequence=position.sequence),
+    lambda position: {"incarnation": position.incarnation, "sequence": position.sequence},
     lambda message: Position(message.incarnation, message.sequence),
 )
 RANGES: Codec = (
-    lambda ranges: [pb.SequenceRange(first=first, last=last) for first, last in ranges],
-    lambda messages: tuple((message.first, message.last) for message in messages),
+    lambda ranges: [{"first": first, "last": last} for first, last in ranges],
+    lambda messages: tuple([(message.first, message.last) for message in messages]),
 )
-_PRODUCER: Codec = (_producer_message, _producer_of)
+_PRODUCER: Codec = (_producer_fields, _producer_of)
 _END: Codec = (lambda end: _ENDS[end], _end_of)
 
 
@@ -250,12 +261,16 @@ class Layout:
         self._codecs = tuple((at, name, codec) for at, name in enumerate(names) if (codec := codecs.get(name)) is not None)
         self._may_be_unset = tuple((at, name) for at, name in enumerate(names) if name in unset)
 
-    def encode(self, record: object) -> Message:
+    def fields(self, record: object) -> Fields:
+        """The fields of the record's message, of which a larger message can be made, too."""
         values = dict(zip(self._names, self._of_record(record), strict=True))
         for _, name, codec in self._codecs:
             if values[name] is not None:
                 values[name] = codec[0](values[name])
-        message: Message = self._message(**values)
+        return values
+
+    def encode(self, record: object) -> Message:
+        message: Message = self._message(**self.fields(record))
         return message
 
     def decode(self, message: Message) -> Any:

@@ -88,7 +88,7 @@ def envelope_message(envelope: Envelope) -> pb.Envelope:
         parents=[portion_message(parent) for parent in envelope.parents],
         producer=pb.Producer(id=envelope.producer.id, epoch=envelope.producer.epoch, sequence=envelope.producer.sequence),
         traceparent=envelope.traceparent,
-        attributes=dict(envelope.attributes),
+        attributes=dict(envelope.attributes) or None,  # a map that is filled in, with nothing, costs as much as all other fields
     )
 
 
@@ -109,7 +109,7 @@ def envelope_of(message: pb.Envelope) -> Envelope:
         parents=portions_of(message.parents),
         producer=Producer(message.producer.id, message.producer.epoch, message.producer.sequence),
         traceparent=message.traceparent,
-        attributes=dict(message.attributes),
+        attributes=dict(message.attributes) if message.attributes else {},
     )
 
 

@@ -1,4 +1,4 @@
-"""Opaque bytes as Arrow, without pyarrow: the schema message of `{bytes: binary}`, and record batch messages of that schema.
+"""Opaque bytes as Arrow, without pyarrow: the schema message of `{bytes: binary}`, and record batch messages of that schema. And that of no columns.
 
 Format: that of `arrow_ipc`. The batch has one column; of its three buffers that of validity is empty, for no row is null:
 
@@ -26,6 +26,11 @@ OPAQUE_SCHEMA_MESSAGE = bytes.fromhex(
     "04000400 04000000"
 )  # fmt: skip
 """The very bytes that Arrow's library writes for this schema: schemas are compared by their messages."""
+
+NO_COLUMNS_SCHEMA_MESSAGE = bytes.fromhex(
+    "ffffffff 30000000 10000000 00000a00 0c000600 05000800 0a000000 00010400 0c000000 08000800 00000400 08000000 04000000 00000000"
+)
+"""The schema without columns, of what has none yet."""
 
 _METADATA = struct.Struct("<I 6H iIqhBx 5H2x iII4xq 4xIqq 4xI6q")
 _INT64 = struct.Struct("<q")

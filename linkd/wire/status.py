@@ -14,6 +14,8 @@ ERROR_KEY = "linkd-error"
 TOKEN_KEY = "authorization"
 TOKEN_PREFIX = "Bearer "
 TRACE_KEY = "traceparent"
+CLIENT_KEY = "linkd-client"
+"""Made up by a client over gRPC for all its calls: bulk is shared out equally among clients, and the address of a unix socket names nobody."""
 _DETAILS_KEY = "grpc-status-details-bin"
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 
@@ -28,6 +30,8 @@ _STATUS: tuple[tuple[type[errors.Error], str], ...] = (
     (errors.LinkNotFound, "NOT_FOUND"),
     (errors.NotAllowed, "PERMISSION_DENIED"),
     (errors.SnapshotNotSettled, "FAILED_PRECONDITION"),
+    (errors.NotSupported, "UNIMPLEMENTED"),
+    (errors.QueryCancelled, "CANCELLED"),
     (errors.UsageFault, "INVALID_ARGUMENT"),
     (errors.Conflict, "ALREADY_EXISTS"),
     (errors.DataFault, "INVALID_ARGUMENT"),
@@ -43,6 +47,7 @@ _STATUS: tuple[tuple[type[errors.Error], str], ...] = (
     (errors.StorageFull, "RESOURCE_EXHAUSTED"),
     (errors.StorageFailed, "UNAVAILABLE"),
     (errors.TaskFailed, "ABORTED"),
+    (errors.PlaceAway, "UNAVAILABLE"),
     (errors.Error, "INTERNAL"),
 )
 
@@ -52,7 +57,7 @@ _FALLBACK: dict[str, type[errors.Error]] = {
     "UNAUTHENTICATED": errors.NotAllowed,
     "INVALID_ARGUMENT": errors.InvalidArgument,
     "OUT_OF_RANGE": errors.InvalidArgument,
-    "UNIMPLEMENTED": errors.InvalidArgument,
+    "UNIMPLEMENTED": errors.NotSupported,
     "RESOURCE_EXHAUSTED": errors.Overloaded,
     "ABORTED": errors.LeaseLost,
     "UNAVAILABLE": errors.ConnectionFailed,

@@ -21,6 +21,7 @@ from linkd_adapters.file import ADAPTER
 from linkd_adapters.file.csv_reader import CsvReader
 from linkd_adapters.file.follow import Following
 from linkd_adapters.file.location import locate
+from thoroughness import examples
 
 from linkd.errors import BadRow, InvalidArgument, SchemaMismatch, SourceChanged
 from linkd.limits import ROWS_PER_VALUE
@@ -437,7 +438,7 @@ def follower_of(base: Path, position: bytes | None) -> Iterator[Following]:
         following.close()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(st.lists(EVENTS, max_size=25))
 def test_every_line_is_read_once_and_in_order_through_all_that_happens_to_a_log(events: list[tuple[str, int, bool]]) -> None:
     """Between two looks one thing happens to the name, for of what is cut twice in between nothing is left on the disk."""

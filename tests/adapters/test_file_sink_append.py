@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkd_adapters.file import ADAPTER
 from linkd_adapters.file.intent import intent_path
+from thoroughness import examples
 
 from linkd.core.pipeline import CsvDialect
 from linkd.errors import Conflict, InvalidArgument, SchemaMismatch
@@ -179,7 +180,7 @@ async def test_a_sink_that_is_closed_leaves_its_file_alone(desk: Desk) -> None:
     assert desk.hidden == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.lists(
         st.tuples(st.lists(st.integers(0, 10**6), max_size=4), st.sampled_from(["commit", "kill", "torn"]), st.floats(0, 1)),

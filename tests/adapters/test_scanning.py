@@ -11,7 +11,7 @@ import pytest
 from linkd_adapters.file.scanning import Scan
 from linkd_adapters.file.watching import must_scan
 
-from linkd.limits import FOLLOW_SCAN_INTERVAL_S
+INTERVAL_S = 0.02
 
 
 @pytest.fixture
@@ -20,6 +20,10 @@ def directory(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("first\n")
     return tmp_path
+
+
+def looking(directories: list[str], *, recursive: bool) -> Scan:
+    return Scan(directories, recursive=recursive, interval_s=INTERVAL_S)
 
 
 def grow(directory: Path) -> None:
@@ -46,14 +50,14 @@ def replace(directory: Path) -> None:
 )
 def test_a_change_is_seen(change: Callable[[Path], object], directory: Path) -> None:
     (directory / "dangling").symlink_to(directory / "nowhere")
-    scan = Scan([str(directory)], recursive=False)
+    scan = looking([str(directory)], recursive=False)
     change(directory)
     assert scan.wait(threading.Event())
     scan.close()
 
 
 def test_what_grows_twice_within_a_second_is_seen_twice(directory: Path) -> None:
-    scan = Scan([str(directory)], recursive=False)
+    scan = looking([str(directory)], recursive=False)
     with (directory / "log").open("a") as file:
         for _ in range(2):
             file.write("more\n")
@@ -62,17 +66,17 @@ def test_what_grows_twice_within_a_second_is_seen_twice(directory: Path) -> None
 
 
 def test_below_a_directory_it_looks_only_if_it_is_to_and_what_was_seen_is_no_news(directory: Path) -> None:
-    flat, deep = Scan([str(directory)], recursive=False), Scan([str(directory)], recursive=True)
+    flat, deep = looking([str(directory)], recursive=False), looking([str(directory)], recursive=True)
     grow_deep(directory)
     assert deep.wait(threading.Event())
     for scan in (flat, deep):
         over = threading.Event()
-        threading.Timer(1.5 * FOLLOW_SCAN_INTERVAL_S, over.set).start()
+        threading.Timer(1.5 * INTERVAL_S, over.set).start()
         assert not scan.wait(over)
 
 
 def test_a_directory_that_goes_and_comes_back_is_seen(directory: Path) -> None:
-    scan = Scan([str(directory / "b")], recursive=True)
+    scan = looking([str(directory / "b")], recursive=True)
     (directory / "b").rename(directory / "c")
     assert scan.wait(threading.Event())
     (directory / "c").rename(directory / "b")

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator
 
 import pytest
-from linkd_adapters.file.steps import in_thread, steps
+from linkd_adapters.steps import in_thread, steps
 
 
 async def test_a_cancelled_call_ends_only_when_its_work_has() -> None:

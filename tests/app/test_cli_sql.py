@@ -117,6 +117,16 @@ def test_statements_come_from_standard_input(endpoint: str) -> None:
     assert (result.exit_code, result.stdout.split()) == (0, ["a", "1", "b", ";"])
 
 
+def test_rows_are_inserted_and_counted(endpoint: str) -> None:
+    statements = "INSERT INTO far (n) SELECT number FROM trips WHERE number >= 29998; SELECT sum(n) AS total FROM far;"
+    done = linkd("sql", "-p", endpoint, stdin=statements)
+    assert (done.exit_code, done.stdout.split()) == (0, ["total", "59,997"])
+    assert "inserted 2 rows" in done.stderr
+    refused = linkd("sql", "-p", endpoint, "INSERT INTO far VALUES ('x')")
+    assert refused.exit_code == 3
+    assert "far: column `n` is string and does not go into int64" in refused.stderr
+
+
 def test_the_first_statement_that_fails_ends_it_with_its_line(endpoint: str) -> None:
     result = linkd("sql", "-q", "-p", endpoint, stdin="SELECT 1 AS a;\n\nSELEC 2; SELECT 3;")
     assert (result.exit_code, result.stdout.split()) == (2, ["a", "1"])

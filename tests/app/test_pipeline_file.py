@@ -72,12 +72,12 @@ def test_the_flights_example_is_the_pipeline_of_the_readme() -> None:
         ),
         (
             "(flown, airlines)",
-            "(flown, airlines latest)",
+            "(flown latest, airlines latest)",
             """
-            flights.yaml:4:20: `airlines latest`: a SQL task sees its inputs whole; `latest` for it comes with a later version of linkd
-                (flown, airlines latest)  sum_up  (totals)
-                                 ^^^^^^
-              remove `latest`, or make `sum_up` a program (`run:`)
+            flights.yaml:4:10: task `sum_up` would never run: `latest` is read when the task runs, and never makes it run
+                (flown latest, airlines latest)  sum_up  (totals)
+                       ^^^^^^
+              take `latest` away from the input that makes it run: `flown`
             """,
         ),
         (
@@ -141,7 +141,7 @@ def test_the_flights_example_is_the_pipeline_of_the_readme() -> None:
             flights.yaml:6:42: link `flights` has no key `null`; did you mean `nulls`?
                 flights:  {from: data/flights.csv.zip, null: [NA]}
                                                        ^^^^
-              keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema`, `on_bad_row`, `header`, `separator`, `quote`, `encoding`, `decimal`, `mode`, `overwrite`, `every`, `durability`, `interval`, `retain`, `bound` and `on_full`
+              keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema`, `on_bad_row`, `header`, `separator`, `quote`, `encoding`, `decimal`, `mode`, `query`, `key`, `overwrite`, `every`, `durability`, `interval`, `retain`, `bound`, `on_full` and `handover`
             """,
         ),
         (
@@ -151,7 +151,7 @@ def test_the_flights_example_is_the_pipeline_of_the_readme() -> None:
             flights.yaml:6:42: `sample` has no meaning yet in this version of linkd
                 flights:  {from: data/flights.csv.zip, sample: 0.1}
                                                        ^^^^^^
-              take it out; keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema`, `on_bad_row`, `header`, `separator`, `quote`, `encoding`, `decimal`, `mode`, `overwrite`, `every`, `durability`, `interval`, `retain`, `bound` and `on_full`
+              take it out; keys of link `flights` are `from`, `to`, `format`, `nulls`, `schema`, `on_bad_row`, `header`, `separator`, `quote`, `encoding`, `decimal`, `mode`, `query`, `key`, `overwrite`, `every`, `durability`, `interval`, `retain`, `bound`, `on_full` and `handover`
             """,
         ),
         (

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import examples
 
 from linkd.app.cli.env import assignment
 from linkd.app.run.variables import TaskVariables, task_variables, tasks_with_variables
@@ -86,7 +87,7 @@ def _evaluated(line: str, name: str, *, quoted: bool) -> str:
     return os.fsdecode(shown.stdout)[:-1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=3))
 def test_the_lines_of_env_mean_what_they_say_in_a_shell(values: list[str]) -> None:
     lines = "\n".join(assignment(f"V{number}", value) for number, value in enumerate(values))

@@ -155,16 +155,17 @@ async def test_several_values_may_be_in_work_at_once_and_each_is_settled_once(ho
     assert (home.acked, home.nacked) == ([2], [(1, 1500, "later")])
 
 
-async def test_a_subscription_connects_again_when_linkd_comes_back(home: FakeHome, client: linkd.aio.Client) -> None:
+async def test_a_subscription_connects_again_when_linkd_comes_back(home: FakeHome) -> None:
     put(home, "flown", pa.table({"a": [1]}))
-    values = client.subscribe("flown", "alerts")
-    lost = await anext(values)
-    await home.stop()
-    with pytest.raises((errors.LeaseLost, errors.OutcomeUnknown)):
-        await lost.ack()
-    await home.start()
-    again = await anext(values)
-    await again.ack()
+    async with linkd.aio.connect(home.address, timeout_s=1) as client:  # so long it waits for what came of the ack
+        values = client.subscribe("flown", "alerts")
+        lost = await anext(values)
+        await home.stop()
+        with pytest.raises((errors.LeaseLost, errors.OutcomeUnknown)):
+            await lost.ack()
+        await home.start()
+        again = await anext(values)
+        await again.ack()
     assert home.acked == [1]
 
 

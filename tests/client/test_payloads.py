@@ -15,7 +15,7 @@ from linkd.wire.v1 import value_pb2 as pb
 
 def _payload(size_bytes: int, schema: bytes = b"s") -> Payload:
     content = bytes(number % 251 for number in range(256)) * (size_bytes // 256 + 1)
-    return Payload(ARROW, 1, size_bytes, lambda: content[:size_bytes], schema)
+    return Payload(ARROW, 1, size_bytes, lambda: (content[: size_bytes // 3], content[size_bytes // 3 : size_bytes]), schema)
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, STREAM_FRAME_MAX_BYTES, STREAM_FRAME_MAX_BYTES + 1, 3 * STREAM_FRAME_MAX_BYTES + 17])
@@ -23,7 +23,8 @@ def test_a_published_value_is_its_messages_one_behind_the_other(size_bytes: int)
     payload = _payload(size_bytes)
     messages = list(publish_messages(Publish("flown", (payload,)), {}))
     assert messages[0].value.payload_bytes == size_bytes
-    assert b"".join([messages[0].value.data, *(message.chunk for message in messages[1:])]) == payload.content()
+    assert b"".join([messages[0].value.data, *(message.chunk for message in messages[1:])]) == b"".join(payload.content())
+    assert len(messages) == 1 + size_bytes // STREAM_FRAME_MAX_BYTES, "what is left over by full chunks goes with the header"
     assert all(len(message.SerializeToString()) <= GRPC_MESSAGE_MAX_BYTES // 2 for message in messages)
 
 

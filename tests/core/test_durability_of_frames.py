@@ -16,6 +16,7 @@ from linkd.model.records import (
     GenerationBegan,
     GenerationEnd,
     GenerationEnded,
+    GroupLeased,
     GroupMoved,
     HomeStarted,
     LinkOpened,
@@ -52,6 +53,11 @@ def test_a_value_is_as_durable_as_its_link() -> None:
     found = {link: within_s(SchemaKept(link, b"", b""), sample_value(link, 1).stored) for link in TERMS}
     assert found == {"safe": 0.0, "soon": 0.25, "later": 5.0, "loose": math.inf}
     assert [durability_of(one) for one in found.values()] == [terms.durability for terms in TERMS.values()]
+
+
+def test_that_a_value_went_out_on_lease_is_worth_no_sync() -> None:
+    leased, done = GroupLeased("g", "safe", Position(1, 1), 1, 1), GroupMoved("g", "safe", 1, 1, 0, 0, settled=((1, 1),))
+    assert [within_s(leased), within_s(leased, done), within_s(leased, PolicySaved("task", 1, b"x"))] == [math.inf, 0.0, math.inf]
 
 
 @pytest.mark.parametrize(

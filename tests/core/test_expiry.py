@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pure_home import PureHome, draft
+from thoroughness import examples
 
 from linkd.core import expiry, holds, publishing
 from linkd.core.checkpoint import keep, restored
@@ -374,4 +375,4 @@ class Expiring(RuleBasedStateMachine):
 
 
 class TestExpiring(Expiring.TestCase):
-    settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+    settings = settings(max_examples=examples(60), stateful_step_count=40)

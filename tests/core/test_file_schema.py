@@ -36,7 +36,8 @@ links:
     {from: data/flights.csv, format: csv, nulls: [NA, 0, ~], schema: {carrier: string, day: date32}, on_bad_row: reject, header: false,
      separator: ";", quote: "", encoding: latin-1, decimal: ",", every: 500ms}
   flown: {to: out/, mode: parts, overwrite: true, every: 1m, durability: interval, interval: 250ms,
-          retain: {age: 7d, size: 1GB, values: 9, hard: true}, bound: 64MiB, on_full: refuse}
+          retain: {age: 7d, size: 1GB, values: 9, hard: true}, bound: 64MiB, on_full: refuse, handover: copy}
+  orders: {from: "postgresql://db/shop", query: SELECT 1 AS id, key: [id]}
 tasks:
   clean: {run: [python, clean.py, 1], env: {TZ: UTC, N: 1}, retries: 2, timeout: 10m, on_change: continue, every: 10s, version: 1.4,
           order: key, key: day, lease: 1m, max_attempts: 3}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import examples
 
 from linkd.core.group_leases import GiveUp, GroupOffer, Look
 from linkd.core.group_terms import AskedTerms, GroupTerms
@@ -239,7 +240,7 @@ class GroupLife:
         assert self.group.cursor.all_done(self.values)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(order=st.sampled_from(list(Order)), attempts=st.sampled_from([None, MAX_ATTEMPTS]), seed=st.integers(0, 2**32))
 def test_whatever_happens_values_are_settled_once_in_order_by_who_has_them(order: Order, attempts: int | None, seed: int) -> None:
     GroupLife(order, attempts, seed).live(160)

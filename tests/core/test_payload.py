@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linkd.core.payload import payload_parts, stream_parts
 from linkd.core.schema import OPAQUE_SCHEMA, from_payload, is_opaque, opaque_batch, payload, split
 from linkd.errors import InvalidArgument, ValueTooLarge
 
@@ -76,3 +77,22 @@ def test_a_row_that_is_too_large_by_itself_is_named() -> None:
     batch = pa.record_batch({"s": ["x", "y", "z" * 10_000, "w"]})
     with pytest.raises(ValueTooLarge, match="docs: row 3 has 10,"):
         split(batch, 4096, link="docs")
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        pa.record_batch({"n": pa.array([1, None, 3]), "s": pa.array(["x", None, "zz"])}),
+        pa.record_batch({"n": pa.array([], pa.int64())}),
+        pa.record_batch({"n": pa.array(range(1_000)), "l": pa.array([[i] for i in range(1_000)])}).slice(77, 500),
+        pa.record_batch({"nothing": pa.nulls(5), "n": pa.array([0] * 5)}),
+    ],
+)
+def test_a_payload_in_parts_is_the_same_and_its_body_the_memory_of_the_batch(batch: pa.RecordBatch) -> None:
+    schema_message, message = payload(batch)
+    assert b"".join(stream_parts(batch)) == schema_message + bytes(message)
+    parts = payload_parts(batch)
+    assert b"".join(parts) == bytes(message)
+    own = {buffer.address for column in batch.columns for buffer in column.buffers() if buffer is not None}
+    if batch.num_rows and not batch.column(0).offset:
+        assert own & {pa.py_buffer(part).address for part in parts}

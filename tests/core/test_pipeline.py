@@ -10,7 +10,7 @@ from linkd.core.pipeline import CsvDialect, InputSpec, LinkSpec, Pipeline, TaskS
 from linkd.core.substitution import is_sql_path
 from linkd.core.wiring import parse_wiring
 from linkd.model.records import TaskKind
-from linkd.model.terms import LinkTerms, OnFull, Order, Retain, TaskTerms
+from linkd.model.terms import Handover, LinkTerms, OnFull, Order, Retain, TaskTerms
 from linkd.model.values import Durability
 
 
@@ -134,11 +134,11 @@ def test_a_task_has_its_environment_its_attempts_and_its_time() -> None:
 
 def test_links_and_tasks_say_their_terms() -> None:
     links = "{a: {from: a.csv, durability: interval, interval: 250ms, retain: 7d}, "
-    links += "b: {retain: {size: 1GB, values: 9, hard: true}, bound: 64MiB, on_full: refuse}}"
+    links += "b: {retain: {size: 1GB, values: 9, hard: true}, bound: 64MiB, on_full: refuse, handover: copy}}"
     pipeline = build(file(links=links, tasks="{t: {run: x, order: key, key: n, lease: 5m, max_attempts: 3, timeout: 1h}}"))
     assert pipeline.links["a"].terms == LinkTerms(Durability.INTERVAL, 0.25, Retain(age_s=7 * 86_400))
     retain = Retain(size_bytes=10**9, values=9, hard=True)
-    assert pipeline.links["b"].terms == LinkTerms(retain=retain, bound_bytes=64 * 2**20, on_full=OnFull.REFUSE)
+    assert pipeline.links["b"].terms == LinkTerms(retain=retain, bound_bytes=64 * 2**20, on_full=OnFull.REFUSE, handover=Handover.COPY)
     assert pipeline.tasks["t"].terms == TaskTerms(Order.KEY, "n", 300.0, 3600.0, 3)
 
 
@@ -149,6 +149,12 @@ def test_a_link_says_how_its_files_are_written() -> None:
     pipeline = build(file(links=f"{{a: {text}, b: {{to: out/, mode: parts, overwrite: true, every: 1m}}}}"))
     assert pipeline.links["a"].dialect == CsvDialect(header=False, separator="\t", quote="", encoding="latin-1", decimal=",")
     sink = pipeline.links["b"]
+    assert (sink.query, sink.key) == (None, ())
+    database = "from: 'postgresql://db/shop', query: SELECT 1 AS id, key: id, to: 'postgresql://db/shop?table=t', mode: upsert"
+    copied = build(file(links=f"{{a: {text}, b: {{to: out/}}, c: {{{database}}}}}")).links["c"]
+    assert (copied.query, copied.key, copied.mode) == ("SELECT 1 AS id", ("id",), "upsert")
+    several = build(file(links="{a: {from: 'postgresql://db/shop', key: [day, id]}, b: {to: out/}}")).links["a"]
+    assert several.key == ("day", "id")
     assert (sink.mode, sink.overwrite, sink.every_s, sink.dialect) == ("parts", True, 60.0, CsvDialect())
 
 
@@ -168,12 +174,11 @@ def test_a_link_says_how_its_files_are_written() -> None:
             ["task `t` would never run: `latest` is read when the task runs, and never makes it run"],
         ),
         (
-            file("(a[4/2]) t (b)", tasks="{t: {sql: SELECT 1}}"),
-            ["`a[4/2]`: a SQL task sees its inputs whole; `[4/2]` for it comes with a later version of linkd"],
+            file("(a[4/2], c*) t (b)", tasks="{t: {sql: SELECT 1}}"),
+            ["task `t` takes `c` whole and `a` batch by batch, and these cannot be put together"],
         ),
         (file("(a[100001]) t (b)"), ["`a[100001]`: a window of 100,001 values; a window holds at most 100,000"]),
-        (file("(a) t (b, c)", tasks="{t: {sql: SELECT 1}}"), ["the SQL task `t` has 2 outputs; a SELECT has one result"]),
-        (file("(a) t ()", tasks="{t: {sql: SELECT 1}}"), ["the SQL task `t` has no output; a SELECT has one result"]),
+        (file("(a) t ()", tasks="{t: {sql: SELECT 1}}"), ["the SQL task `t` has no output: its rows would go nowhere"]),
         (file(tasks="{}"), ["task `t` has no code: `tasks:` does not name it"]),
         (file(tasks="{tt: {run: x}}"), ["task `t` has no code: `tasks:` does not name it; did you mean `tt`?"]),
         (file(tasks="{t: {run: x}, clean: {run: y}}"), ["no line of the wiring names task `clean`"]),
@@ -238,6 +243,11 @@ def test_a_link_says_how_its_files_are_written() -> None:
         (file(links="{a: {from: a.csv}, b: {on_bad_row: reject}}"), ["`on_bad_row` says how a file is read, and `b` has no `from:`"]),
         (file(links="{a: {from: a.csv}, b: {format: csv}}"), ["`format` says what a file holds, and `b` has neither `from:` nor `to:`"]),
         (file(links="{a: {from: a.csv, mode: append}}"), ["`mode` says how a file is written, and `a` has no `to:`"]),
+        (file(links="{a: {from: a.csv, query: SELECT 1}}"), ["`query` is for databases, and `a` has none at its `from:`"]),
+        (file(links="{a: {from: a.csv, key: id}}"), ["`key` is for databases, and `a` has none at its `from:` or `to:`"]),
+        (file(links="{a: {from: 'pg://x', key: [id, id]}}"), ["`links.a.key` has a column twice, or one without a name"]),
+        (file(links="{a: {from: a.csv}, b: {to: 'pg://x', mode: upsert}}"), ["`b` is to be written by key, and no column is named"]),
+        (file(links="{a: {from: 'pg://x', query: 'SELECT ${params.x}'}}"), ["`${params.x}`: it does not stand in a query"]),
         (file(links="{a: {from: a.csv, overwrite: true}}"), ["`overwrite` says how a file is written, and `a` has no `to:`"]),
         (file(links="{a: {from: a.csv}, b: {to: b.csv, mode: add}}"), ["`links.b.mode` cannot be `add`"]),
         (file(links="{a: {from: a.csv}, b: {to: b.csv, overwrite: yes}}"), ["`links.b.overwrite` cannot be `yes`"]),

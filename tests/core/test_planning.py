@@ -171,6 +171,18 @@ def test_a_changed_source_is_read_again_into_a_new_generation() -> None:
     }
 
 
+def test_a_source_with_more_behind_what_was_read_goes_on_and_wholes_are_made_anew() -> None:
+    life = Life(FLIGHTS)
+    life.run()
+    assert life.plan(grown=frozenset({"from:flights"})) == {
+        "from:flights": (Action.RESUME, "its source grew"),
+        "from:airlines": (Action.NOTHING, "unchanged"),
+        "clean": (Action.RESUME, "its input flights grew"),
+        "sum_up": (Action.BEGIN, "its input flown grew"),
+        "to:totals": (Action.BEGIN, "its input totals changes"),
+    }
+
+
 def test_what_was_interrupted_continues_and_the_interrupted_generation_is_not_begun_anew() -> None:
     life = Life(FLIGHTS)
     life.run(complete=False)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pure_home import TASKS, PureHome, draft
+from thoroughness import examples
 
 from linkd.core import publishing
 from linkd.core.checkpoint import keep, restored
@@ -217,7 +218,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_every_publish_happens_once_whatever_is_repeated_restarted_or_fenced(history: list[tuple[object, ...]]) -> None:
     home, model = Publishing(), Model()
     for step in history:

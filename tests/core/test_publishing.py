@@ -115,3 +115,28 @@ def test_an_open_link_begins_with_its_declared_schema() -> None:
     home.admit(publishing.open_link("a", 0, SCHEMA))
     generation = home.ledger.links["a"].generations[1]
     assert (generation.schema_id, generation.declared) == (SCHEMA[0], True)
+
+
+def test_a_replacement_is_the_next_generation_whole_and_sealed_in_one_frame() -> None:
+    home = PureHome()
+    home.publish(draft("a"), draft("a"))
+    made = publishing.replace(home.ledger, "a", [draft("a", schema=OTHER), draft("a", schema=OTHER)], publishing.Maker(), 9, bytes(range(20)))
+    home.admit(made)
+    link = home.ledger.links["a"]
+    assert [(number, one.state, one.values, one.schema_id) for number, one in link.generations.items()] == [
+        (1, GenerationState.SEALED, 2, SCHEMA[0]),
+        (2, GenerationState.SEALED, 2, OTHER[0]),
+    ]
+    assert link.readable is link.generations[2]
+    assert (link.generations[2].first_sequence, link.generations[2].sealed_sequence) == (3, 4)
+    home.admit(publishing.replace(home.ledger, "a", [draft("a")], publishing.Maker(), 9, bytes(10)))
+    assert (link.newest, link.generations[3].schema_id) == (3, SCHEMA[0])
+
+
+def test_a_replacement_keeps_a_schema_that_was_declared() -> None:
+    home = PureHome()
+    home.admit(publishing.open_link("a", 0, SCHEMA))
+    with pytest.raises(SchemaMismatch, match="another value gave the link its schema"):
+        publishing.replace(home.ledger, "a", [draft("a", schema=OTHER)], publishing.Maker(), 9, bytes(10))
+    home.admit(publishing.replace(home.ledger, "a", [draft("a")], publishing.Maker(), 9, bytes(10)))
+    assert home.ledger.links["a"].generations[2].declared

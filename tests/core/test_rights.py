@@ -52,6 +52,7 @@ def allowed(rights: Rights, who: Identity, operation: str, subject: str) -> bool
             | {("double", "numbers"), ("double", "doubled"), ("sum_up", "doubled"), ("sum_up", "names"), ("sum_up", "total")},
         ),
         ("seal", LINKS, set()),
+        ("replace", LINKS, set()),
         ("snapshots", tuple(TASKS), {("double", "double"), ("sum_up", "sum_up"), ("adapters", "to:total")}),
         ("end_task", tuple(TASKS), {("adapters", "to:total")} | {("run", task) for task in TASKS}),
         ("supervise", ("run",), {("run", "run")}),
@@ -74,6 +75,7 @@ def test_under_open_outsiders_append_to_and_seal_everything() -> None:
     rights = Rights({}, frozenset(), anyone=True)
     rights.publish(OUTSIDER, "anything", source=False)
     rights.seal(OUTSIDER, "anything")
+    rights.replace(OUTSIDER, "anything")
     with pytest.raises(NotAllowed):
         rights.supervise(OUTSIDER, "runs.begin")
     with pytest.raises(LinkNotFound, match="no task double"):

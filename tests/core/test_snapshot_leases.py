@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pure_home import PureHome, draft, request
+from thoroughness import examples
 
 from linkd.core import commits
 from linkd.core.checkpoint import keep, restored
@@ -285,7 +286,7 @@ STEPS_OF_A_HISTORY = 160
 
 @pytest.mark.parametrize("order", list(Order))
 @pytest.mark.parametrize("policy", ["each", "[3/2]"])
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(seed=st.integers(0, 2**32), max_attempts=st.sampled_from((None, 2)))
 def test_nothing_is_settled_twice_or_out_of_turn(order: Order, policy: str, seed: int, max_attempts: int | None) -> None:
     world = World(order, policy, max_attempts)

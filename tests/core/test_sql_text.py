@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkd.core.sql_text import SqlStatement, StatementCutter, is_complete
+from linkd.core.sql_text import SqlStatement, StatementCutter, is_complete, is_insert
 
 
 def cut(text: str) -> list[str]:
@@ -72,3 +72,20 @@ def test_it_makes_no_difference_in_how_many_lines_the_text_comes(text: str) -> N
     found = [statement for line in text.splitlines(keepends=True) for statement in cutter.feed(line)]
     whole = StatementCutter()
     assert found + cutter.rest() == whole.feed(text) + whole.rest()
+
+
+@pytest.mark.parametrize(
+    ("text", "inserts"),
+    [
+        ("INSERT INTO t SELECT 1", True),
+        ("\n  -- INSERT? yes\n/* and /* within */ */ insert into t values (1)", True),
+        ("SELECT 'INSERT'", False),
+        ("-- INSERT\nSELECT 1", False),
+        ("/* INSERT", False),
+        ('"insert" into t', False),
+        ("inserted", False),
+        ("", False),
+    ],
+)
+def test_an_insert_is_told_by_its_first_word(text: str, inserts: bool) -> None:
+    assert is_insert(text) is inserts

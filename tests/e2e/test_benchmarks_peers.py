@@ -40,6 +40,17 @@ def test_a_bar_is_set_against_the_best_of_its_peers_by_medians() -> None:
     assert judged(Bar("mb_s", "linkd", 5.1, ("tcp", "uds")), ours, slow, fast).met is False
 
 
+def test_the_table_tells_the_spread_and_the_cpu_seconds_of_everybody() -> None:
+    def busy(name: str, *cpus_s: float) -> Entrant:
+        return Entrant(name, entrant(name).do, rounds=[{"mb_s": 100 + number, "cpu_s_per_gb": cpu} for number, cpu in enumerate(cpus_s)])
+
+    one = judged(Bar("mb_s", "linkd", 5, ("tcp",)), busy("linkd", 0.1, 0.3, 0.2), busy("tcp", 1.5))
+    assert (one.spread, one.cpus_s_per_gb) == ((100, 102), (0.2, 1.5))
+    cells = [cell.strip() for cell in table([one]).splitlines()[-1].strip("|").split("|")]
+    assert cells[2:5] == ["101", "100 to 102", "0.2; 1.5"]
+    assert judged(Bar("cpu_s_per_gb", "linkd", 0.4, at_least=False), busy("linkd", 0.1)).cpus_s_per_gb == ()
+
+
 def test_where_less_is_better_the_best_is_the_least() -> None:
     bar = Bar("mb_s", "linkd", 0.7, ("tcp", "uds"), at_least=False)
     assert judged(bar, entrant("linkd", 7), entrant("tcp", 10), entrant("uds", 20)).met is True
@@ -113,13 +124,15 @@ def test_linkd_and_its_peers_take_turns(tmp_path: Path) -> None:
     words = ["--small", "--only", "fan-out", "--only", "packed", "--dir", str(tmp_path), "--results", str(results)]
     done = subprocess.run([sys.executable, str(BENCHMARKS / "peers.py"), *words], capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()]
-    assert lines[0] == ["scenario", "figure", "linkd", "peers", "ratio", "bar", "met"]
+    machine, _, *rows = done.stdout.splitlines()
+    assert " cores of " in machine
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in rows]
+    assert lines[0] == ["scenario", "figure", "linkd", "spread", "CPU s/GB", "peers", "ratio", "bar", "met"]
     assert [line[0] for line in lines[2:]] == ["fan-out to 2", *["durable records, packed by peers"] * 2]
     [result] = results.read_text().splitlines()
     told = {figure["name"]: figure for figure in json.loads(result)["figures"] if "name" in figure}
-    ours, flight = told["fan-out to 2"]["entrants"]
-    assert (ours["name"], flight["name"]) == ("linkd", "Flight tcp")
-    assert all(one["rounds"] == 1 and one["mb_s"]["median"] > 0 and one["cpu_s_per_gb"]["median"] > 0 for one in (ours, flight))
+    relays = told["fan-out to 2"]["entrants"]
+    assert [one["name"] for one in relays] == ["linkd", "Flight tcp", "Flight uds"]
+    assert all(one["rounds"] == 1 and one["mb_s"]["median"] > 0 and one["cpu_s_per_gb"]["median"] > 0 for one in relays)
     for one in told["durable records, packed by peers"]["entrants"]:
         assert one["rounds"] == 1 or f"{one['name']} is left out: {one['missing']}" in done.stderr

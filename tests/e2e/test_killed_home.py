@@ -26,8 +26,9 @@ tasks:
   double: {run: python double.py}
 """
 DOUBLE = """\
-import json, os, pathlib, signal, threading, time
+import json, os, pathlib, signal, threading
 import linkd
+from linkd.client.loop_thread import LOOP_THREAD
 
 def kill_home():
     os.kill(json.loads(pathlib.Path(".linkd/staged/home.json").read_text())["pid"], signal.SIGKILL)
@@ -43,7 +44,7 @@ with linkd.connect() as client:
             snap.publish("doubled", [{"n": 2 * row["n"]}])
             snap.publish("seen", b"x" * 100_000)
             if row["n"] == 4:
-                time.sleep(0.2)  # until it is staged
+                LOOP_THREAD.run(snap._inner._outputs.named)  # what a commit waits for: all of it is staged
                 kill_home()
 """
 GIVING_UP = """\

@@ -14,7 +14,7 @@ import linkd.aio as linkd
 from linkd.client.lane import LaneChannel
 from linkd.core.layout import OPEN
 from linkd.errors import ConnectionFailed, InvalidArgument, LinkNotFound, NotAllowed, SessionFenced
-from linkd.limits import GRPC_MESSAGE_MAX_BYTES
+from linkd.limits import GRPC_MESSAGE_MAX_BYTES, MIB
 from linkd.testing.home import InProcessHome, running_home
 from linkd.wire.lane import FrameKind, FrameReader, frame, head
 from linkd.wire.methods import ATTEND, DESCRIBE, PUBLISH, READ, SEAL
@@ -112,6 +112,24 @@ async def test_a_connection_serves_one_call_after_the_other(channel: LaneChannel
         with pytest.raises(LinkNotFound):
             await channel.call(SEAL, pb.SealRequest(link="nowhere"), timeout_s=DEADLINE_S, token="", traceparent="")
         assert len(channel._open) == 1
+
+
+async def test_beyond_as_many_connections_as_there_may_be_a_further_one_is_ended_and_the_others_are_served(home: InProcessHome) -> None:
+    home.face.lane.connections_max = 2
+    call = lane_pb2.LaneCall(method=DESCRIBE.path).SerializeToString()
+    describe = frame(FrameKind.CALL, call) + frame(FrameKind.MESSAGE, b"") + frame(FrameKind.DONE, b"")
+    served = [await asyncio.open_unix_connection(lane_path(home)) for _ in range(2)]
+    for _ in range(2):
+        for reader, writer in served:
+            writer.write(describe)
+            assert FrameKind.MESSAGE in [kind for kind, _ in FrameReader().feed(await reader.read(MIB))]
+        async with linkd.connect(home.endpoint) as client:
+            assert (await client.describe()).transport == "grpc"
+    for _, writer in served:
+        writer.close()
+        await writer.wait_closed()
+    async with linkd.connect(home.endpoint) as client:
+        assert (await client.describe()).transport == "lane"
 
 
 async def test_leaving_a_stream_ends_its_call_at_the_home(home: InProcessHome, channel: LaneChannel) -> None:

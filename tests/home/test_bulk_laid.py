@@ -1,21 +1,25 @@
-"""Bulk that comes over gRPC for a link whose durability is `memory`: laid into files of its stream, and right through mixing and restarts."""
+"""Bulk that comes as bytes for a link whose durability is `memory`: laid into files of its stream, and right through mixing and restarts."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from lane_writer import LaneWriter, lane_of, numbers
 
 import linkd.aio
 from linkd.core.layout import Layout
 from linkd.core.links import LinkShape
 from linkd.limits import LAID_AFTER_BYTES, MIB
-from linkd.model.terms import LinkTerms
+from linkd.model.terms import Handover, LinkTerms
 from linkd.model.values import Durability
 from linkd.testing.home import InProcessHome, running_home
 
-LAYOUT = Layout("bulk", {"events": LinkShape("events", "", terms=LinkTerms(Durability.MEMORY))}, {}, frozenset({"events"}))
+TERMS = LinkTerms(Durability.MEMORY)
+LAYOUT = Layout("bulk", {"events": LinkShape("events", "", terms=TERMS)}, {}, frozenset({"events"}))
+COPIED = Layout("bulk", {"events": LinkShape("events", "", terms=replace(TERMS, handover=Handover.COPY))}, {}, frozenset({"events"}))
 BATCH_BYTES = 4 * MIB
 LAID = 3
 VALUES = LAID_AFTER_BYTES // BATCH_BYTES + LAID
@@ -49,3 +53,20 @@ async def test_bulk_over_grpc_is_laid_where_it_stays(tmp_path: Path, monkeypatch
                 assert [numbers[0].as_py() for numbers in bulk] == list(range(VALUES))
                 assert all(numbers.combine_chunks().equals(_batch(number).column(0)) for number, numbers in enumerate(bulk))
                 assert [value.rows() for value in values if value.envelope.rows == 1] == [[{"n": -1}], [{"n": -2}]]
+
+
+async def test_publishers_that_are_not_trusted_send_their_values_and_readers_map_them_all_the_same(tmp_path: Path) -> None:
+    async with running_home(tmp_path / "state", layout=COPIED, supervised=False) as home:
+        async with linkd.aio.connect(home.endpoint) as client, linkd.aio.connect(home.endpoint) as reader:
+            for number in range(VALUES):
+                await client.publish("events", _batch(number))
+            assert _shared_files(home) == 1
+            values = [value async for value in reader.read("events")]
+            assert [value.to_table()["n"][0].as_py() for value in values] == list(range(VALUES))
+            for own, mapped in ((client, 0), (reader, 2)):
+                files = own._connection.files
+                assert files is not None
+                assert len(files._mapped) == mapped
+                assert all(one.writable is None for one in files._mapped.values())
+        async with lane_of(home) as hostile:
+            assert not (await LaneWriter(hostile, "events").reserve(numbers(1))).file

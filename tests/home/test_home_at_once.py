@@ -29,7 +29,7 @@ async def at_once(home: InProcessHome) -> AtOnce:
     known = home.home.ledger.producers.known
     mine = known[next(iter(known))]
     known["~me"] = replace(mine, id="~me", last_sequence=1)
-    return AtOnce(home.home, {"blobs", "rows"})
+    return AtOnce(home.home, allowed={"blobs", "rows"})
 
 
 async def test_values_by_the_short_path_are_like_those_by_the_general_one(open_home: InProcessHome) -> None:

@@ -12,7 +12,7 @@ from raw_client import RawClient, client_of, next_value, send_ack, until
 from linkd.core.layout import Layout
 from linkd.core.links import LinkShape
 from linkd.errors import InvalidArgument, LinkNotFound
-from linkd.limits import CLOCK_STEADY_S
+from linkd.limits import CLOCK_STEADY_S, RETENTION_HURRY_INTERVAL_S, RETENTION_LOOK_INTERVAL_S
 from linkd.model.records import HoldPlaced
 from linkd.model.terms import LinkTerms, Retain
 from linkd.telemetry.events import ClockJumped, ValueDropped, ValuesLost
@@ -149,6 +149,27 @@ async def test_what_a_group_has_not_done_stays_unless_retention_is_hard(tmp_path
             assert (links["hard"].retain, links["young"].retain) == ("3 values, hard", "100s")
             assert {group.link: group.lost_values for group in described.groups} == {"few": 0, "hard": 3}
             await home.restart()
+
+
+async def test_a_link_of_which_a_reader_keeps_far_too_much_is_looked_at_at_leisure_until_the_reader_goes_on(tmp_path: Path) -> None:
+    async with served(tmp_path) as (home, client):
+        await client.publish("few", {"n": 1})
+        stream = await client.subscribe("few")
+        first = await next_value(stream)
+        assert first is not None
+        looked: set[float] = set()
+        for number in range(2, 102):
+            await client.publish("few", {"n": number})
+            await passes(home, RETENTION_HURRY_INTERVAL_S)
+            await home.home.barrier()
+            looked.add(home.home.retention._looked_s)
+        assert len(looked) <= 100 * RETENTION_HURRY_INTERVAL_S / RETENTION_LOOK_INTERVAL_S + 3
+        await send_ack(stream, first)
+        await until(lambda: home.home.ledger.groups["g", "few"].cursor.done_sequence == 1)
+        await home.home.barrier()
+        await passes(home, RETENTION_HURRY_INTERVAL_S)
+        await there(home, client, "few", list(range(2, 102)))
+        stream.cancel()
 
 
 async def test_holds_and_readers_keep_what_they_name(tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("refused", REFUSED)
-async def test_a_sound_value_that_is_refused_for_another_reason_leaves_no_file_open_behind_its_stream(home: InProcessHome, refused: str) -> None:
+async def test_a_sound_value_that_is_refused_for_another_reason_leaves_no_file_open_behind_its_stream(
+    home: InProcessHome, refused: str
+) -> None:
     async with lane_of(home) as channel, linkd.aio.connect(home.endpoint) as client:
         await client.publish("events", [{"n": 0}])
         writer = LaneWriter(channel, "events")

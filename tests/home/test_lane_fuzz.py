@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lane_writer import DEADLINE_S, LaneWriter, lane_of, numbers, say_released, small_home
+from thoroughness import examples
 
 import linkd.aio
 from linkd.errors import Error
@@ -27,7 +28,7 @@ from linkd.wire.v1 import links_pb2 as pb
 
 T = TypeVar("T")
 ROWS = 10_000
-FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+FEW = settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 """Each is many messages, and a value published and read behind them."""
 
 

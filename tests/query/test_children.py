@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import subprocess
 import sys
@@ -17,13 +16,13 @@ import pytest
 
 from linkd.client.description import Description, LinkDescription, TaskDescription
 from linkd.client.encoding import encode
-from linkd.client.reading import Result
+from linkd.client.reading import Result, inserted
 from linkd.client.session import Client
 from linkd.client.worker import SourceStep, publishing
-from linkd.errors import QueryInvalid, SchemaMismatch
+from linkd.errors import NotAllowed, QueryInvalid, SchemaMismatch
 from linkd.limits import ROWS_PER_VALUE
 from linkd.query.scratch import scratch_directory
-from linkd.testing.home_process import HomeUnderTest, home_beside, plain_environment, running_home
+from linkd.testing.home_process import HomeUnderTest, home_beside, running_home
 
 PIPELINE = """
 pipeline: sums
@@ -123,7 +122,6 @@ async def test_a_query_sees_all_rows_that_are_durable_at_the_call(home: HomeUnde
         {"name": "even", "n": 500, "size": sum(range(0, 1000, 2))},
         {"name": "odd", "n": 500, "size": sum(range(1, 1000, 2))},
     ]
-    assert scratch_of(home) == []
 
 
 async def test_a_query_without_links_and_one_of_a_large_link_come_back_whole(home: HomeUnderTest) -> None:
@@ -143,7 +141,6 @@ async def test_a_query_that_cannot_run_says_why_in_the_callers_words(home: HomeU
         await query(home, "SELECT * FROM read_csv('/etc/passwd')")
     with pytest.raises(SchemaMismatch, match=r"^names has no columns: nothing was published to it; give links\.names\.schema$"):
         await query(home, "SELECT * FROM names")
-    assert scratch_of(home) == []
 
 
 async def test_a_task_queries_its_inputs_and_nothing_else(home: HomeUnderTest) -> None:
@@ -151,23 +148,10 @@ async def test_a_task_queries_its_inputs_and_nothing_else(home: HomeUnderTest) -
     assert (await query(home, "SELECT max(size) AS m FROM rows", "total")).to_pylist() == [{"m": 1}]
     with pytest.raises(QueryInvalid, match=r"there is no link `totals` for this query.*\n.*it may read: names, rows"):
         await query(home, "SELECT * FROM totals", "total")
-
-
-async def test_the_child_tells_its_fate_in_its_last_line_and_its_exit_code(tmp_path: Path) -> None:
-    request = {"endpoint": "unix:/nowhere", "token": "", "timeout_s": 10, "spill_directory": str(tmp_path / "spill"), "traceparent": ""}
-
-    async def child(sql: str) -> tuple[int | None, bytes, dict[str, object]]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "linkd.query.child", stdin=-1, stdout=-1, stderr=-1, env=plain_environment()
-        )
-        rows, told = await process.communicate(json.dumps({**request, "sql": sql}).encode() + b"\n")
-        return process.returncode, rows, json.loads(told.splitlines()[-1])
-
-    code, rows, told = await child("SELECT * FROM range(3) t(i)")
-    assert (code, told) == (0, {"rows": 3, "links": []})
-    assert pa.ipc.open_stream(rows).read_all().to_pydict() == {"i": [0, 1, 2]}
-    code, rows, told = await child("DROP TABLE flown")
-    assert (code, rows, told["code"]) == (2, b"", "query_invalid")
+    for who, complaint in (("", "rows is written by the pipeline itself"), ("total", "total may not publish to rows")):
+        async with home.connect(who) as connection:
+            with pytest.raises(NotAllowed, match=complaint):
+                await inserted(connection, "INSERT INTO rows SELECT * FROM rows", None)
 
 
 def test_directories_of_queries_that_were_killed_are_removed_by_the_next_one(tmp_path: Path) -> None:
@@ -193,8 +177,8 @@ async def test_a_sql_task_takes_its_inputs_as_they_grow_and_seals_its_output_wit
     assert totals is not None
     assert (totals.state, totals.values, totals.rows) == ("sealed", 1, 2)
     assert task(told).ended
-    assert (await query(home, "SELECT * FROM totals")).column("n").to_pylist() == [500, 500]
     assert scratch_of(home) == []
+    assert (await query(home, "SELECT * FROM totals")).column("n").to_pylist() == [500, 500]
 
 
 async def test_a_sql_task_that_is_done_already_has_nothing_to_do(home: HomeUnderTest) -> None:
@@ -262,8 +246,8 @@ async def test_a_sql_task_that_is_killed_while_it_takes_its_inputs_loses_and_rep
         await killed.wait()
     await publish(home, "rows", [_rows(0, 500), _rows(500, 1000)])
     assert await run_task(home, TOTALS) == (0, "")
-    assert [row["n"] for row in (await query(home, "SELECT * FROM totals")).to_pylist()] == [500, 500]
     assert scratch_of(home) == []
+    assert [row["n"] for row in (await query(home, "SELECT * FROM totals")).to_pylist()] == [500, 500]
 
 
 async def test_a_sql_task_that_is_killed_at_work_is_done_again_once(home: HomeUnderTest) -> None:
@@ -309,3 +293,56 @@ async def test_a_sql_task_whose_home_is_killed_exits_with_5(tmp_path: Path) -> N
         code, said = await ended(process)
     assert code == 5
     assert "Traceback" not in said
+
+
+async def test_a_sql_task_inserts_into_each_of_its_outputs_in_one_commit(tmp_path: Path) -> None:
+    pipeline = tmp_path / "split.yaml"
+    pipeline.write_text(
+        "pipeline: split\nwiring: (rows) total (evens, odds)\n"
+        "links: {rows: {from: rows.csv}, evens: {schema: {size: int64, id: int64}}}\n"
+        "tasks: {total: {sql: SELECT 1 AS never_read_here}}\n"
+    )
+    async with home_beside(pipeline, tmp_path / "state") as home:
+        await publish(home, "rows", [_rows(0, 10)])
+        for sql, complaint in (
+            ("SELECT * FROM rows", "a SELECT has one result, and the task 2 outputs: write INSERT INTO evens SELECT ...; INSERT INTO odds"),
+            ("INSERT INTO evens FROM rows", "nothing is inserted into odds: add INSERT INTO odds SELECT ..."),
+            ("INSERT INTO evens FROM rows; INSERT INTO odd FROM rows", "`odd` is no output of this task; did you mean `odds`?"),
+            ("INSERT INTO evens FROM rows;\nINSERT INTO odds SELECT x FROM evens", "there is no link `evens` for this query"),
+            ("INSERT INTO evens SELECT id FROM rows; INSERT INTO odds FROM rows", "evens: column `size` is missing"),
+            ("INSERT INTO evens FROM rows; INSERT INTO odds FROM link('rows')", "a task reads its snapshot"),
+        ):
+            code, said = await run_task(home, sql)
+            assert (code, complaint in said) == (1, True), said
+        sql = """
+            -- even ones, by position
+            INSERT INTO evens (id, size) WITH e AS (SELECT id, size FROM rows WHERE id = 0) SELECT * FROM e;
+            INSERT INTO odds /* by name */ BY NAME SELECT size, _seq AS value, 'odd; or not' AS what FROM rows WHERE id = 1;
+        """
+        assert await run_task(home, sql) == (0, "")
+        told = await home.described()
+        assert task(told).commits == 1
+        assert (await query(home, "SELECT size, id FROM evens")).to_pylist() == [{"size": n, "id": 0} for n in range(0, 10, 2)]
+        assert (await query(home, "SELECT * FROM odds")).to_pylist() == [
+            {"size": n, "value": 1, "what": "odd; or not"} for n in range(1, 10, 2)
+        ]
+
+
+async def test_a_sql_task_over_windows_commits_for_each_and_looks_others_up(tmp_path: Path) -> None:
+    pipeline = tmp_path / "windows.yaml"
+    pipeline.write_text(
+        "pipeline: windows\nwiring: (rows[2], names latest) total (totals)\nlinks: {rows: {from: rows.csv}, names: {from: names.csv}}\n"
+        "tasks: {total: {sql: SELECT 1 AS never_read_here}}\n"
+    )
+    async with home_beside(pipeline, tmp_path / "state") as home:
+        await publish(home, "names", [pa.record_batch({"id": [0, 1], "name": ["even", "odd"]})])
+        await publish(home, "rows", [_rows(first, first + 10) for first in range(0, 50, 10)])
+        assert await run_task(home, TOTALS) == (0, "")
+        await home.task_exited("total")
+        told = await home.described()
+        totals = link(told, "totals").read
+        assert totals is not None
+        assert (task(told).commits, totals.state, totals.values) == (3, "sealed", 3)
+        counts = await query(home, "SELECT _seq, name, n FROM totals ORDER BY _seq, name")
+        assert counts.column_names == ["_seq", "name", "n"]
+        assert counts.column("n").to_pylist() == [10, 10, 10, 10, 5, 5]

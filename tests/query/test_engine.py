@@ -62,6 +62,12 @@ class TestParameters:
             pass
 
 
+@pytest.mark.parametrize("task", [True, False])
+def test_a_name_that_is_not_there_is_shown_in_its_place(task: bool, spill_dir: Path) -> None:
+    with pytest.raises(QueryInvalid, match=r'"miles" not found(?s:.)*LINE 2: +miles FROM flown\n +\^\^\^\^\^$'):
+        _rows("SELECT carrier,\n miles FROM flown", spill_dir, task=task)
+
+
 class TestResults:
     def test_a_join_with_using_gives_typed_rows_in_the_order_of_all_columns(self, spill_dir: Path) -> None:
         table = _rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,6 +81,29 @@ async def test_a_backup_of_a_store_that_works_has_all_that_was_acked_before(tmp_
     assert found == list(range(1, len(found) + 1))
     assert 60 <= len(found) <= last
     assert await sequences(tmp_path / "s") == list(range(1, last + 1))
+
+
+async def test_whoever_waits_to_copy_is_let_in_however_busy_upkeep_is(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def copy() -> None:
+        with standstill(tmp_path):
+            over.wait()
+
+    try:
+        with working(tmp_path) as is_open:
+            assert is_open
+            copying = asyncio.create_task(asyncio.to_thread(copy), name="copy")
+            async with asyncio.timeout(20):
+                while is_open:  # upkeep begins again at once, before the other one has come out of its wait
+                    await asyncio.sleep(0)
+                    with working(tmp_path) as is_open:
+                        pass
+    finally:
+        over.set()
+    await copying
+    with working(tmp_path) as is_open:
+        assert is_open
 
 
 async def test_upkeep_stands_still_while_somebody_copies_and_goes_on_behind_that(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import examples
 
 from linkd.errors import InvalidArgument, StateDamaged, StateForeign
 from linkd.model import kept as model
@@ -46,7 +47,7 @@ _KINDS = typing.get_args(model.Kept)
 @pytest.mark.parametrize("kind", _KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_has_a_place_in_a_piece(kind: type[typing.Any]) -> None:
     @given(st.lists(of(kind), max_size=3))
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=examples(15))
     def check(kept: list[model.Kept]) -> None:
         assert checkpoints.decode_piece(checkpoints.encode_piece(kept)) == tuple(kept)
 

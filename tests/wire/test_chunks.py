@@ -16,7 +16,8 @@ STREAMED = (pb.PublishRequest, pb.SubscribeResponse, pb.SnapshotsResponse, pb.Re
 @example(b"x" * 128)
 @example(b"x" * 20_000)
 def test_a_chunk_is_what_protobuf_makes_of_it(kind: type[pb.PublishRequest], data: bytes) -> None:
-    assert ChunkMessage(kind, memoryview(data)).SerializeToString() == kind(chunk=data).SerializeToString()
+    for parts in ((memoryview(data),), (data[:5], memoryview(data)[5:])):
+        assert ChunkMessage(kind, parts).SerializeToString() == kind(chunk=data).SerializeToString()
     came = chunk_in(kind, kind(chunk=data).SerializeToString())
     assert came is not None
     assert (came.WhichOneof("message"), bytes(came.chunk)) == ("chunk", data)

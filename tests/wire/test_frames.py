@@ -9,6 +9,7 @@ import typing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import examples
 
 from linkd.errors import InvalidArgument, StateDamaged, StateForeign
 from linkd.model import records as model
@@ -69,7 +70,7 @@ def test_a_frame_decodes_to_the_records_it_was_made_of(records: list[model.Recor
 @pytest.mark.parametrize("kind", _KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_of_record_has_a_place_in_the_frame(kind: type[typing.Any]) -> None:
     @given(of(kind))
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=examples(5))
     def check(record: model.Record) -> None:
         assert frames.decode_frame(frames.encode_frame([record])) == (record,)
 

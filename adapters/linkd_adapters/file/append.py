@@ -37,8 +37,8 @@ from linkd_adapters.file.location import FileFormat, FileLocation, writing_probl
 from linkd_adapters.file.modes import APPEND
 from linkd_adapters.file.ownership import Place, changed_by_somebody
 from linkd_adapters.file.sink import translated
-from linkd_adapters.file.steps import in_thread
 from linkd_adapters.file.writers import require_writable
+from linkd_adapters.steps import in_thread
 
 
 class AppendSink(ValueSink):

@@ -19,7 +19,7 @@ from linkd.plugin.contract import LinkOptions, SourceBatch
 from linkd_adapters.file.dialect import is_utf_8
 from linkd_adapters.file.follow_position import mark_of, where_it_is
 from linkd_adapters.file.location import FileFormat, FileLocation
-from linkd_adapters.file.steps import in_thread, steps
+from linkd_adapters.steps import in_thread, steps
 
 if TYPE_CHECKING:
     import pyarrow as pa

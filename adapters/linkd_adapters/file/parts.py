@@ -28,7 +28,7 @@ from linkd_adapters.file.location import FileLocation, format_of_name, packing_o
 from linkd_adapters.file.modes import PARTS
 from linkd_adapters.file.ownership import Place, require_unchanged
 from linkd_adapters.file.sink import OpenSink, translated
-from linkd_adapters.file.steps import in_thread
+from linkd_adapters.steps import in_thread
 
 _GENERATION = "gen-"
 

@@ -19,12 +19,13 @@ _Entry = tuple[str, int, int, int]
 class Scan:
     """Of some directories, and with `recursive` of all below them, from now on. `FileNotFoundError` if one of them is not there."""
 
-    def __init__(self, directories: Iterable[str], *, recursive: bool) -> None:
+    def __init__(self, directories: Iterable[str], *, recursive: bool, interval_s: float = FOLLOW_SCAN_INTERVAL_S) -> None:
         self._directories = list(directories)
         self._recursive = recursive
+        self._interval_s = interval_s
         for directory in self._directories:
             os.scandir(directory).close()
-        self._pause_s = FOLLOW_SCAN_INTERVAL_S
+        self._pause_s = interval_s
         self._seen = self._look()
 
     def wait(self, over: threading.Event) -> bool:
@@ -42,7 +43,7 @@ class Scan:
     def _look(self) -> frozenset[_Entry]:
         began_s = time.monotonic()
         seen = frozenset(entry for directory in self._directories for entry in self._entries(directory))
-        self._pause_s = max(FOLLOW_SCAN_INTERVAL_S, (time.monotonic() - began_s) / FOLLOW_SCAN_SHARE)
+        self._pause_s = max(self._interval_s, (time.monotonic() - began_s) / FOLLOW_SCAN_SHARE)
         return seen
 
     def _entries(self, directory: str) -> Iterator[_Entry]:

@@ -19,8 +19,8 @@ from linkd_adapters.file.intent import Intent, remove_intent
 from linkd_adapters.file.location import FileLocation, writing_failed, writing_problem
 from linkd_adapters.file.ownership import Place, require_unchanged
 from linkd_adapters.file.replacement import Replacement
-from linkd_adapters.file.steps import in_thread
 from linkd_adapters.file.writers import RowWriter, require_writable, row_writer
+from linkd_adapters.steps import in_thread
 
 
 class FileSink(Sink):

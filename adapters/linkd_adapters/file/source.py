@@ -20,8 +20,8 @@ from linkd_adapters.file.listing import combined_digest, combined_stat, files_of
 from linkd_adapters.file.location import FileFormat, FileLocation, reading_failed
 from linkd_adapters.file.position import FilePosition, position_in
 from linkd_adapters.file.reader import FileBatch, FormatReader, Kept
-from linkd_adapters.file.steps import in_thread, steps
 from linkd_adapters.file.stored import StoredFile
+from linkd_adapters.steps import in_thread, steps
 
 
 class FileSource(Source):

@@ -21,7 +21,7 @@ from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 from linkd.errors import InvalidArgument, StorageFailed
 from linkd.limits import FOLLOW_GATHER_MAX_S, FOLLOW_QUIET_S
 from linkd_adapters.file.scanning import Scan
-from linkd_adapters.file.steps import in_thread
+from linkd_adapters.steps import in_thread
 
 _POLLING = "WATCHFILES_FORCE_POLLING"
 

@@ -58,7 +58,7 @@ def _place_problems(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _statement_problems(pipeline: Pipeline) -> Iterator[str]:
-    """A SQL task is one SELECT that reads its own inputs."""
+    """A SQL task reads its own inputs, and its rows go to its own outputs."""
     tasks = [task for task in pipeline.tasks.values() if task.sql is not None]
     if not tasks:
         return
@@ -67,11 +67,11 @@ def _statement_problems(pipeline: Pipeline) -> Iterator[str]:
     if not is_installed("duckdb"):
         yield str(missing("duckdb", "SQL"))
         return
-    from linkd.query.statement import check_select
+    from linkd.query.task_statements import task_statements
 
     for task in tasks:
         try:
-            check_select(task.sql or "", pipeline.params).check_reads([each.link for each in task.inputs])
+            task_statements(task.sql or "", [each.link for each in task.inputs], task.outputs, pipeline.params)
         except QueryInvalid as error:
             place = f"tasks.{task.name}.sql" + (f" ({task.sql_path})" if task.sql_path else "")
             yield f"{place}: {_indented(str(error))}"

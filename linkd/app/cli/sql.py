@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def sql(
     statement: Annotated[
         str | None,
-        typer.Argument(metavar="SELECT", help="One SELECT over links, in quotes; else they are asked for.", show_default=False),
+        typer.Argument(metavar="SELECT", help="One statement over links, in quotes; else they are asked for.", show_default=False),
     ] = None,
     rows: Annotated[
         int | None,
@@ -35,10 +35,11 @@ def sql(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Ask the links one SELECT.
+    """Ask the links one SELECT, or INSERT INTO a link.
 
-    A link is a table of its newest complete generation. Without a statement there is a prompt, with history and completion; or statements
-    are read from standard input, each ended by `;`, until one fails. Tables are printed, unless --format, -o or --json says else.
+    A link is a table of its newest complete generation; link('name') is its history. Rows go into links that are open (`name*`). Without a
+    statement there is a prompt, with history and completion; or statements are read from standard input, each ended by `;`, until one
+    fails. Tables are printed, unless --format, -o or --json says else.
     """
     from linkd.app.cli.delivery import Destination
     from linkd.app.cli.sql_answer import Presentation, answer

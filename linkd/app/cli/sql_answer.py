@@ -12,6 +12,7 @@ import pyarrow as pa
 from linkd import limits
 from linkd.app.cli.delivery import Destination, deliver
 from linkd.app.wording import counted
+from linkd.core.sql_text import is_insert
 
 if TYPE_CHECKING:
     from linkd.client.sync import Client
@@ -30,10 +31,15 @@ class Presentation:
 
 
 def answer(client: Client, statement: str, presentation: Presentation) -> None:
-    """Asks one SELECT and prints what comes. Memory holds what is shown and no more. Raises QueryInvalid, BrokenPipeError."""
+    """Asks one SELECT and prints what comes, or runs an INSERT. Memory holds what is shown and no more. Raises QueryInvalid, BrokenPipeError."""
     from linkd.app.cli.terminal import remark
 
     began_s = time.monotonic()
+    if is_insert(statement):
+        rows = client.execute(statement)
+        took = f" in {time.monotonic() - began_s:.2f} s" if presentation.timing else ""
+        remark(f"inserted {counted(rows, 'row')}{took}", quiet=presentation.quiet)
+        return
     reader = client.query(statement).to_reader()
     if presentation.destination is None:
         said = _print_table(reader, presentation.rows)

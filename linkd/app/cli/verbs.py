@@ -41,7 +41,7 @@ VERBS = {
         Verb("Look", "top", "Watch links and tasks live.", "linkd top -p flights.yaml"),
         Verb("Look", "graph", "Draw the pipeline.", "linkd graph --svg flights.svg"),
         Verb("Look", "schema", "Print the columns of a link.", "linkd schema flown --yaml"),
-        Verb("Data", "sql", "Ask the links one SELECT.", 'linkd sql "SELECT count(*) FROM flown"'),
+        Verb("Data", "sql", "Ask the links one SELECT, or INSERT INTO a link.", 'linkd sql "SELECT count(*) FROM flown"'),
         Verb("Data", "cat", "Write the values of a link to a file or a pipe.", "linkd cat flown --format parquet -o flown.parquet"),
         Verb("Data", "append", "Append a file's rows to an open link.", "linkd append events new.csv"),
         Verb("Explain", "trace", "Tell where a value comes from.", "linkd trace totals@last"),

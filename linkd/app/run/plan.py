@@ -6,6 +6,7 @@ what they held (a file is as it was if size, mtime_ns and inode are as recorded,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,12 @@ from linkd.app.versions import Versions, changes, merged, versions
 from linkd.core.checkpoint import restored
 from linkd.core.layout import Layout
 from linkd.core.ledger import Ledger
-from linkd.core.links import Generation
 from linkd.core.pipeline import LinkSpec, Pipeline
 from linkd.core.planning import RUNS, Action, Facts, Step, Wishes, given_up, left_unread, plan_steps
 from linkd.core.rights import sink_task, source_task
-from linkd.errors import InvalidArgument, UsageFault
-from linkd.model.records import TaskKind
-from linkd.plugin.contract import Role, Source
+from linkd.errors import InvalidArgument, PlaceAway, UsageFault
+from linkd.model.records import SourceMoved, TaskKind
+from linkd.plugin.contract import Role, Source, SourceStat
 from linkd.plugin.registry import Adapters, installed_adapters, scheme_of
 from linkd.store.store import Store
 
@@ -82,8 +82,10 @@ async def make_plan(pipeline: Pipeline, layout: Layout, directory: Path, options
     now = versions(pipeline)
     before = ledger.run.fingerprint if ledger.run is not None else {}
     sources = Sources(pipeline, installed_adapters())
+    news = await sources.news(ledger, options.follow)
     facts = Facts(
-        changes={**changes(before, now.fingerprint), **await sources.changes(ledger, options.follow)},
+        changes={**changes(before, now.fingerprint), **news.changed},
+        grown=news.grown,
         lost=_lost_sinks(pipeline, ledger),
         followed=sources.growing() if options.follow else frozenset(),
     )
@@ -123,6 +125,14 @@ def check_places(pipeline: Pipeline, *, follow: bool = False) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceNews:
+    """Of sources, by the name of their task: what changed, and which have more behind what was read of them."""
+
+    changed: Mapping[str, str]
+    grown: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """The sources of a pipeline, asked through their adapters."""
 
@@ -133,36 +143,41 @@ class Sources:
         """Those that can be followed as they grow, by the name of their task."""
         return frozenset(source_task(spec.name) for spec, source in self._each() if source.can_follow)
 
-    async def changes(self, ledger: Ledger, follow: bool) -> dict[str, str]:
-        """Of each source that holds something else than what was read of it: what changed. One that is followed changes by growing."""
+    async def news(self, ledger: Ledger, follow: bool) -> SourceNews:
+        """What the sources hold by now. One that is followed changes by growing; one that is away then is waited for by the worker."""
         changed: dict[str, str] = {}
+        grown: set[str] = set()
         for spec, source in self._each():
             link = ledger.links.get(spec.name)
             current = link.current if link is not None else None
             follows = follow and source.can_follow
-            if current is None or (follows and not await source.exists()):
-                continue
-            told = await self._change(spec, source, current, follows)
-            if told:
-                changed[source_task(spec.name)] = told
-        return changed
+            try:
+                if current is None or current.source is None or (follows and not await source.exists()):
+                    continue
+                if not await self._is_other(source, current.source, follows):
+                    continue
+                if source.only_grows and await source.begins_with(current.source.position):
+                    grown.add(source_task(spec.name))
+                else:
+                    changed[source_task(spec.name)] = f"{spec.source} changed"
+            except PlaceAway:
+                if not follows:
+                    raise
+        return SourceNews(changed, frozenset(grown))
 
-    async def _change(self, spec: LinkSpec, source: Source, current: Generation, follows: bool) -> str:
-        read = current.source
-        if read is None:
-            return ""
+    async def _is_other(self, source: Source, read: SourceMoved, follows: bool) -> bool:
         stat = await source.stat()
         recorded = tuple(read.attributes.get(name, "") for name in ("size_bytes", "mtime_ns", "inode"))
-        if recorded == (str(stat.size_bytes), str(stat.mtime_ns), str(stat.inode)) or await source.digest() == read.digest:
-            return ""
-        if (follows or not read.final) and await source.begins_with(read.position):
-            return ""  # it has grown since it was followed, or is to be followed now: reading goes on behind what was read
-        return f"{spec.source} changed"
+        is_same = recorded == (str(stat.size_bytes), str(stat.mtime_ns), str(stat.inode)) and stat != SourceStat()
+        if is_same or await source.digest() == read.digest:
+            return False
+        # One that has grown since it was followed, or is to be followed now, is read on behind what was read.
+        return not ((follows or not read.final) and await source.begins_with(read.position))
 
     def _each(self) -> Iterator[tuple[LinkSpec, Source]]:
         for spec in self.pipeline.links.values():
             if spec.source is not None and spec.rejects_of is None:
-                yield spec, self.adapters.serving(spec.source).source(link_options(self.pipeline, spec, spec.source))
+                yield spec, self.adapters.serving(spec.source).source(link_options(self.pipeline, spec, spec.source, environ=os.environ))
 
 
 def _lost_sinks(pipeline: Pipeline, ledger: Ledger) -> dict[str, str]:

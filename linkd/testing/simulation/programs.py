@@ -137,19 +137,32 @@ class Program:
 
     def _hand_out(self, home: SimulatedHome, task: Task, offer: Offer, session: int, now_s: float) -> None:
         record = commits.lease(home.ledger, task, offer)
-        home.admit([record])
+        if not offer.recorded:
+            home.admit([record])
+            task.leases[offer.snapshot_id].session = session
+            self._handed_out(home, task, offer, session, record.token, now_s)
+            return
+
+        def answered(done: Committed | None, surely_not: bool) -> None:
+            lease = task.leases.get(offer.snapshot_id)
+            if done is not None and session in self.sessions and lease is not None and lease.token == record.token:
+                self._handed_out(home, task, offer, session, record.token, now_s)
+
+        home.admit([record], (), answered)
         task.leases[offer.snapshot_id].session = session
-        task.holders.start(session, offer.snapshot_id, record.token, now_s)
+
+    def _handed_out(self, home: SimulatedHome, task: Task, offer: Offer, session: int, token: int, now_s: float) -> None:
+        task.holders.start(session, offer.snapshot_id, token, now_s)
         self.working = [one for one in self.working if one.offer.snapshot_id != offer.snapshot_id or one.publish is not None][
             -_WORKING_MAX:
         ]
-        self.working.append(Working(task.execution, offer, record.token))
+        self.working.append(Working(task.execution, offer, token))
         spans = spans_of(offer.portions)
         for span in spans:
             durable = home.terms(span.link).durability is Durability.FSYNC
             if span.first <= span.last and not task.shape.is_whole:
                 self.witness.told(list(home.values(span.link, span.first, span.last)), durable=durable)
-        self.witness.handed_snapshot(task.name, task.execution, offer.snapshot_id, record.token, spans)
+        self.witness.handed_snapshot(task.name, task.execution, offer.snapshot_id, token, spans)
 
     def _commit(self, home: SimulatedHome, task: Task, dice: Dice, now_ns: int) -> None:
         one = dice.one_of([one for one in self.working if one.publish is None])

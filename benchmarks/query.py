@@ -1,0 +1,169 @@
+"""SQL over links beside DuckDB in this process: `python benchmarks/query.py [--rows 10000000] [--scale 1] [--rounds 5] [--dir DIR]`.
+
+A home of its own process holds the links; statements go to it by ADBC Flight SQL, as an analyst's tool sends them, and by turns to a DuckDB in
+this process over the same rows, mapped from the same files. Rows are filtered, grouped and joined; then come the 22 queries of TPC-H, ingested by
+ADBC; then the end of a link, and the first query of a cold process. Ends with code 1 if a ratio is below its bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from adbc_driver_flightsql import dbapi
+from rounds import append_result
+from stalled_consumer import home
+
+from linkd import aio
+from linkd.core.sql_text import StatementCutter
+from linkd.limits import ROWS_PER_VALUE
+
+TPCH = Path(__file__).parent / "tpch" / "queries.sql"
+RESULTS = Path(__file__).parent / "results" / "query.jsonl"
+THREADS = 2
+INGEST_ROWS = 32_768
+"""Of one batch: the driver sends it as one message, of 16 MiB at most."""
+SCANS = {
+    "group by": "SELECT k, count(*) AS n, sum(v) AS s FROM facts GROUP BY k",
+    "filter": "SELECT count(*) AS n, sum(v) AS s FROM facts WHERE v > 0.999",
+    "range": "SELECT sum(v) AS s FROM facts WHERE id BETWEEN {middle} AND {middle} + 100000",
+    "join": "SELECT name, sum(v) AS s FROM facts JOIN names USING (k) GROUP BY name",
+}
+SCAN_BAR = 0.8
+TPCH_BAR = 1 / 1.3
+TAIL_BAR_MS = 50.0
+COLD_BAR_MS = 500.0
+
+
+@dataclass(slots=True)
+class Pair:
+    """A statement, and what it took by each of the two, round by round."""
+
+    name: str
+    sql: str
+    linkd_s: list[float] = field(default_factory=list)
+    duckdb_s: list[float] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.duckdb_s) / statistics.median(self.linkd_s)
+
+
+def measured(pairs: Sequence[Pair], cursor: Any, database: duckdb.DuckDBPyConnection, rounds: int) -> None:
+    """Interleaved: each round asks both. The first one, which maps what is read, is not counted."""
+    for number in range(rounds + 1):
+        for pair in pairs:
+            ours, theirs = timed(lambda sql=pair.sql: fetched(cursor, sql)), timed(lambda sql=pair.sql: database.sql(sql).to_arrow_table())
+            if number:
+                pair.linkd_s.append(ours)
+                pair.duckdb_s.append(theirs)
+
+
+def fetched(cursor: Any, sql: str) -> pa.Table:
+    cursor.execute(sql)
+    return cursor.fetch_arrow_table()
+
+
+def timed(work: Callable[[], object]) -> float:
+    began_s = time.perf_counter()
+    work()
+    return time.perf_counter() - began_s
+
+
+async def facts(endpoint: str, rows: int) -> dict[str, pa.Table]:
+    """Publishes the rows of the scans, and reads them back: mapped where they lie."""
+    random = np.random.default_rng(1)
+    names = pa.table({"k": np.arange(1000), "name": [f"name {number}" for number in range(1000)]})
+    async with aio.connect(endpoint) as client:
+        async with client.publisher("facts") as publisher:
+            for first in range(0, rows, ROWS_PER_VALUE):
+                count = min(ROWS_PER_VALUE, rows - first)
+                ids, keys = np.arange(first, first + count), random.integers(0, 1000, count)
+                await publisher.send(pa.table({"id": ids, "k": keys, "v": random.random(count), "w": random.random(count)}))
+        await client.publish("names", names)
+        return {"facts": await client.read("facts").to_table(), "names": names}
+
+
+def tpch(cursor: Any, scale: float, directory: Path) -> dict[str, pa.Table]:
+    """Generates the tables and ingests them."""
+    generator = Path(sys.executable).parent / "tpchgen-cli"
+    subprocess.run([generator, "parquet", "-s", str(scale), "--output-dir", directory], check=True, capture_output=True)
+    tables = {path.stem: pq.read_table(path) for path in sorted(directory.glob("*.parquet"))}
+    for name, table in tables.items():
+        cursor.adbc_ingest(name, table.to_reader(max_chunksize=INGEST_ROWS), mode="create_append")
+    return tables
+
+
+def told(title: str, pairs: Sequence[Pair], bar: float) -> bool:
+    """Prints the pairs; whether the bar is met by each, or in total where there is a title for the total."""
+    for pair in pairs:
+        ours_ms, theirs_ms = 1000 * statistics.median(pair.linkd_s), 1000 * statistics.median(pair.duckdb_s)
+        print(f"  {pair.name:<12} {ours_ms:>9.1f} ms {theirs_ms:>9.1f} ms {pair.ratio:>7.2f}x")
+    ours_s = sum(statistics.median(pair.linkd_s) for pair in pairs)
+    theirs_s = sum(statistics.median(pair.duckdb_s) for pair in pairs)
+    total = theirs_s / ours_s
+    print(f"  {title:<12} {1000 * ours_s:>9.1f} ms {1000 * theirs_s:>9.1f} ms {total:>7.2f}x  bar {bar:.2f}x")
+    return total >= bar
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--dir", type=Path)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.dir) as scratch:
+        async with home(Path(scratch) / "state") as (_, endpoint):
+            tables = await facts(endpoint, options.rows)
+            return await asyncio.to_thread(compared, endpoint, tables, options, Path(scratch))
+
+
+def compared(endpoint: str, tables: dict[str, pa.Table], options: argparse.Namespace, scratch: Path) -> int:
+    address = endpoint.replace("unix:", "grpc+unix://")
+    database = duckdb.connect(":memory:", config={"threads": THREADS})
+    with dbapi.connect(address, autocommit=True) as connection, connection.cursor() as cursor:
+        cold_ms = 1000 * timed(lambda: fetched(cursor, "SELECT count(*) AS n FROM names"))
+        for name, table in tables.items():
+            database.register(name, table)
+        scans = [Pair(name, sql.format(middle=options.rows // 2)) for name, sql in SCANS.items()]
+        measured(scans, cursor, database, options.rounds)
+        print("  statement        linkd         DuckDB     DuckDB / linkd")
+        good = [told("scans", scans, SCAN_BAR)]
+        last = -(-options.rows // ROWS_PER_VALUE)
+        tail = f"SELECT count(*) AS n FROM facts WHERE _seq > {last - 1}"
+        tail_ms = 1000 * statistics.median(timed(lambda: fetched(cursor, tail)) for _ in range(options.rounds))
+        (scratch / "tpch").mkdir()
+        for name, table in tpch(cursor, options.scale, scratch / "tpch").items():
+            database.register(name, table)
+        cutter = StatementCutter()
+        statements = [*cutter.feed(TPCH.read_text()), *cutter.rest()]
+        queries = [Pair(f"q{number}", statement.text) for number, statement in enumerate(statements, 1)]
+        measured(queries, cursor, database, options.rounds)
+        good.append(told("TPC-H", queries, TPCH_BAR))
+    print(
+        f"  the end of a link {tail_ms:.1f} ms (bar {TAIL_BAR_MS:.0f}), the first query of a cold process {cold_ms:.0f} ms (bar {COLD_BAR_MS:.0f})"
+    )
+    good += [tail_ms <= TAIL_BAR_MS, cold_ms <= COLD_BAR_MS]
+    figures = {pair.name: round(pair.ratio, 3) for pair in (*scans, *queries)}
+    others = {"tail_ms": round(tail_ms, 1), "cold_ms": round(cold_ms, 1), "rows": options.rows, "scale": options.scale}
+    append_result(options.results, [figures, others])
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

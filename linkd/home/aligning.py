@@ -1,0 +1,38 @@
+"""Values in one schema: of a generation whose first values have columns of nothing but nulls, and its later ones the types of these columns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from linkd.home.home import Home
+from linkd.home.outgoing import Out
+from linkd.limits import INLINE_PAYLOAD_MAX_BYTES
+
+
+async def aligned(home: Home, out: Out, own: bytes, schema: bytes) -> list[bytes]:
+    """The pieces of the value's message, brought from the schema message `own`, which it has, to another one.
+
+    Within the memory there is. Raises StateDamaged, and SchemaMismatch where the one does not go into the other.
+    """
+    if own == schema:
+        return [piece async for piece in out.chunks]
+    if out.size_bytes <= INLINE_PAYLOAD_MAX_BYTES:
+        return [_conformed(out, own, schema, [piece async for piece in out.chunks])]
+    taken_bytes = 2 * out.size_bytes
+    await home.memory.take(taken_bytes)
+    try:
+        pieces = [piece async for piece in out.chunks]
+        return [await asyncio.to_thread(_conformed, out, own, schema, pieces)]
+    finally:
+        home.memory.give(taken_bytes)
+
+
+def _conformed(out: Out, own: bytes, schema: bytes, pieces: Sequence[bytes]) -> bytes:
+    import pyarrow as pa
+
+    from linkd.core import schema as schemas
+
+    batch = schemas.from_payload(own, b"".join(pieces), validate=True)
+    wanted = pa.ipc.read_schema(pa.py_buffer(schema))
+    return bytes(schemas.payload(schemas.conform(batch, wanted, link=out.envelope.link))[1])
