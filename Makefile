@@ -26,6 +26,7 @@ bench: compiled $(FLIGHTS)/data/flights.csv.zip
 	$(BIN)/python benchmarks/first_hour.py --large
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/query.py
+	$(BIN)/python benchmarks/postgres_sink.py
 
 # As long as asked: make soak MINUTES=600, or STEPS=10000000 simulated steps. Prints one table of what was tried and what came of it.
 soak: compiled

@@ -284,7 +284,9 @@ class Task:
         unknown = self.holders.unknown()
         if unknown is not None:
             again = recorded or unknown.token != 0
-            return Look(Offer(unknown.snapshot_id, unknown.attempt, unknown.portions, unknown.settles, unknown.partial, again), is_new=False)
+            return Look(
+                Offer(unknown.snapshot_id, unknown.attempt, unknown.portions, unknown.settles, unknown.partial, again), is_new=False
+            )
         waiting, newer_wait = self.holders.next_waiting(session)
         if waiting is not None and self.holders.is_given_up(waiting):
             return GiveUp(waiting)

@@ -120,9 +120,7 @@ class LaneSession:
         granted.append(file)
         self._writing[file.id] = file
         self._show(file.id, file.size_bytes, writable=True)
-        return links_pb2.Granted(
-            file=file.id, start=file.start, end=file.size_bytes, head_bytes=LANE_HEAD_BYTES, fresh=file.is_fresh
-        )
+        return links_pb2.Granted(file=file.id, start=file.start, end=file.size_bytes, head_bytes=LANE_HEAD_BYTES, fresh=file.is_fresh)
 
     def ended(self, stream: object) -> None:
         """Nothing is published on this stream any more. Its client may not know that yet, and write: the files are never used again."""

@@ -120,7 +120,9 @@ def test_an_open_link_begins_with_its_declared_schema() -> None:
 def test_a_replacement_is_the_next_generation_whole_and_sealed_in_one_frame() -> None:
     home = PureHome()
     home.publish(draft("a"), draft("a"))
-    made = publishing.replace(home.ledger, "a", [draft("a", schema=OTHER), draft("a", schema=OTHER)], publishing.Maker(), 9, bytes(range(20)))
+    made = publishing.replace(
+        home.ledger, "a", [draft("a", schema=OTHER), draft("a", schema=OTHER)], publishing.Maker(), 9, bytes(range(20))
+    )
     home.admit(made)
     link = home.ledger.links["a"]
     assert [(number, one.state, one.values, one.schema_id) for number, one in link.generations.items()] == [

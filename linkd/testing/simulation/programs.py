@@ -145,7 +145,7 @@ class Program:
 
         def answered(done: Committed | None, surely_not: bool) -> None:
             lease = task.leases.get(offer.snapshot_id)
-            if done is not None and session in self.sessions and lease is not None and lease.token == record.token:
+            if done is not None and not home.is_closing and session in self.sessions and lease is not None and lease.token == record.token:
                 self._handed_out(home, task, offer, session, record.token, now_s)
 
         home.admit([record], (), answered)

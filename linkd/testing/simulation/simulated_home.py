@@ -79,6 +79,8 @@ class SimulatedHome:
         self._witness = witness
         self.failure = ""
         self._over = False
+        self.is_closing = False
+        """Nothing is handed out any more."""
         self._last: asyncio.Future[Committed] | None = None
         self.store = Store.open(DIRECTORY, machine.files, limits=LIMITS, catalog_path=machine.catalog, now_s=machine.clock.monotonic_s)
         try:
@@ -232,6 +234,7 @@ class SimulatedHome:
 
     def close(self) -> None:
         """A clean stop."""
+        self.is_closing = True
         self._loop.run(self.store.close())
         self._loop.drain()
 
