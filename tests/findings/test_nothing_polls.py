@@ -12,6 +12,9 @@ from pathlib import Path
 from index import ROOT
 
 TIMED = {
+    "adapters/linkd_adapters/sql/incremental.py": "no database tells when a table grows (`every:`), nor when those who write have ended",
+    "adapters/linkd_adapters/sql/source.py": "no database tells when a table changes: `every:`",
+    "linkd/app/patience.py": "the pause between two tries to reach a place that is away",
     "linkd/app/run/task_program.py": "the pause before a program that failed is started again",
     "linkd/app/serve.py": "the event loop's lag is how much later than asked this wakes up",
     "linkd/client/calls.py": "the pause between two tries to reach a home that is away or full",

@@ -238,7 +238,7 @@ COMPLAINTS = {
             ),
             "home/test_home_subscriptions.py": ("test_a_slow_consumer_holds_no_memory",),
             "home/test_home_disk.py": ("test_a_refusal_says_when_to_try_again_as_any_grpc_client_reads_it",),
-            "query/test_spill.py": ("test_thousands_of_tiny_values_do_not_wait_one_by_one",),
+            "query/test_statements_at_home.py": ("test_a_link_is_read_as_far_as_a_statement_can_want_it",),
         },
     ),
     11: Shown(

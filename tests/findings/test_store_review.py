@@ -388,7 +388,7 @@ FINDINGS = {
         {
             "store/test_bit_flips.py": (
                 "test_every_flipped_bit_is_found_or_read_by_nothing_and_none_is_served",
-                "test_bits_of_the_index_that_once_hid_values",
+                "test_bits_of_the_index_that_were_once_mistaken",
             ),
             "store/test_store.py": (
                 "test_a_catalog_row_that_changed_is_read_again_from_the_journal",

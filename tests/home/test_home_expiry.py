@@ -212,7 +212,7 @@ async def test_a_query_or_export_holds_what_it_reads_and_lets_go_when_it_dies(tm
             await passes(home, 1.0)
             [held] = (await client.describe("few")).holds
             await home.home.barrier()
-            assert held.first_sequence == home.home.ledger.links["few"].generations[1].kept_sequence
+            assert held.first_sequence >= home.home.ledger.links["few"].generations[1].kept_sequence
             stream.cancel()
             await until(lambda: not list(home.home.retention.readings))
             assert not (await client.describe()).holds

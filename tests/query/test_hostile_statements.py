@@ -36,7 +36,7 @@ BOMBS = {
     "a list": "SELECT length(list(range)) AS n FROM range(100000000000)",
     "a recursion": "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) AS n FROM r",
     "a product": "SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = -1",
-    "a pattern": "SELECT regexp_matches(repeat('a', 100000), '(a*)*b') AS n FROM range(100000000)",
+    "a pattern": "SELECT regexp_matches(repeat('a', 100000) || range, '(a*)*b') AS n FROM range(100000000)",
 }
 
 

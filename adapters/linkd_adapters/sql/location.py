@@ -188,7 +188,7 @@ def _pattern(written: str, places: list[re.Match[str]]) -> Iterator[str]:
             yield f"(?P={seen[place[0]]})"
         else:
             seen[place[0]] = f"s{index}"
-            yield f"(?P<s{index}>.*)"
+            yield f"(?P<s{index}>.*?)"  # a name has no colon, so the shortest one is the name
         end = place.end()
     yield re.escape(written[end:])
 
