@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,15 +163,21 @@ async def send_value(out: Out, write: Callable[..., Awaitable[None]], wrap: type
             header.placed.CopyFrom(placed)
             await write(wrap(value=header), placed.body_bytes)
             return
-    if out.size_bytes > STREAM_FRAME_MAX_BYTES:
-        first = await anext(out.chunks)
-        if len(first) <= INLINE_PAYLOAD_MAX_BYTES:
-            header.data = first
-        await write(wrap(value=header))
-        if not header.data:
-            await write(ChunkMessage(wrap, (first,)))
-        async for piece in out.chunks:
-            await write(ChunkMessage(wrap, (piece,)))
-        return
-    header.data = b"".join([piece async for piece in out.chunks])
+    async with aclosing(out.chunks):
+        if out.size_bytes > STREAM_FRAME_MAX_BYTES:
+            await _send_pieces(out, write, wrap, header)
+            return
+        header.data = b"".join([piece async for piece in out.chunks])
     await write(wrap(value=header))
+
+
+async def _send_pieces(out: Out, write: Callable[..., Awaitable[None]], wrap: type[Any], header: value_pb2.Value) -> None:
+    """The header, with the first piece if that is a small one, and the others behind it."""
+    first = await anext(out.chunks)
+    if len(first) <= INLINE_PAYLOAD_MAX_BYTES:
+        header.data = first
+    await write(wrap(value=header))
+    if not header.data:
+        await write(ChunkMessage(wrap, (first,)))
+    async for piece in out.chunks:
+        await write(ChunkMessage(wrap, (piece,)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 
 from linkd.home.home import Home
 from linkd.home.outgoing import Out
@@ -16,16 +17,21 @@ async def aligned(home: Home, out: Out, own: bytes, schema: bytes) -> list[bytes
     Within the memory there is. Raises StateDamaged, and SchemaMismatch where the one does not go into the other.
     """
     if own == schema:
-        return [piece async for piece in out.chunks]
+        return await _all(out)
     if out.size_bytes <= INLINE_PAYLOAD_MAX_BYTES:
-        return [_conformed(out, own, schema, [piece async for piece in out.chunks])]
+        return [_conformed(out, own, schema, await _all(out))]
     taken_bytes = 2 * out.size_bytes
     await home.memory.take(taken_bytes)
     try:
-        pieces = [piece async for piece in out.chunks]
+        pieces = await _all(out)
         return [await asyncio.to_thread(_conformed, out, own, schema, pieces)]
     finally:
         home.memory.give(taken_bytes)
+
+
+async def _all(out: Out) -> list[bytes]:
+    async with aclosing(out.chunks):
+        return [piece async for piece in out.chunks]
 
 
 def _conformed(out: Out, own: bytes, schema: bytes, pieces: Sequence[bytes]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -79,6 +79,6 @@ def _next(batches: Iterator[pa.RecordBatch], form: str) -> tuple[bytes, int, int
     return batch_to_rows(batch) if form == ROWS else bytes(payload(batch)[1]), batch.num_rows, newest_ns
 
 
-async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
     for start in range(0, len(content), STREAM_FRAME_MAX_BYTES):
         yield content[start : start + STREAM_FRAME_MAX_BYTES]

@@ -7,7 +7,7 @@ its reader, who may take it as slowly as he likes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from linkd.errors import InvalidArgument
@@ -26,14 +26,15 @@ class Out:
     """A value as it goes to one consumer.
 
     `size_bytes` is that of the bytes that follow in `chunks`, in the form asked for. `schema` is set when the consumer has not got it yet.
-    `rows` are those that go out (the first, and the one behind the last), None for all of them.
+    `rows` are those that go out (the first, and the one behind the last), None for all of them. Whoever sends it closes `chunks`, also where it did
+    not come to their end: they hold a file.
     """
 
     envelope: Envelope
     form: str
     size_bytes: int
     schema: bytes
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes, None]
     input: str = ""
     token: int = 0
     attempt: int = 1
@@ -86,7 +87,7 @@ class Outgoing:
         """The stream is gone."""
         self._slicer.close()
 
-    async def _made(self, envelope: Envelope, make: Callable[[], Awaitable[bytes]]) -> tuple[int, AsyncIterator[bytes]]:
+    async def _made(self, envelope: Envelope, make: Callable[[], Awaitable[bytes]]) -> tuple[int, AsyncGenerator[bytes, None]]:
         """What `make` makes of a value, within the memory there is: its size, and its pieces."""
         if envelope.size_bytes <= INLINE_PAYLOAD_MAX_BYTES:
             content = await make()
@@ -135,12 +136,12 @@ def _only(contents: Sequence[bytes], envelope: Envelope) -> bytes:
     return contents[0] if contents else b""
 
 
-async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
     for start in range(0, len(content), STREAM_FRAME_MAX_BYTES):
         yield content[start : start + STREAM_FRAME_MAX_BYTES]
 
 
-async def _spooled(spool: Spool, size_bytes: int) -> AsyncIterator[bytes]:
+async def _spooled(spool: Spool, size_bytes: int) -> AsyncGenerator[bytes, None]:
     try:
         for start in range(0, size_bytes, STREAM_FRAME_MAX_BYTES):
             yield await asyncio.to_thread(spool.read, start, min(STREAM_FRAME_MAX_BYTES, size_bytes - start))
@@ -148,7 +149,7 @@ async def _spooled(spool: Spool, size_bytes: int) -> AsyncIterator[bytes]:
         spool.close()
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _nothing() -> AsyncGenerator[bytes, None]:
     nothing: tuple[bytes, ...] = ()
     for piece in nothing:
         yield piece

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,7 @@ class PayloadReader:
             except StateDamaged as damage:
                 raise self._seen_now(envelope, place, damage) from None
 
-    async def chunks(self, envelope: Envelope, place: Place, chunk_bytes: int) -> AsyncIterator[bytes]:
+    async def chunks(self, envelope: Envelope, place: Place, chunk_bytes: int) -> AsyncGenerator[bytes, None]:
         """The whole message in pieces of `chunk_bytes`, the first one shorter; it is handed out only if all of them fit the envelope.
 
         Raises as `read` does, at the latest in the place of the last piece. May be left at any piece.

@@ -20,7 +20,7 @@ import dataclasses
 import functools
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -338,7 +338,7 @@ class Store:
         """Metadata (the flatbuffer) and body of a value, as published. Raises `StateDamaged`, `StorageFailed`."""
         return await self._payloads.read(envelope, place)
 
-    def read_chunks(self, envelope: Envelope, place: Place, chunk_bytes: int) -> AsyncIterator[bytes]:
+    def read_chunks(self, envelope: Envelope, place: Place, chunk_bytes: int) -> AsyncGenerator[bytes, None]:
         """The encapsulated message of a value, as published, in pieces; the last one comes only if all of them are right."""
         return self._payloads.chunks(envelope, place, chunk_bytes)
 
