@@ -138,6 +138,10 @@ class FlightService:
     async def do_put(self, requests: AsyncIterator[bytes], context: Any) -> None:
         async with translated(context):
             call = call_of(self.home, context)
+            if self._puts >= FLIGHT_PUTS_MAX:
+                # A refusal that overtakes the client's first write is lost in its gRPC library, which then tells of the write: read that first.
+                await anext(requests, None)
+                raise Overloaded(f"{self._puts} uploads over Flight are going on, which is the most: try again when one of them is done")
             with self._putting():
                 upload = Upload(self.home, requests)
                 async with asyncio.TaskGroup() as group:
@@ -166,8 +170,6 @@ class FlightService:
 
     @contextmanager
     def _putting(self) -> Iterator[None]:
-        if self._puts >= FLIGHT_PUTS_MAX:
-            raise Overloaded(f"{self._puts} uploads over Flight are going on, which is the most: try again when one of them is done")
         self._puts += 1
         try:
             yield
