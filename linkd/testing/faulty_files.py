@@ -123,6 +123,11 @@ class FaultyFiles:
         """Files may grow by so much yet; `None`: as much as they like. Content that is there may be overwritten."""
         self._room_bytes = room_bytes
 
+    @property
+    def may_grow(self) -> bool:
+        """Whether files may grow as much as they like."""
+        return self._room_bytes is None
+
     def kill(self) -> FaultyFiles:
         """What another process finds on the same boot."""
         after = FaultyFiles()

@@ -44,6 +44,7 @@ class Promises(GroupPromises):
     _commit_of: dict[int, Commit] = field(default_factory=dict)
     _by_execution: dict[tuple[str, int], list[Commit]] = field(default_factory=dict)
     _outstanding: dict[str, dict[int, list[Span]]] = field(default_factory=dict)
+    _execution_of: dict[int, int] = field(default_factory=dict)
     _gone: set[tuple[str, int]] = field(default_factory=set)
     _newest: dict[tuple[str, int, bytes], int] = field(default_factory=dict)
     _epochs: dict[str, int] = field(default_factory=dict)
@@ -171,6 +172,7 @@ class Promises(GroupPromises):
                 if known is not None:
                     check(known.value.generation == span.generation, "generations are never mixed", (span, known))
         self._outstanding.setdefault(task, {})[token] = list(spans)
+        self._execution_of[token] = execution
 
     def exhausted(self, task: str, execution: int, inputs: Sequence[Span]) -> None:
         """Every value of its inputs is in one of its commits; nothing was left out."""
@@ -231,6 +233,11 @@ class Promises(GroupPromises):
         return all((span.link, n) in done for n in range(span.first, span.last + 1))
 
     # -- the home ---------------------------------------------------------------------------------------------------------------------------
+
+    def executing(self, task: str, execution: int) -> None:
+        outstanding = self._outstanding.get(task, {})
+        for token in [token for token in outstanding if self._execution_of[token] > execution]:
+            del outstanding[token]
 
     def stopped(self, how: Stop) -> None:
         for known in self._known.values():

@@ -167,6 +167,10 @@ class Witness(Protocol):
         """The home ended. Whoever was connected is not any more."""
         ...
 
+    def executing(self, task: str, execution: int) -> None:
+        """A home is up, and the task is in this execution: a later one that was begun has gone with the power, and what was handed out in it."""
+        ...
+
     def folded(self, link: str, files: Sequence[Sequence[int]]) -> None:
         """After a clean stop: what a reader of Arrow finds in each segment of a link, without linkd."""
         ...

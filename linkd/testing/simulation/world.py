@@ -242,12 +242,12 @@ class World:
         self._end(Stop.KILLED, dice)
 
     def _stop(self, dice: Dice) -> None:
-        """A clean stop; what there is no room for at the end has failed."""
+        """A clean stop; what there is no room for at the end has failed, or if it is a copy stays where it is."""
         self.home.close()
         if not self.home.closed_well:
             self._end(Stop.POWER, dice)
             return
-        for link in self.home.ledger.links:
+        for link in self.home.ledger.links if self._machine.files.may_grow else ():
             self.witness.folded(link, numbers_in_segments(self._machine.files, link))
         self._end(Stop.CLEAN, dice)
 
@@ -306,6 +306,8 @@ class World:
             group.disconnected()
         for program in self._programs:
             program.disconnected(self.home, self._new_session)
+        for name, task in self.home.ledger.tasks.items():
+            self.witness.executing(name, task.execution)
         self._look_at_all()
         if self.home.ledger.run is None:
             self._begin(dice)
