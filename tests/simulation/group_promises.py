@@ -164,13 +164,13 @@ class GroupPromises:
             waiting_bytes = sum(sizes[one.number] for one in behind if one.generation == standing.generation)
             check(not waiting_bytes or waiting_bytes + size_bytes <= bound_bytes, "a bound holds", (group, waiting_bytes, size_bytes))
 
-    def groups_dropping(self, link: str, first: int, last: int, *, sheds: bool) -> None:
-        """Nothing goes that somebody has in hand or has still to get; of a link that `sheds`, nothing that the home knows somebody to have."""
+    def groups_dropping(self, link: str, first: int, last: int, *, known_only: bool) -> None:
+        """Nothing goes that somebody has in hand or has still to get; with `known_only` nothing that the home knows somebody to have."""
         for group, places in self._groups.items():
             place = places.get(self._stands(group).generation)
             if group.link == link and place is not None:
                 needed = [n for n in range(first, last + 1) if n in place.tries and n not in place.asked]
-                needed = [n for n in needed if not (sheds and n in place.unsure)]
+                needed = [n for n in needed if not (known_only and n in place.unsure)]
                 check(not needed, "nothing goes that is needed", (group, needed))
 
     def groups_stopped(self, how: Stop) -> None:

@@ -213,7 +213,8 @@ class Promises(GroupPromises):
         check(generation or link != KEEPING, "a link that makes its publishers wait sheds nothing", (link, first, last))
         for name, (of_link, held_first, held_last) in self._holds.items():
             check(of_link != link or last < held_first or held_last < first, "what is held stays", (name, link, first, last))
-        self.groups_dropping(link, first, last, sheds=link in BOUNDED)
+        # That a group had moved on to a generation may have gone with the power: then that generation goes as others do that nobody reads.
+        self.groups_dropping(link, first, last, known_only=link in BOUNDED or bool(generation))
         self._going.update((link, sequence) for sequence in range(first, last + 1))
 
     def held(self, name: str, link: str, first: int, last: int) -> None:
