@@ -32,6 +32,7 @@ class Call(Generic[T]):
         self._result: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._task: asyncio.Task[T] | None = None
         self._abandoned = False
+        self.is_begun = False
 
     def begin(self) -> None:
         """In the loop."""
@@ -89,18 +90,10 @@ class LoopThread:
         An interrupt (Ctrl-C) cancels it and goes on to the caller. Raises ForkedClient in a forked child. The traceback of an error that
         linkd raises on purpose leads to the caller's line, and not on through the loop; that of a defect shows where it is.
         """
-        call = self.call(operation, *args, **kwargs)
-        try:
-            self.begin(call)
-            return call.wait()
-        except BaseException as error:
-            told = self._told(error, call)
-            if told is None:
-                raise
-            raise told from told.__cause__
+        return self.wait(self.call(operation, *args, **kwargs))
 
     def call(self, operation: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
-        """An operation that is to `begin`, for a thread that does something else before it waits."""
+        """An operation to `wait` for, or to `begin` before that, for a thread that does something else meanwhile."""
         loop = self._running()
         if threading.current_thread() is self._thread:
             raise InvalidArgument("linkd was called from its own event loop, which would wait for itself: use linkd.aio there")
@@ -108,11 +101,14 @@ class LoopThread:
 
     def begin(self, call: Call[Any]) -> None:
         """Begins it, and does not wait."""
+        call.is_begun = True
         self._running().call_soon_threadsafe(call.begin)
 
     def wait(self, call: Call[T]) -> T:
-        """The result of what was begun, or its error, as `run` gives it."""
+        """The result, or the error, as `run` gives it; begins what was not begun."""
         try:
+            if not call.is_begun:
+                self.begin(call)
             return call.wait()
         except BaseException as error:
             told = self._told(error, call)

@@ -62,29 +62,23 @@ def text_of(tree: Node, parser: duckdb.DuckDBPyConnection) -> str:
 
 def parameters_in(tree: Any) -> frozenset[str]:
     """The names of the parameters in a tree."""
-    found: set[str] = set()
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting.extend(node)
-        elif isinstance(node, dict):
-            if node.get("class") == "PARAMETER":
-                found.add(node["identifier"])
-            waiting.extend(node.values())
-    return frozenset(found)
+    return frozenset(node["identifier"] for node in _nodes(tree) if node.get("class") == "PARAMETER")
 
 
 def selects(tree: Any) -> Iterator[Node]:
     """Every SELECT in a tree, those within others too."""
+    return (node for node in _nodes(tree) if node.get("type") == "SELECT_NODE" and "from_table" in node)
+
+
+def _nodes(tree: Any) -> Iterator[Node]:
+    """Every node in a tree, each before those within it; without recursion, for a text may be nested as deeply as it likes."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, list):
             waiting.extend(node)
         elif isinstance(node, dict):
-            if node.get("type") == "SELECT_NODE" and "from_table" in node:
-                yield node
+            yield node
             waiting.extend(node.values())
 
 

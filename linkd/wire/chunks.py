@@ -17,11 +17,11 @@ from functools import cache
 from typing import Any
 
 from linkd.limits import HEADER_PAYLOAD_MAX_BYTES, INLINE_PAYLOAD_MAX_BYTES, STREAM_FRAME_MAX_BYTES
+from linkd.wire.varints import field_tag, varint
 
 Bytes = bytes | memoryview
 
 _FIELD = "chunk"
-_LENGTH_DELIMITED = 2
 _LENGTH_MAX_BYTES = 5
 """Of the varint of a length below 4 GiB; a gRPC message is smaller by far."""
 
@@ -42,7 +42,7 @@ class ChunkMessage:
         return _FIELD
 
     def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
-        return b"".join((_tag(self.kind), _varint(sum(map(len, self.parts))), *self.parts))
+        return b"".join((_tag(self.kind), varint(sum(map(len, self.parts))), *self.parts))
 
 
 def cut(parts: Sequence[Bytes]) -> Iterator[tuple[Bytes, ...]]:
@@ -70,10 +70,10 @@ def cut(parts: Sequence[Bytes]) -> Iterator[tuple[Bytes, ...]]:
 
 def chunk_in(kind: Any, data: Bytes) -> ChunkMessage | None:
     """The chunk that `data`, a message of the class `kind`, consists of; None if it is another message, or not only a chunk."""
-    tag = _tag(kind)
-    if not tag or data[: len(tag)] != tag:
+    begins = _tag(kind)
+    if not begins or data[: len(begins)] != begins:
         return None
-    length, at = 0, len(tag)
+    length, at = 0, len(begins)
     for number, byte in enumerate(data[at : at + _LENGTH_MAX_BYTES]):
         length |= (byte & 0x7F) << 7 * number
         if byte < 0x80:
@@ -86,13 +86,4 @@ def chunk_in(kind: Any, data: Bytes) -> ChunkMessage | None:
 def _tag(kind: Any) -> bytes:
     """How a chunk of this class begins; empty for a class without chunks."""
     field = kind.DESCRIPTOR.fields_by_name.get(_FIELD)
-    return b"" if field is None else _varint(field.number << 3 | _LENGTH_DELIMITED)
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    return b"" if field is None else field_tag(field.number)

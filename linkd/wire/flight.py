@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from linkd.errors import InvalidArgument
 from linkd.limits import FLIGHT_FIELDS_MAX
 from linkd.wire.arrow_ipc import PREFIX_BYTES, Bytes, metadata_length, prefix
+from linkd.wire.varints import LENGTH_DELIMITED, field_tag, varint
 
 DESCRIPTOR, HEADER, APP_METADATA, BODY = 1, 2, 3, 1000
-_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _FIXED32 = 0, 1, 5
 _VARINT_MAX_BYTES = 10
 _NOTHING = memoryview(b"")
 
@@ -53,7 +54,7 @@ def cut(data: bytes) -> FlightMessage:
         start, at = _extent(view, at, tag & 7)
         number = tag >> 3
         if number in fields:
-            if tag & 7 != _LENGTH_DELIMITED:
+            if tag & 7 != LENGTH_DELIMITED:
                 raise InvalidArgument(f"field {number} of a FlightData has wire type {tag & 7}: it is bytes")
             fields[number] = view[start:at]
     header = fields[HEADER]
@@ -85,7 +86,7 @@ def put_result(app_metadata: bytes) -> bytes:
 
 def _extent(view: memoryview, at: int, kind: int) -> tuple[int, int]:
     """Where the content of a field of this wire type begins and ends; its tag ends at `at`. Raises InvalidArgument."""
-    if kind == _LENGTH_DELIMITED:
+    if kind == LENGTH_DELIMITED:
         length, at = _varint_at(view, at)
         end = at + length
     elif kind == _VARINT:
@@ -110,13 +111,4 @@ def _varint_at(view: memoryview, at: int) -> tuple[int, int]:
 
 
 def _tagged(field: int, length: int) -> bytes:
-    return _varint(field << 3 | _LENGTH_DELIMITED) + _varint(length)
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    return field_tag(field) + varint(length)

@@ -48,10 +48,11 @@ async def test_a_client_with_many_streams_gets_no_more_than_one_with_few() -> No
 
 async def test_who_has_gone_takes_nobodys_turn() -> None:
     turns = BulkTurns()
-    await turns.take("a", MIB)
-    gone, waits = asyncio.create_task(turns.take("b", MIB)), asyncio.create_task(turns.take("c", MIB))
+    first, gone, waits = (asyncio.create_task(turns.take(client, MIB)) for client in ("a", "b", "c"))
     await asyncio.sleep(0)
+    assert (first.done(), gone.done(), waits.done()) == (True, False, False)
     gone.cancel()
     async with asyncio.timeout(5):
         await waits
         await turns.take("a", MIB)
+    assert gone.cancelled()

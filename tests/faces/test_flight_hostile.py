@@ -226,6 +226,7 @@ async def test_a_client_that_reads_no_acks_is_not_held_up(home: InProcessHome) -
         async with asyncio.timeout(DEADLINE_S):
             while "events" not in home.home.ledger.links or home.home.ledger.links["events"].durable_sequence < 600:
                 await asyncio.sleep(0.005)
+        assert home.home.ledger.links["events"].durable_sequence == 600
 
 
 async def test_of_more_acks_than_are_kept_the_newest_stands_for_those_before_it() -> None:

@@ -124,3 +124,4 @@ async def test_a_reader_that_goes_away_leaves_nothing(open_home: InProcessHome, 
         await reading.read()
         reading.cancel()
     await until(lambda: open_home.is_idle)
+    assert open_home.home.memory.used_bytes == 0

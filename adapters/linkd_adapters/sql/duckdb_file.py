@@ -15,6 +15,7 @@ from linkd.errors import Conflict, DataFault, Error, InvalidArgument, PlaceAway,
 from linkd.limits import MIB, QUERY_MEMORY_MAX_BYTES, ROWS_PER_VALUE
 from linkd.plugin.column_types import CastLoses, plain_array, plain_type
 from linkd_adapters.sql.database import Column, Database, Session
+from linkd_adapters.sql.file_session import FileSession
 from linkd_adapters.sql.location import SqlLocation, Table, literal
 
 _UTC = pa.timestamp("us", tz="UTC")
@@ -31,35 +32,19 @@ _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _WRITTEN_OUT = re.compile(r"'[^']*'")
 
 
-class DuckdbSession(Session):
+class DuckdbSession(FileSession):
     """See the module."""
 
-    def __init__(self, location: SqlLocation, *, reading: bool) -> None:
-        self._connection: Any = None
-        self._location = location
-        assert location.path is not None
-        if reading and not location.path.exists():
-            raise InvalidArgument(
-                f"{location.shown}: there is no file {location.path}; a path beside the pipeline file has two slashes before it"
-            )
-        with self._translated():
-            self._connection = duckdb.connect(str(location.path))
-            self._connection.execute("SET TimeZone = 'UTC'")
-            self._connection.execute(f"SET memory_limit = '{QUERY_MEMORY_MAX_BYTES // MIB}MiB'")
+    refusals = duckdb.Error
 
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+    def _connected(self, *, reading: bool) -> Any:
+        connection = duckdb.connect(str(self._location.path))
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET memory_limit = '{QUERY_MEMORY_MAX_BYTES // MIB}MiB'")
+        return connection
 
-    def execute(self, statement: str) -> None:
-        with self._translated():
-            self._connection.execute(statement)
-
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        with self._translated():
-            found: list[tuple[Any, ...]] = self._connection.execute(statement).fetchall()
-            return found
+    def _failed(self, error: Exception) -> Error:
+        return _failed(self._location, error)
 
     def begin(self, *, reading: bool = False) -> None:
         self.execute("BEGIN")
@@ -88,7 +73,7 @@ class DuckdbSession(Session):
         taken = ", ".join(f"CAST({one.quoted} AS VARCHAR) AS {one.quoted}" if one.as_text else one.quoted for one in columns)
         schema = pa.schema([(column.name, column.carrier) for column in columns])
         with self._translated():
-            reader = self._connection.sql(f"SELECT {taken} {rest}").to_arrow_reader(ROWS_PER_VALUE)
+            reader = self._open.sql(f"SELECT {taken} {rest}").to_arrow_reader(ROWS_PER_VALUE)
         while True:
             with self._translated():
                 batch = next(reader, None)
@@ -100,12 +85,12 @@ class DuckdbSession(Session):
     def load(self, table: Table, columns: Sequence[Column], batch: pa.RecordBatch, *, temporary: bool = False) -> None:
         names = ", ".join(column.quoted for column in columns)
         with self._translated():
-            self._connection.register("linkd_batch", pa.Table.from_batches([batch]))
+            self._open.register("linkd_batch", pa.Table.from_batches([batch]))
             try:
-                self._connection.execute(f"INSERT INTO {table.quoted} ({names}) SELECT {names} FROM linkd_batch")
+                self._open.execute(f"INSERT INTO {table.quoted} ({names}) SELECT {names} FROM linkd_batch")
             finally:
                 with contextlib.suppress(duckdb.Error):  # a transaction that has failed takes it along
-                    self._connection.unregister("linkd_batch")
+                    self._open.unregister("linkd_batch")
 
     def is_unique(self, table: Table, key: Sequence[str]) -> bool:
         place = f"table_name = {literal(table.name)} AND schema_name = {literal(table.schema or 'main')}"
@@ -126,7 +111,7 @@ class DuckdbSession(Session):
 
     def _kinds(self, relation: str) -> dict[str, pa.DataType]:
         with self._translated():
-            reader = self._connection.sql(f"SELECT * FROM {relation} LIMIT 0").to_arrow_reader(1)
+            reader = self._open.sql(f"SELECT * FROM {relation} LIMIT 0").to_arrow_reader(1)
         return {field.name: plain_type(field.type) for field in reader.schema}
 
     def _carried(self, array: pa.Array, column: Column) -> pa.Array:
@@ -137,13 +122,6 @@ class DuckdbSession(Session):
             raise SchemaMismatch(
                 f"{self._location.shown}: column {column.name} is {column.declared}, and has a value that {column.carrier} does not hold"
             ) from error
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except duckdb.Error as error:
-            raise _failed(self._location, error) from None
 
 
 class DuckdbFile(Database):

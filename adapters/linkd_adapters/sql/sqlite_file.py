@@ -12,46 +12,31 @@ import pyarrow as pa
 from linkd.errors import Conflict, DataFault, Error, InvalidArgument, PlaceAway, SchemaMismatch, StorageFailed
 from linkd.limits import SQL_LOCK_WAIT_S, SQLITE_ROWS_AT_ONCE
 from linkd_adapters.sql.database import Column, Database, Session
+from linkd_adapters.sql.file_session import FileSession
 from linkd_adapters.sql.location import SqlLocation, Table, literal, quoted
 from linkd_adapters.sql.sqlite_types import CellRefused, carried, cells, file_column, new_column, unfit
 
 
-class SqliteSession(Session):
+class SqliteSession(FileSession):
     """See the module."""
 
-    def __init__(self, location: SqlLocation, *, reading: bool) -> None:
-        self._connection: sqlite3.Connection | None = None
-        self._location = location
-        assert location.path is not None
-        if reading and not location.path.exists():
-            raise InvalidArgument(
-                f"{location.shown}: there is no file {location.path}; a path beside the pipeline file has two slashes before it"
-            )
-        with self._translated():
-            self._connection = sqlite3.connect(
-                f"{location.path.absolute().as_uri()}{'?mode=ro' if reading else ''}",
-                uri=True, timeout=SQL_LOCK_WAIT_S, isolation_level=None, check_same_thread=False,
-            )  # fmt: skip
-            self._open.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    refusals = sqlite3.Error
 
-    @property
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise PlaceAway(f"{self._location.shown}: it was closed")
-        return self._connection
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
+    def _connected(self, *, reading: bool) -> Any:
+        assert self._location.path is not None
+        connection = sqlite3.connect(
+            f"{self._location.path.absolute().as_uri()}{'?mode=ro' if reading else ''}",
+            uri=True, timeout=SQL_LOCK_WAIT_S, isolation_level=None, check_same_thread=False,
+        )  # fmt: skip
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error:
             connection.close()
+            raise
+        return connection
 
-    def execute(self, statement: str) -> None:
-        with self._translated():
-            self._open.execute(statement)
-
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self._open.execute(statement).fetchall()
+    def _failed(self, error: Exception) -> Error:
+        return _failed(self._location, error)
 
     def begin(self, *, reading: bool = False) -> None:
         self.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
@@ -137,13 +122,6 @@ class SqliteSession(Session):
                 "holds something else; mend it, or cast the column in query:"
             ) from None
 
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _failed(self._location, error) from None
-
 
 class SqliteFile(Database):
     """See the module."""
@@ -162,7 +140,7 @@ class SqliteFile(Database):
         return unfit(array, column)
 
 
-def _failed(location: SqlLocation, error: sqlite3.Error) -> Error:
+def _failed(location: SqlLocation, error: Exception) -> Error:
     said = str(error)
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
