@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from linkd.errors import StateDamaged
 from linkd.store.files import Bytes, File, Files
 
 _BLOCK_BYTES = 512
@@ -70,7 +71,10 @@ class CountedFiles:
         return self._files.size(path)
 
     def rename(self, source: Path, target: Path) -> None:
-        replaced_bytes = self._files.size(target) if target.name in self._files.list(target.parent) else 0
+        try:
+            replaced_bytes = self._files.size(target)
+        except StateDamaged:  # nothing has that name
+            replaced_bytes = 0
         self._files.rename(source, target)
         with self._lock:
             self._lose_name(target, replaced_bytes)

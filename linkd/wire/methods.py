@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from linkd.model.frozen import frozen
 from linkd.wire.chunks import chunk_in
+from linkd.wire.v1 import artifacts_pb2 as artifacts
 from linkd.wire.v1 import lane_pb2 as lane
 from linkd.wire.v1 import links_pb2 as links
 from linkd.wire.v1 import runs_pb2 as runs
@@ -29,7 +30,7 @@ class Kind(enum.Enum):
     STREAM_STREAM = (True, True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Method:
     service: str
     name: str
@@ -50,6 +51,7 @@ class Method:
 
 LINKS = "linkd.v1.Links"
 RUNS = "linkd.v1.Runs"
+ARTIFACTS = "linkd.v1.Artifacts"
 
 PUBLISH = Method(LINKS, "Publish", Kind.STREAM_STREAM, links.PublishRequest, links.PublishResponse)
 OPEN_PRODUCER = Method(LINKS, "OpenProducer", Kind.UNARY_UNARY, links.OpenProducerRequest, links.OpenProducerResponse)
@@ -71,10 +73,15 @@ RUN_PAUSE = Method(RUNS, "Pause", Kind.UNARY_UNARY, runs.PauseRequest, runs.Paus
 RUN_END = Method(RUNS, "End", Kind.UNARY_UNARY, runs.EndRequest, runs.EndResponse)
 RUN_WATCH = Method(RUNS, "Watch", Kind.UNARY_STREAM, runs.WatchRequest, links.DescribeResponse)
 
+PUT_ARTIFACT = Method(ARTIFACTS, "PutArtifact", Kind.STREAM_STREAM, artifacts.PutArtifactRequest, artifacts.PutArtifactResponse)
+GET_ARTIFACT = Method(ARTIFACTS, "GetArtifact", Kind.UNARY_STREAM, artifacts.GetArtifactRequest, artifacts.GetArtifactResponse)
+STAT_ARTIFACTS = Method(ARTIFACTS, "StatArtifacts", Kind.UNARY_UNARY, artifacts.StatArtifactsRequest, artifacts.StatArtifactsResponse)
+
 FILES = Method("linkd.v1.Lane", "Files", Kind.STREAM_STREAM, lane.FilesRequest, lane.FilesResponse)
 """Of the lane alone: gRPC carries no descriptors."""
 
 METHODS = (
     PUBLISH, OPEN_PRODUCER, SUBSCRIBE, SEEK, SNAPSHOTS, COMMIT, READ, QUERY, DESCRIBE, OBSERVE, SEAL, ATTEND, TRACE,
     RUN_BEGIN, RUN_TASK_EXITED, RUN_PAUSE, RUN_END, RUN_WATCH,
+    PUT_ARTIFACT, GET_ARTIFACT, STAT_ARTIFACTS,
 )  # fmt: skip

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,11 @@ from blake3 import blake3
 
 from linkd.errors import InvalidArgument, StateDamaged, StateForeign
 from linkd.limits import BACKUP_MANIFEST_MAX_BYTES, STORE_READ_BYTES
+from linkd.model.frozen import frozen
 from linkd.model.records import ValueStored
 from linkd.store import checkpoint_file
 from linkd.store import directory as layout_of
+from linkd.store.artifacts.naming import FOLDER, UPLOAD_SUFFIX
 from linkd.store.files import Files
 from linkd.store.holdings import Holdings
 from linkd.store.offline.journal_scan import JournalScan
@@ -38,11 +39,13 @@ _FORMAT = "linkd backup"
 _VERSION = 1
 _PARTS = (layout_of.CHECKPOINTS, layout_of.JOURNAL, layout_of.SEGMENTS, layout_of.ENVELOPES, "_commits")
 """In this order: what a part names is copied behind it."""
+_ARTIFACTS = tuple(f"{FOLDER}/{name}" for name in ("packs", "aside", "whole"))
+"""Without their index, which the first start makes again: it asks the values then what they name."""
 
 Progress = Callable[[str, int], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class BackedUp:
     """What a backup holds."""
 
@@ -60,6 +63,8 @@ def back_up(files: Files, directory: Path, target: Path, progress: Progress = la
         for part in _PARTS:
             ends = _ends(files, target) if part == layout_of.SEGMENTS else None
             _copy_tree(files, directory / part, target / part, progress, ends)
+        for part in _ARTIFACTS:
+            _copy_tree(files, directory / part, target / part, progress, may_go=True)
         _copy(files, directory / layout_of.FORMAT_FILE, target / layout_of.FORMAT_FILE, progress)
     asyncio.run(_settle(files, target))
     (target / "upkeep.lock").unlink(missing_ok=True)
@@ -77,7 +82,7 @@ def restore(files: Files, source: Path, directory: Path, progress: Progress = la
     """
     entries = read_manifest(files, source)
     is_half = layout_of.RESTORING_FILE in files.list(directory)
-    taken = [name for name in (layout_of.FORMAT_FILE, layout_of.CATALOG_FILE, *_PARTS) if (directory / name).exists()]
+    taken = [name for name in (layout_of.FORMAT_FILE, layout_of.CATALOG_FILE, FOLDER, *_PARTS) if (directory / name).exists()]
     if taken and not is_half:
         raise InvalidArgument(
             f"{directory} has state already ({', '.join(taken)}): nothing is overwritten. Move it away, or name another directory"
@@ -176,18 +181,30 @@ def _ends(files: Files, target: Path) -> dict[tuple[str, str], int | None]:
 
 
 def _copy_tree(
-    files: Files, source: Path, target: Path, progress: Progress, ends: Mapping[tuple[str, str], int | None] | None = None
+    files: Files,
+    source: Path,
+    target: Path,
+    progress: Progress,
+    ends: Mapping[tuple[str, str], int | None] | None = None,
+    *,
+    may_go: bool = False,
 ) -> None:
-    """Copies what is there; of segments those that have `ends`, up to there."""
+    """Copies what is there; of segments those that have `ends`, up to there. `may_go`: what gets another name meanwhile is copied under that."""
     target_made = False
     for name in files.list(source):
+        if name.endswith(UPLOAD_SUFFIX):
+            continue  # it has not come to its end
         if not target_made:
             target.mkdir(parents=True, exist_ok=True, mode=0o700)
             target_made = True
         if (source / name).is_dir():
             _copy_tree(files, source / name, target / name, progress, ends)
         elif ends is None:
-            _copy(files, source / name, target / name, progress)
+            try:
+                _copy(files, source / name, target / name, progress)
+            except StateDamaged:
+                if not may_go or name in files.list(source):
+                    raise
         elif (source.name, name) in ends:
             _copy(files, source / name, target / name, progress, ends[source.name, name])
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from linkd.model.frozen import frozen
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store.catalog_file import COLUMNS, CatalogMeta, Row, read_meta, value_of
 
@@ -20,7 +20,7 @@ class IndexUnreadable(Exception):
     """SQLite cannot read the file; says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IndexedValue:
     """A row that fits its checksum."""
 

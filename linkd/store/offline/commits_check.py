@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.errors import StateDamaged
+from linkd.model.frozen import frozen
 from linkd.store import commit_log
 from linkd.store.files import Files
 from linkd.store.offline.findings import Finding
@@ -14,7 +14,7 @@ from linkd.store.offline.findings import Finding
 _MEANING = "what these commits were is lost for audits and for `linkd trace`; no value and no cursor is lost by it"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CommitsFault:
     """A file that is not what was written, or (`leads_on` is False) one that does not lead on from the one before."""
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from linkd.model.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen()
 class Finding:
     """One thing that is not as it was written.
 

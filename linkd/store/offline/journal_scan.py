@@ -6,11 +6,11 @@ A start stops at what it cannot explain; this goes on behind it and says what is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from linkd.limits import MIB, PAGE_BYTES
+from linkd.model.frozen import frozen
 from linkd.store.files import File, Files
 from linkd.store.journal_format import (
     FILE_HEADER_BYTES,
@@ -35,7 +35,7 @@ Count = Callable[[int], None]
 """Called with the number of bytes that were read."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Hole:
     """Frames that cannot be read: `first_lsn` to `last_lsn`, in the group(s) that take the bytes [offset, end) of a file."""
 
@@ -47,7 +47,7 @@ class Hole:
     last_lsn: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Region:
     """The bytes [offset, end) of a file, in which frames `first_lsn` to `last_lsn` were, and those of them that are whole."""
 

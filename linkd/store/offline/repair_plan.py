@@ -8,6 +8,7 @@ from pathlib import Path
 
 from linkd.core.checkpoint import restored
 from linkd.errors import Error, InvalidArgument, StateDamaged
+from linkd.model.frozen import frozen
 from linkd.model.kept import SchemaMessage, SegmentFileHeld
 from linkd.model.records import Dropped, Record, SchemaKept, ValueStored
 from linkd.model.values import Envelope, Place, PlaceKind
@@ -17,6 +18,7 @@ from linkd.store.files import Files
 from linkd.store.holdings import Holdings
 from linkd.store.journal_format import FRAME_HEADER_BYTES, FileHeader, Frame, encode_file_header
 from linkd.store.journal_format import file_name as journal_file_name
+from linkd.store.offline.artifact_check import check_artifacts, index_files
 from linkd.store.offline.catalog_scan import CatalogScan, IndexUnreadable
 from linkd.store.offline.commits_check import check_commits, commit_files
 from linkd.store.offline.journal_scan import JournalScan
@@ -30,7 +32,7 @@ DAMAGED = "damaged"
 """The reason of the records that drop what a repair could not keep."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Edit:
     """`data`, and zeros up to `size_bytes`, take the place of what is at `offset`. A file that is not there is made; `why` is for the note."""
 
@@ -41,7 +43,7 @@ class Edit:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Loss:
     """Values that cannot be kept."""
 
@@ -101,10 +103,18 @@ class _Planner:
                 self._segment(link, held)
             self._envelope_files()
             self._commits()
+            self._artifacts()
         finally:
             if self._index is not None:
                 self._index.close()
         return self._plan
+
+    def _artifacts(self) -> None:
+        """What is damaged goes, and the next start reads the packs again, of which only what is whole counts."""
+        faults = list(check_artifacts(self._files, self._directory, read=lambda path: None, progress=lambda size_bytes: None))
+        if faults:
+            self._plan.aside += [fault.aside for fault in faults if fault.aside is not None] + index_files(self._directory)
+            self._plan.notes += [f"{fault.finding.file}: {fault.finding.what}" for fault in faults]
 
     def _open_index(self) -> None:
         path = self._directory / layout_of.CATALOG_FILE

@@ -16,13 +16,13 @@ import asyncio
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.core.checkpoint import restored
 from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, Link, dropped_within
 from linkd.limits import STORE_READ_BYTES
+from linkd.model.frozen import frozen
 from linkd.model.records import Dropped, LinkOpened, Record
 from linkd.store import directory as layout_of
 from linkd.store import envelope_file
@@ -35,7 +35,7 @@ _NOTE = "note.json"
 _RECORDS_AT_ONCE = 1_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Repaired:
     """What was done. `lost` are all values that are gone, `quarantine` is where the damaged bytes are."""
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
 from linkd.errors import InvalidArgument, LinkNotFound
+from linkd.model.frozen import frozen
 from linkd.model.kept import GenerationKept, SchemaMessage, SegmentFileHeld
 from linkd.model.records import Dropped, GenerationEnd, GenerationEnded, SchemaKept, ValueStored
 from linkd.model.values import Envelope, Place, PlaceKind
@@ -33,7 +33,7 @@ CREATE TABLE noted (generation, incarnation, sequence, rows, schema_id, kind, fi
 _AHEAD_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Salvaged:
     """A value that is whole: its position, its schema (an encapsulated message), and its payload."""
 

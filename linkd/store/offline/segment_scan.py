@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
 from linkd.errors import InvalidArgument
 from linkd.limits import MESSAGE_METADATA_MAX_BYTES, STORE_READ_BYTES
+from linkd.model.frozen import frozen
 from linkd.model.kept import SegmentFileHeld
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store.files import File
@@ -20,7 +20,7 @@ Known = Callable[[], Mapping[int, tuple[Envelope, Place]]]
 """The values that the index knows in a file, by offset. Asked only where the file itself does not say."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Message:
     """What lies at [offset, end) of a segment file.
 

@@ -6,6 +6,7 @@ In this order, each held against what came before it:
     journal      every frame, and that none is missing between
     segments     every message: its payload against the envelope's xxh3, its envelope against checksum and index, prefixes and end marks
     envelopes    of generations that were dropped
+    artifacts    every one by its digest, where their index says that it is
     quarantine   is named
     _commits     every file by its checksum, every row by the chain, and that each file leads on to the next
     index        every row by its checksum, by what the files say, and by SQLite's own check
@@ -17,6 +18,7 @@ by itself. Memory: a group of the journal, a piece of a message, a few hundred b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from linkd.errors import StateDamaged
@@ -26,9 +28,11 @@ from linkd.model.records import Dropped, SchemaKept, ValueStored
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store import checkpoint_file, envelope_file
 from linkd.store import directory as layout_of
+from linkd.store.artifacts.naming import FOLDER
 from linkd.store.damage import QUARANTINE
 from linkd.store.files import Files
 from linkd.store.holdings import Holdings
+from linkd.store.offline.artifact_check import check_artifacts
 from linkd.store.offline.catalog_scan import IndexedValue
 from linkd.store.offline.commits_check import check_commits, commit_files
 from linkd.store.offline.findings import Finding, Verification, ranges
@@ -85,6 +89,7 @@ class _Verifier:
                 self._unknown_segments()
             self._envelope_files()
             self._commits()
+            self._artifacts()
             self._quarantine()
             self._index.check_rows(self._is_live)
         finally:
@@ -304,11 +309,18 @@ class _Verifier:
             self._read(path)
         self._found.findings += [fault.finding for fault in check_commits(self._files, self._directory)]
 
+    def _artifacts(self) -> None:
+        faults = check_artifacts(
+            self._files, self._directory, running=self._found.running, read=self._read, progress=partial(self._progress, FOLDER)
+        )
+        self._found.findings += [fault.finding for fault in faults]
+
     def _quarantine(self) -> None:
         """What was set aside, for whoever has forgotten it."""
         directory = self._directory / QUARANTINE
         for name in self._files.list(directory):
-            size_bytes = sum(path.stat().st_size for path in (directory / name).rglob("*") if path.is_file())
+            aside = directory / name
+            size_bytes = sum(path.stat().st_size for path in (aside, *aside.rglob("*")) if path.is_file())
             said = f"{size_bytes} bytes are here that were damaged, or in the way of a repair"
             self._harmless(directory / name, said, "linkd reads nothing of it: delete it when nobody needs it")
 
