@@ -12,7 +12,7 @@ from linkd.core.casts import CastLoses, lossless, plain_array
 from linkd.errors import InvalidArgument
 from linkd.plugin.contract import LinkOptions
 
-__all__ = ["CastLoses", "declared_types", "lossless", "plain_array", "plain_schema", "plain_type", "type_text"]
+__all__ = ["CastLoses", "declared_types", "declared_words", "lossless", "plain_array", "plain_schema", "plain_type", "type_text"]
 
 
 def declared_types(options: LinkOptions) -> dict[str, pa.DataType] | None:
@@ -29,3 +29,16 @@ def declared_types(options: LinkOptions) -> dict[str, pa.DataType] | None:
         except InvalidArgument as error:
             raise InvalidArgument(f"links.{options.link}.schema.{column}: {error}") from error
     return types
+
+
+def declared_words(message: bytes) -> dict[str, str] | None:
+    """The types of a link, given by its schema message, as `schema:` would declare them; `None` where there is none yet, or a type has no word."""
+    if not message:
+        return None
+    words = {field.name: type_text(field.type) for field in pa.ipc.read_schema(pa.py_buffer(message))}
+    try:
+        for word in words.values():
+            parse_type(word)
+    except InvalidArgument:
+        return None
+    return words

@@ -31,8 +31,11 @@ from linkd.limits import FOLLOW_EVERY_S
 
 if TYPE_CHECKING:
     import asyncio
+    import io
 
     import pyarrow as pa
+
+    from linkd.plugin.streaming import RowDecoder, RowEncoder
 
 STOP = "stop"
 REJECT = "reject"
@@ -311,6 +314,18 @@ class ValueSink(ABC):
         """All that was written is committed, and nothing more comes."""
 
 
+class RowWriter(ABC):
+    """Rows of one schema as the bytes of a format, written into a file that somebody else opens and closes. Its methods block."""
+
+    @abstractmethod
+    def write(self, batch: pa.RecordBatch) -> None:
+        """These rows, now or with later ones. Raises `SchemaMismatch` for one that the format cannot hold, `OSError` as the file does."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Writes what is left, and what stands behind the last row. The file stays open."""
+
+
 class Adapter(ABC):
     """Makes sources and sinks for one technology. Making them, and making the adapter, touches nothing."""
 
@@ -335,3 +350,20 @@ class Adapter(ABC):
     def value_sink(self, options: LinkOptions) -> ValueSink:
         """A sink for `to:` with another mode. Raises `InvalidArgument` as `source` does, and if there is no such mode here."""
         raise InvalidArgument(f"links.{options.link}.mode: {options.location} cannot be written with mode {options.mode}; remove mode:")
+
+    def row_writer(self, options: LinkOptions, schema: pa.Schema, file: io.RawIOBase) -> RowWriter:
+        """Rows of this schema into `file`, in `options.format`, what stands before them written. Raises as `row_encoder` does."""
+        raise _no_streams(options)
+
+    def row_encoder(self, options: LinkOptions, schema: pa.Schema) -> RowEncoder:
+        """Rows of this schema as a stream of bytes in `options.format`. Raises `InvalidArgument` if there is no such thing here, and
+        `SchemaMismatch` if the format cannot hold such columns."""
+        raise _no_streams(options)
+
+    def row_decoder(self, options: LinkOptions) -> RowDecoder:
+        """A stream of bytes in `options.format` as rows; `options.shown` names it in messages. Raises `InvalidArgument` as `row_encoder` does."""
+        raise _no_streams(options)
+
+
+def _no_streams(options: LinkOptions) -> InvalidArgument:
+    return InvalidArgument(f"{options.shown}: rows of {options.format} are not read or written as a stream; say format: csv, jsonl or raw")

@@ -6,7 +6,6 @@ plain paths. Nothing is loaded before its first use.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -49,6 +48,8 @@ class Adapters:
     def _instead(self, name: str) -> str:
         if not self._loaders:
             return ": no adapters are installed; install linkd itself, for example with pip install 'linkd[laptop]'"
+        import difflib  # only where something is wrong
+
         near = difflib.get_close_matches(name, self._loaders, n=1)
         meant = f"; did you mean `{near[0]}`?" if near else ""
         return f"{meant or ';'} installed are {', '.join(f'`{known}`' for known in self.names)} (`file` serves plain paths)"

@@ -8,7 +8,6 @@ so many would exceed `SOURCE_BATCH_MAX_BYTES`; and fewer still where the texts o
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -73,14 +72,7 @@ class _Extent:
 
 def _looked_through(stored: StoredFile) -> _Extent:
     """What the heads of the messages say. Raises `DataFault` for what is no Arrow, damaged, or too large to be read."""
-    shown, descriptor = stored.location.shown, stored.raw.fileno()
-
-    def read_at(offset: int, size_bytes: int) -> bytes:
-        try:
-            return os.pread(descriptor, size_bytes, offset)
-        except OSError as error:
-            raise reading_failed(stored.location, error) from error
-
+    shown, read_at = stored.location.shown, stored.read_at
     if read_at(0, len(_FEATHER_1)) == _FEATHER_1:
         raise DataFault(f"{shown} is Feather version 1, which is no Arrow IPC; write it anew with pandas.DataFrame.to_feather")
     rows = widest = 0

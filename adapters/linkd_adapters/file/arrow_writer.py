@@ -7,9 +7,10 @@ import io
 import pyarrow as pa
 
 from linkd.limits import ROWS_PER_VALUE
+from linkd.plugin.contract import RowWriter
 
 
-class ArrowWriter:
+class ArrowWriter(RowWriter):
     """Writes into `file`, which somebody else opens and closes. Small batches are gathered: readers are slow on thousands of them."""
 
     def __init__(self, schema: pa.Schema, file: io.RawIOBase, *, is_stream: bool) -> None:

@@ -123,6 +123,8 @@ class Following:
         self._rejected = self._mark.rejected if self._mark is not None else 0
         self._file: _OpenFile | None = None
         self._notes: list[str] = []
+        self.is_waiting = False
+        """Whether something may come of which nothing tells; of a file that grows nothing does."""
 
     def close(self) -> None:
         if self._file is not None:

@@ -45,9 +45,22 @@ def files_of(location: FileLocation) -> list[FileLocation]:
     if not names:
         raise InvalidArgument(_nothing_found(location))
     if len(names) > SOURCE_FILES_MAX:
-        remedy = "choose fewer by a narrower pattern, or put them together"
-        raise InvalidArgument(f"{location.shown} means {len(names):,} files, and a source has at most {SOURCE_FILES_MAX:,}; {remedy}")
+        raise too_many(location, f"{len(names):,}")
     return [_one(location, name) for name in names]
+
+
+def too_many(location: FileLocation, count: str) -> InvalidArgument:
+    """The error for a location that means more files than a source has."""
+    remedy = "choose fewer by a narrower pattern, or put them together"
+    return InvalidArgument(f"{location.shown} means {count} files, and a source has at most {SOURCE_FILES_MAX:,}; {remedy}")
+
+
+def entries_of(location: FileLocation) -> list[FileLocation]:
+    """The files in a directory, by their names; there may be none, or no directory any more."""
+    try:
+        return [_one(location, name) for name in _entries(location)]
+    except FileNotFoundError:
+        return []
 
 
 def place_problem(location: FileLocation) -> str | None:
@@ -83,7 +96,7 @@ def _matches(location: FileLocation) -> list[str]:
     # Of `glob` and not of `Path.glob`, which matches hidden files by `*`; and by `os.path`, for there may be thousands of them.
     matched = glob.iglob(location.shown, root_dir=location.base, recursive=True)  # noqa: PTH207
     names = sorted(name for name in matched if os.path.isfile(os.path.join(location.base, name)))  # noqa: PTH113, PTH118
-    _require_one_format(location, names)
+    require_one_format(location, names)
     return names
 
 
@@ -96,11 +109,12 @@ def _entries(location: FileLocation) -> list[str]:
     else:
         found = [name for name in found if format_of_name(name) is not None]
     names = [str(PurePath(location.shown, name)) for name in found]
-    _require_one_format(location, names)
+    require_one_format(location, names)
     return names
 
 
-def _require_one_format(location: FileLocation, names: Sequence[str]) -> None:
+def require_one_format(location: FileLocation, names: Sequence[str]) -> None:
+    """Raise `InvalidArgument` if nothing but the names tells the format, and they tell several."""
     if location.format is not None:
         return
     formats = {format_of_name(name): name for name in reversed(names)}
@@ -124,9 +138,13 @@ def _nothing_found(location: FileLocation) -> str:
         return f"{location.shown} matches no file: there is no directory {parent}"
     wanted = PurePath(location.shown).name
     names = sorted(entry.name for entry in parent.iterdir() if entry.is_file() and not entry.name.startswith("."))
+    return f"{location.shown} matches no file{what_is_there(wanted, names, str(parent))}"
+
+
+def what_is_there(wanted: str, names: Sequence[str], where: str) -> str:
+    """How a sentence goes on that says that nothing is as `wanted`: what may be meant, or what there is."""
     near = difflib.get_close_matches(wanted, names, n=_SHOWN_MAX, cutoff=0.5)
-    meant = f"; did you mean {_some(near)}?" if near else f"; {parent} holds {_some(names)}" if names else f"; {parent} is empty"
-    return f"{location.shown} matches no file{meant}"
+    return f"; did you mean {_some(near)}?" if near else f"; {where} holds {_some(names)}" if names else f"; {where} is empty"
 
 
 def _some(names: Sequence[str]) -> str:

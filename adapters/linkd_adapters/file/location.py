@@ -88,15 +88,15 @@ class FileLocation:
 
 def locate(options: LinkOptions) -> FileLocation:
     """The file or files and the format that the options mean. Raises `InvalidArgument` for a format or extension that is none."""
-    shown, path = options.location, Path(options.base, options.location)
-    declared = _declared_format(options)
+    shown, path = options.shown, Path(options.base, options.location)
+    declared = declared_format(options)
     # Of `os.path`, which says no where `Path` raises: what the system has against a place is said by `reading_problem` and `writing_problem`.
     if os.path.isdir(path) or shown.endswith(("/", os.sep)):  # noqa: PTH112
         return FileLocation(shown, options.base, path, declared or format_of_name(shown.rstrip("/")), is_directory=True)
     packing = packing_of_name(shown)
     if glob.has_magic(shown) and not os.path.exists(path):  # noqa: PTH110
         return FileLocation(shown, options.base, path, declared or format_of_name(shown), packing, is_pattern=True)
-    return FileLocation(shown, options.base, path, declared or _told_format(shown, packing), packing)
+    return FileLocation(shown, options.base, path, declared or told_format(shown, packing), packing)
 
 
 def packing_of_name(name: str) -> str:
@@ -110,15 +110,17 @@ def format_of_name(name: str) -> FileFormat | None:
     return _EXTENSIONS.get(Path(lowered.removesuffix(packing_of_name(name))).suffix)
 
 
-def _declared_format(options: LinkOptions) -> FileFormat | None:
+def declared_format(options: LinkOptions) -> FileFormat | None:
+    """What `format:` says, if it does. Raises `InvalidArgument` for a format that is none."""
     if options.format is None or options.format in FORMATS:
         return FileFormat(options.format) if options.format is not None else None
     near = difflib.get_close_matches(options.format.lower(), FORMATS, n=1)
     meant = f"did you mean `{near[0]}`?" if near else f"formats are {', '.join(FORMATS)}"
-    raise InvalidArgument(f"{options.location}: `{options.format}` is not a format of files; {meant}")
+    raise InvalidArgument(f"{options.shown}: `{options.format}` is not a format of files; {meant}")
 
 
-def _told_format(shown: str, packing: str) -> FileFormat:
+def told_format(shown: str, packing: str) -> FileFormat:
+    """What the name of a single file tells. Raises `InvalidArgument` for one that tells none that linkd knows."""
     found = format_of_name(shown)
     if found is not None:
         return found

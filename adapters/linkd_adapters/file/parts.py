@@ -41,7 +41,7 @@ class PartsSink(ValueSink):
         self._location = location
         self._target = location.path
         self._store = location.path.with_name(f".{location.path.name}.linkd")
-        self._extension = _extension(location)
+        self._extension = part_extension(location)
 
     async def check(self, last: Mapping[str, str]) -> None:
         await in_thread(lambda: self._check(last))
@@ -124,7 +124,7 @@ class PartsSink(ValueSink):
         return (entry for entry in list(self._store.iterdir()) if entry.name.startswith(_GENERATION))
 
 
-def _extension(location: FileLocation) -> str:
+def part_extension(location: FileLocation) -> str:
     """Of the parts: that of the location if it tells the format, else the format's name."""
     name = location.path.name
     packing = packing_of_name(name)

@@ -9,12 +9,14 @@ Format: compact JSON, UTF-8, one object with
     file        which of the source's files is read next, from 0, in the order of the survey; absent is 0
     earlier     rows of the files before that one; absent is 0
     size_bytes  of a source of one file: how large it was, so that `digest` is that of as many bytes of what it may grow into; absent is 0
+    taken       of a directory, behind the last row of a file: the files that were read, [[name, BLAKE3], ...]; absent is none
+    name        of a directory that is followed: the file that is read in part (`directory_follow`); absent is ""
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from linkd.errors import SourceChanged, StateDamaged
 from linkd_adapters.file.reader import FileBatch, Place
@@ -30,6 +32,8 @@ class FilePosition:
     file: int = 0
     earlier: int = 0
     size_bytes: int = 0
+    taken: tuple[tuple[str, str], ...] = ()
+    name: str = ""
 
     @property
     def place(self) -> Place:
@@ -45,7 +49,11 @@ class FilePosition:
         return FilePosition(self.digest, row, rejected, after.offset, after.line, self.file, self.earlier, self.size_bytes)
 
     def encode(self) -> bytes:
-        return json.dumps(asdict(self), separators=(",", ":")).encode()
+        said = asdict(self)
+        for name in ("taken", "name"):
+            if not said[name]:
+                del said[name]
+        return json.dumps(said, separators=(",", ":")).encode(errors="surrogateescape")
 
 
 def position_in(shown: str, digest: str, encoded: bytes) -> FilePosition:
@@ -63,12 +71,19 @@ def decoded_position(shown: str, encoded: bytes) -> FilePosition:
     """The position, in whichever source. Raises `StateDamaged` if it is none."""
     try:
         position = FilePosition(**json.loads(encoded))
+        position = replace(position, taken=tuple((str(name), str(digest)) for name, digest in position.taken))
     except (ValueError, TypeError) as error:
         raise position_damaged(shown, str(error)) from error
-    numbers = [getattr(position, field.name) for field in fields(position) if field.name != "digest"]
+    numbers = [getattr(position, field.name) for field in fields(position) if field.name not in ("digest", "taken", "name")]
     if not all(isinstance(number, int) and number >= 0 for number in numbers) or position.earlier > position.row:
         raise position_damaged(shown, "impossible numbers")
     return position
+
+
+def was_followed(shown: str, encoded: bytes) -> bool:
+    """Whether it is the position of a directory, with what was taken of it: of one that was followed, or read to its end."""
+    position = decoded_position(shown, encoded)
+    return bool(position.taken or position.name)
 
 
 def position_damaged(shown: str, how: str) -> StateDamaged:

@@ -13,13 +13,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from linkd.errors import InternalFault, InvalidArgument, SchemaMismatch
-from linkd.plugin.contract import NO_RECORD, LinkOptions, Sink, SinkResult
+from linkd.plugin.contract import NO_RECORD, LinkOptions, RowWriter, Sink, SinkResult
 from linkd_adapters.file.encodings import columns_text
 from linkd_adapters.file.intent import Intent, remove_intent
 from linkd_adapters.file.location import FileLocation, writing_failed, writing_problem
 from linkd_adapters.file.ownership import Place, require_unchanged
 from linkd_adapters.file.replacement import Replacement
-from linkd_adapters.file.writers import RowWriter, require_writable, row_writer
+from linkd_adapters.file.writers import require_writable, row_writer
 from linkd_adapters.steps import in_thread
 
 

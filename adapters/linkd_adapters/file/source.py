@@ -2,7 +2,8 @@
 
 The survey reads every file once to find types and digest; reading reads them again, except for the rows of small files, which the survey
 has kept for the first reader. What is in them is the business of the format (`reader`). A batch never holds rows of two files. Importing
-this module imports no pyarrow: asking for stat and digest shall be quick.
+this module imports no pyarrow: asking for stat and digest shall be quick. Where they lie, on this machine or elsewhere, is the business of
+`Files`.
 """
 
 from __future__ import annotations
@@ -10,26 +11,43 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
+from typing import Protocol
 
 from linkd.errors import DataFault, InternalFault, InvalidArgument, SourceChanged
 from linkd.limits import FOLLOW_SETTLED_S
 from linkd.plugin.contract import STOP, LinkOptions, Source, SourceBatch, SourcePart, SourceStat, Survey
+from linkd_adapters.file.completeness import is_complete
 from linkd_adapters.file.follow_position import finite_position
 from linkd_adapters.file.growth import appearance, can_grow, followed, has_begun, is_continued, watch_of
 from linkd_adapters.file.listing import combined_digest, combined_stat, files_of
 from linkd_adapters.file.location import FileFormat, FileLocation, reading_failed
-from linkd_adapters.file.position import FilePosition, position_in
+from linkd_adapters.file.position import FilePosition, position_in, was_followed
 from linkd_adapters.file.reader import FileBatch, FormatReader, Kept
 from linkd_adapters.file.stored import StoredFile
 from linkd_adapters.steps import in_thread, steps
 
 
-class FileSource(Source):
-    """See the module."""
+class Files(Protocol):
+    """Where the files of a source lie."""
 
-    def __init__(self, options: LinkOptions, location: FileLocation) -> None:
+    def listed(self, location: FileLocation) -> list[FileLocation]:
+        """The files that the location means, at least one, each with its format. Raises `InvalidArgument` saying why there is none."""
+
+    def stat(self, file: FileLocation) -> SourceStat:
+        """Of one of those, without reading it."""
+
+    def open(self, file: FileLocation) -> StoredFile:
+        """One of those. Raises `InvalidArgument` if it cannot be."""
+
+
+class StoredSource(Source):
+    """Files that are complete when they are read, wherever they lie."""
+
+    def __init__(self, options: LinkOptions, location: FileLocation, files: Files) -> None:
         self._options = options
         self._location = location
+        self._files = files
         self._kept: tuple[str, list[Kept]] = ("", [])
 
     async def stat(self) -> SourceStat:
@@ -48,31 +66,6 @@ class FileSource(Source):
     def read(self, survey: Survey, position: bytes | None) -> AsyncGenerator[SourceBatch, None]:
         return steps(self._batches(survey, position))
 
-    @property
-    def can_follow(self) -> bool:
-        return can_grow(self._options, self._location)
-
-    async def exists(self) -> bool:
-        return await in_thread(lambda: has_begun(self._options, self._location))
-
-    async def appeared(self) -> None:
-        await appearance(self._options, self._location)
-
-    def follow(self, survey: Survey, position: bytes | None, stopping: asyncio.Event) -> AsyncGenerator[SourceBatch, None]:
-        self._kept = ("", [])
-        return followed(self._options, self._location, survey.schema, position, stopping)
-
-    async def begins_with(self, position: bytes) -> bool:
-        return self.can_follow and await in_thread(lambda: is_continued(self._location, position))
-
-    async def changed(self, stat: SourceStat, digest: str) -> str:
-        async with watch_of(self._location) as watch:
-            while not await self._is_other(stat, digest):
-                await watch.happened.wait()
-                await watch.settled(FOLLOW_SETTLED_S)
-                watch.check()
-        return f"{self._location.shown} changed"
-
     async def _is_other(self, stat: SourceStat, digest: str) -> bool:
         """A source that is gone for a moment is about to be replaced."""
         try:
@@ -80,23 +73,29 @@ class FileSource(Source):
         except InvalidArgument:
             return False
 
+    def _position(self, survey: Survey, size_bytes: int, position: bytes) -> FilePosition:
+        """The position in the source that was surveyed. Raises `SourceChanged` for one in another source."""
+        return position_in(self._location.shown, survey.digest, position)
+
     def _stat(self) -> SourceStat:
-        return combined_stat(((file.shown, _stat_of(file)) for file in files_of(self._location)), self._location.is_several)
+        return combined_stat(
+            ((file.shown, self._files.stat(file)) for file in self._files.listed(self._location)), self._location.is_several
+        )
 
     def _digest(self) -> str:
         parts = []
-        for file in files_of(self._location):
-            with StoredFile.open(file) as stored:
+        for file in self._files.listed(self._location):
+            with self._files.open(file) as stored:
                 parts.append(SourcePart(file.shown, stored.digest(), stored.stat))
         return combined_digest(parts, self._location.is_several)
 
     def _survey(self) -> Generator[Survey | None, None, None]:
         """Blocks of work, and the survey at the end."""
-        files = files_of(self._location)
+        files = self._files.listed(self._location)
         surveyor = reader_of(self._options, files[0].format).surveyor()
         parts: list[SourcePart] = []
         for file in files:
-            with StoredFile.open(file) as stored:
+            with self._files.open(file) as stored:
                 yield from surveyor.look(stored)
                 parts.append(SourcePart(file.shown, stored.digest(), stored.stat))
         found, is_several = surveyor.found(), self._location.is_several
@@ -125,6 +124,8 @@ class FileSource(Source):
                         stored.require_unchanged(survey.parts[index])
                     self._require_fit(batch, files[index])
                     after = before.behind(batch, final=final)
+                    if final and self._location.is_directory:
+                        after = replace(after, taken=tuple((part.name, part.digest) for part in survey.parts))
                     if batch.rows or final:
                         yield _source_batch(batch, files[index], after, final)
                     before = after
@@ -134,9 +135,7 @@ class FileSource(Source):
         size_bytes = 0 if self._location.is_several else survey.stat.size_bytes
         if position is None:
             return FilePosition(survey.digest, size_bytes=size_bytes)
-        if not self.can_follow:
-            return position_in(self._location.shown, survey.digest, position)
-        return finite_position(self._location.shown, self._location.path, survey.digest, size_bytes, position)
+        return self._position(survey, size_bytes, position)
 
     def _taken(self, survey: Survey) -> dict[int, Kept]:
         """What the last survey kept, by file, if it is this one: whoever comes next reads the files."""
@@ -146,7 +145,7 @@ class FileSource(Source):
     def _surveyed_files(self, survey: Survey) -> list[FileLocation]:
         """The files of the survey. Raises `SourceChanged` if one of them is gone or another has come."""
         try:
-            files = files_of(self._location)
+            files = self._files.listed(self._location)
         except InvalidArgument as error:
             raise SourceChanged(f"{self._location.shown} changed while it was read: {error}; run again to read it anew") from error
         now, then = {file.shown for file in files}, {part.name for part in survey.parts}
@@ -158,7 +157,7 @@ class FileSource(Source):
 
     def _opened(self, file: FileLocation) -> StoredFile:
         try:
-            return StoredFile.open(file)
+            return self._files.open(file)
         except InvalidArgument as error:
             raise SourceChanged(f"{file.shown} changed while it was read: {error}; run again to read it anew") from error
 
@@ -167,6 +166,82 @@ class FileSource(Source):
             from linkd_adapters.file.rejects import bad_row
 
             raise bad_row(file.shown, self._options.link, batch.rejects[0])
+
+
+class LocalFiles:
+    """Files of the machine linkd runs on. With `complete_only` those of a directory that nobody writes any more."""
+
+    def __init__(self, *, complete_only: bool = False) -> None:
+        self._complete_only = complete_only
+
+    def listed(self, location: FileLocation) -> list[FileLocation]:
+        found = files_of(location)
+        if self._complete_only and location.is_directory:
+            found = [file for file in found if is_complete(file.path)]
+            if not found:
+                raise InvalidArgument(f"{location.shown} has no file in it yet that is complete")
+        return found
+
+    def stat(self, file: FileLocation) -> SourceStat:
+        try:
+            found = file.path.stat()
+        except OSError as error:
+            raise reading_failed(file, error) from error
+        return SourceStat(found.st_size, found.st_mtime_ns, found.st_ino)
+
+    def open(self, file: FileLocation) -> StoredFile:
+        return StoredFile.open(file)
+
+
+class FileSource(StoredSource):
+    """Files of this machine, which tells when one of them changes; a text file alone can be followed as it grows."""
+
+    def __init__(self, options: LinkOptions, location: FileLocation) -> None:
+        super().__init__(options, location, LocalFiles(complete_only=options.growing))
+
+    @property
+    def can_follow(self) -> bool:
+        return can_grow(self._options, self._location)
+
+    async def exists(self) -> bool:
+        return await in_thread(lambda: has_begun(self._options, self._location))
+
+    async def appeared(self) -> None:
+        await appearance(self._options, self._location)
+
+    def follow(self, survey: Survey, position: bytes | None, stopping: asyncio.Event) -> AsyncGenerator[SourceBatch, None]:
+        self._kept = ("", [])
+        return followed(self._options, self._location, survey.schema, position, stopping)
+
+    async def begins_with(self, position: bytes) -> bool:
+        return self.can_follow and await in_thread(lambda: is_continued(self._location, position))
+
+    async def changed(self, stat: SourceStat, digest: str) -> str:
+        async with watch_of(self._location) as watch:
+            while not await self._is_other(stat, digest):
+                await watch.happened.wait()
+                await watch.settled(FOLLOW_SETTLED_S)
+                watch.check()
+        return f"{self._location.shown} changed"
+
+    def read(self, survey: Survey, position: bytes | None) -> AsyncGenerator[SourceBatch, None]:
+        if position is not None and self._location.is_directory and was_followed(self._location.shown, position):
+            return steps(self._rest_of_directory(survey, position))
+        return super().read(survey, position)
+
+    def _rest_of_directory(self, survey: Survey, position: bytes) -> Generator[SourceBatch, None, None]:
+        """What came behind the position of a directory that was followed, to its end."""
+        from linkd_adapters.file.directory_follow import FollowingDirectory
+
+        kind = self._files.listed(self._location)[0].format
+        following = FollowingDirectory(self._options, self._location, reader_of(self._options, kind), survey.schema, position)
+        yield from following.batches()
+        yield replace(following.ended(), digest=survey.digest)
+
+    def _position(self, survey: Survey, size_bytes: int, position: bytes) -> FilePosition:
+        if not self.can_follow or self._location.is_directory:
+            return super()._position(survey, size_bytes, position)
+        return finite_position(self._location.shown, self._location.path, survey.digest, size_bytes, position)
 
 
 def reader_of(options: LinkOptions, kind: FileFormat | None) -> FormatReader:
@@ -214,11 +289,3 @@ def _source_batch(batch: FileBatch, file: FileLocation, after: FilePosition, fin
         final=final,
         attributes={"file": file.shown, **batch.attributes},
     )
-
-
-def _stat_of(file: FileLocation) -> SourceStat:
-    try:
-        found = file.path.stat()
-    except OSError as error:
-        raise reading_failed(file, error) from error
-    return SourceStat(found.st_size, found.st_mtime_ns, found.st_ino)

@@ -1,4 +1,4 @@
-"""A stored file, open once: its bytes as they lie on disk, its content unpacked as a stream, and the digest of what was read.
+"""A stored file, open once: its bytes as they lie where it is stored, its content unpacked as a stream, and the digest of what was read.
 
 Whether a file is packed is told by its first bytes, not by its name: `1f 8b` is gzip (RFC 1952), `PK` 03 04 a zip archive (APPNOTE 4.3.7),
 which must hold exactly one file. Nothing is unpacked to disk, and never more than a read asks for.
@@ -55,24 +55,43 @@ class HashedReader(io.RawIOBase):
         return str(self._hash.hexdigest())
 
 
+class OpenBytes(Protocol):
+    """The bytes of one file, wherever it lies, while it is open. What cannot be read raises an error of ours, or an `OSError`."""
+
+    @property
+    def stream(self) -> BinaryIO:
+        """Read in order, and sought in. Closed with the file."""
+
+    def read_at(self, offset: int, size_bytes: int) -> bytes:
+        """So many bytes from there on, fewer only at the end."""
+
+    def stat(self) -> SourceStat:
+        """As it is now."""
+
+    def known_digest(self) -> str | None:
+        """What stands for a digest of the bytes, where that can be had without reading them."""
+
+
 class StoredFile:
     """An open file. `open` raises `InvalidArgument` if it cannot be; close it, or use it as a context manager."""
 
-    def __init__(self, location: FileLocation, file: BinaryIO) -> None:
+    def __init__(self, location: FileLocation, opened: OpenBytes) -> None:
         self.location = location
-        self._file = file
+        self._opened = opened
+        self._file = opened.stream
         self._hashed: HashedReader | None = None
-        self.stat = self._stat_now()
+        self.stat = opened.stat()
 
     @classmethod
     def open(cls, location: FileLocation) -> Self:
+        """A file of this machine."""
         # Asked first, for opening a FIFO would wait for its writer.
         problem = reading_problem(location)
         if problem is not None:
             raise InvalidArgument(problem)
         try:
             # Unbuffered: reads are of a MiB, and a buffer between would only copy.
-            return cls(location, open(location.path, "rb", buffering=0))  # noqa: PTH123
+            return cls(location, _LocalBytes(open(location.path, "rb", buffering=0)))  # noqa: PTH123
         except OSError as error:
             raise reading_failed(location, error) from error
 
@@ -86,6 +105,13 @@ class StoredFile:
     def raw(self) -> BinaryIO:
         """The bytes as stored, for formats that seek in them."""
         return self._file
+
+    def read_at(self, offset: int, size_bytes: int) -> bytes:
+        """So many bytes as stored, from there on, fewer only at the end."""
+        try:
+            return self._opened.read_at(offset, size_bytes)
+        except OSError as error:
+            raise reading_failed(self.location, error) from error
 
     @property
     def size_bytes(self) -> int:
@@ -121,16 +147,20 @@ class StoredFile:
 
     def digest(self) -> str:
         """BLAKE3 of the file as stored, in hexadecimal: of the bytes `content` read where it read them all in order."""
+        known = self._opened.known_digest()
+        if known is not None:
+            return known
         try:
-            if self._hashed is not None:
-                return self._hashed.digest()
-            return self._digest_of_all()
+            return self._hashed.digest() if self._hashed is not None else self._digest_of_all()
         except OSError as error:
             raise reading_failed(self.location, error) from error
 
     def _digest_of_all(self) -> str:
+        known = self._opened.known_digest()
+        if known is not None:
+            return known
         hashed, offset = blake3(), 0
-        while data := os.pread(self._file.fileno(), CSV_BLOCK_BYTES, offset):
+        while data := self._opened.read_at(offset, CSV_BLOCK_BYTES):
             hashed.update(data)
             offset += len(data)
         return str(hashed.hexdigest())
@@ -144,15 +174,40 @@ class StoredFile:
 
     def require_unchanged(self, part: SourcePart) -> None:
         """Raise `SourceChanged` if the bytes that were read are not those that were surveyed."""
-        if self._stat_now() != self.stat or self.digest() != part.digest:
+        if self._opened.stat() != self.stat or self.digest() != part.digest:
             raise self._changed()
 
-    def _changed(self) -> SourceChanged:
-        return SourceChanged(f"{self.location.shown} changed while it was read; nothing of it is complete, so run again to read it anew")
+    def unchanged_digest(self) -> str:
+        """The digest of what was read. Raises `SourceChanged` if the file has changed since it was opened."""
+        digest = self._digest_of_all()
+        if self._opened.stat() != self.stat:
+            raise self._changed()
+        return digest
 
-    def _stat_now(self) -> SourceStat:
-        stat = os.fstat(self._file.fileno())
+    def _changed(self) -> SourceChanged:
+        return changed_while_read(self.location.shown)
+
+
+def changed_while_read(shown: str) -> SourceChanged:
+    """The error for a file that is not what it was when reading began."""
+    return SourceChanged(f"{shown} changed while it was read; nothing of it is complete, so run again to read it anew")
+
+
+class _LocalBytes:
+    """A file of this machine."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.stream = file
+
+    def read_at(self, offset: int, size_bytes: int) -> bytes:
+        return os.pread(self.stream.fileno(), size_bytes, offset)
+
+    def stat(self) -> SourceStat:
+        stat = os.fstat(self.stream.fileno())
         return SourceStat(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+    def known_digest(self) -> None:
+        return None
 
 
 class _Readable(Protocol):

@@ -11,7 +11,8 @@ import pyarrow as pa
 from linkd.errors import DataFault, InternalFault
 from linkd_adapters.file.blocks import Block, blocks, joined
 from linkd_adapters.file.dialect import Recoded, is_utf_8
-from linkd_adapters.file.reader import FileBatch, Kept, Place
+from linkd_adapters.file.location import FileLocation
+from linkd_adapters.file.reader import FileBatch, Kept, Place, Surveyor
 from linkd_adapters.file.records import Grammar
 from linkd_adapters.file.rows import Rows
 from linkd_adapters.file.stored import ContentReader, StoredFile
@@ -47,6 +48,9 @@ class TextReader(ABC):
         self._encoding = encoding
 
     @abstractmethod
+    def surveyor(self) -> Surveyor: ...
+
+    @abstractmethod
     def begin(self, content: ContentReader, shown: str) -> tuple[Start, Iterator[Block]]:
         """How a content at its start begins, and the blocks behind that. Raises `DataFault` if it cannot be of this format."""
 
@@ -56,11 +60,17 @@ class TextReader(ABC):
 
     def content(self, stored: StoredFile) -> ContentReader:
         """The content from its start, unpacked, as UTF-8."""
-        content = stored.content()
+        return self.recoded(stored.content(), stored.location)
+
+    def recoded(self, content: ContentReader, location: FileLocation) -> ContentReader:
+        """A content as UTF-8."""
         if is_utf_8(self._encoding):
             return content
-        shown = stored.location.shown
-        return ContentReader(stored.location, Recoded(content, self._encoding, shown))
+        return ContentReader(location, Recoded(content, self._encoding, location.shown))
+
+    def batches_of(self, following: Iterator[Block], start: Start, schema: pa.Schema) -> Iterator[FileBatch]:
+        """The batches of a content that began like this, from its first row on."""
+        return _file_batches((self.rows(block, start, schema) for block in following), schema, start.place)
 
     def blocks_at(self, content: ContentReader, shown: str, place: Place) -> Iterator[Block]:
         """The blocks of a content that stands at this place."""

@@ -8,27 +8,18 @@ from __future__ import annotations
 
 import gzip
 import io
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linkd.errors import SchemaMismatch
 from linkd.limits import ROWS_PER_VALUE, SOURCE_BATCH_MAX_BYTES
-from linkd.plugin.contract import LinkOptions
+from linkd.plugin.contract import LinkOptions, RowWriter
 from linkd_adapters.file.arrow_writer import ArrowWriter
 from linkd_adapters.file.csv_text import require_writable_types
 from linkd_adapters.file.encodings import GZIP_LEVEL, Encoding, columns_text, encoding_of
 from linkd_adapters.file.jsonl_text import require_json_types
 from linkd_adapters.file.location import FileFormat, FileLocation
-
-
-class RowWriter(Protocol):
-    """Turns batches into the bytes of a format; `end` writes what is left, and does not close the file below."""
-
-    def write(self, batch: pa.RecordBatch) -> None: ...
-
-    def end(self) -> None: ...
 
 
 def require_writable(location: FileLocation, schema: pa.Schema) -> None:
@@ -54,7 +45,7 @@ def is_arrow_stream(location: FileLocation) -> bool:
     return location.path.suffix.lower() == ".arrows"
 
 
-class _EncodedWriter:
+class _EncodedWriter(RowWriter):
     def __init__(self, encoding: Encoding, schema: pa.Schema, file: io.RawIOBase, *, is_packed: bool) -> None:
         self._encoding = encoding
         self._packed = gzip.GzipFile(filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=file, mtime=0) if is_packed else None
@@ -70,7 +61,7 @@ class _EncodedWriter:
             self._packed.close()
 
 
-class _ParquetWriter:
+class _ParquetWriter(RowWriter):
     def __init__(self, location: FileLocation, schema: pa.Schema, file: io.RawIOBase) -> None:
         try:
             self._writer = pq.ParquetWriter(file, schema, compression="zstd")

@@ -11,18 +11,17 @@ pipeline is.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from linkd.errors import InvalidArgument
 from linkd.plugin.contract import LinkOptions
+from linkd_adapters.placeholders import PLACEHOLDER, secrets_in
 
 SERVERS = ("postgresql", "postgres")
 FILES = ("sqlite", "duckdb")
-_PLACEHOLDER = re.compile(r"\$\{secret\.[A-Za-z_][A-Za-z0-9_]*\}")
 _MASKED = "***"
 
 
@@ -79,8 +78,8 @@ def locate(options: LinkOptions) -> SqlLocation:
     """What the location of a link says. Raises `InvalidArgument` for one that says nothing, with what to write."""
     written = options.written or options.location
     parts = _split(written, options)
-    secrets = _secrets(written, options.location)
-    if _PLACEHOLDER.fullmatch(parts.netloc) and "@" in secrets.get(parts.netloc, ""):  # one secret is all of the address
+    secrets = secrets_in(written, options.location)
+    if PLACEHOLDER.fullmatch(parts.netloc) and "@" in secrets.get(parts.netloc, ""):  # one secret is all of the address
         parts, hidden = _split(options.location, options), tuple(secrets.values())
         secrets = {}
     else:
@@ -107,7 +106,7 @@ def password_problem(options: LinkOptions) -> str | None:
     except ValueError:
         return None
     named = dict(parse_qsl(parts.query)).get("password", "")
-    if all(_PLACEHOLDER.search(text) or not text for text in (parts.password or "", named)):
+    if all(PLACEHOLDER.search(text) or not text for text in (parts.password or "", named)):
         return None
     return (
         f"links.{options.link}: its address has a password in it, which whoever looks at the pipeline would see; "
@@ -144,7 +143,7 @@ def _address(parts: SplitResult, query: Mapping[str, str], secrets: Mapping[str,
     def put_in(text: str) -> str:
         """The text itself: what was written is decoded, what is secret is not."""
         found, end = [], 0
-        for match in _PLACEHOLDER.finditer(text):
+        for match in PLACEHOLDER.finditer(text):
             found += [unquote(text[end : match.start()]), secrets.get(match[0], match[0])]
             end = match.end()
         return "".join([*found, unquote(text[end:])])
@@ -168,33 +167,8 @@ def _table(text: str, options: LinkOptions) -> Table | None:
     return Table(name, schema)
 
 
-def _secrets(written: str, location: str) -> dict[str, str]:
-    """What stands in `location` in the place of each placeholder of `written`."""
-    places = list(_PLACEHOLDER.finditer(written))
-    if not places:
-        return {}
-    pattern = "".join(_pattern(written, places))
-    match = re.fullmatch(pattern, location, re.DOTALL)
-    if match is None:
-        return {}
-    return {place[0]: match[f"s{index}"] for index, place in enumerate(places) if f"s{index}" in match.groupdict()}
-
-
-def _pattern(written: str, places: list[re.Match[str]]) -> Iterator[str]:
-    end, seen = 0, dict[str, str]()
-    for index, place in enumerate(places):
-        yield re.escape(written[end : place.start()])
-        if place[0] in seen:
-            yield f"(?P={seen[place[0]]})"
-        else:
-            seen[place[0]] = f"s{index}"
-            yield f"(?P<s{index}>.*?)"  # a name has no colon, so the shortest one is the name
-        end = place.end()
-    yield re.escape(written[end:])
-
-
 def _shown(written: str, parts: SplitResult | None) -> str:
     """The address for messages: as written, without a password that stands in it."""
-    if parts is not None and parts.password and not _PLACEHOLDER.search(parts.password):
+    if parts is not None and parts.password and not PLACEHOLDER.search(parts.password):
         return written.replace(f":{parts.password}@", f":{_MASKED}@", 1)
     return written if parts is not None else written.partition("?")[0].rpartition("@")[2]
