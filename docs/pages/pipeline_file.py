@@ -11,7 +11,7 @@ from typing import Any
 
 from linkd.app.run import variables
 from linkd.core import column_types, substitution
-from linkd.core.declared import LinkDeclaration, TaskDeclaration
+from linkd.core.declared import FilesDeclaration, LinkDeclaration, TaskDeclaration
 from linkd.core.diagnostics import Span
 from linkd.core.durations import duration_text
 from linkd.core.file_keys import LATER_KEYS, LINK_KEYS, TASK_KEYS, TOP_KEYS
@@ -68,7 +68,14 @@ LINK_EXAMPLES = {
 }
 TASK_EXAMPLES = {
     "run": "run: [python, clean.py]",
+    "pipe": """pipe: "grep -v ',NA,'\"""",
     "sql": "sql: totals.sql",
+    "files": "files: {flights: stream}",
+    "format": "format: parquet",
+    "header": "header: false",
+    "each": "each: true",
+    "parallel": "parallel: 4",
+    "commit": "commit: line",
     "env": 'env: {PGPASSWORD: "${secret.DB}"}',
     "retries": "retries: 2",
     "timeout": "timeout: 10m",
@@ -80,7 +87,7 @@ TASK_EXAMPLES = {
     "max_attempts": "max_attempts: 5",
     "version": 'version: "1.4"',
 }
-_NO_DEFAULT = {"from": "", "to": "", "run": "", "sql": "", "pipeline": "", "wiring": "", "links": "", "tasks": "", "params": ""}
+_NO_DEFAULT = {"from": "", "to": "", "run": "", "pipe": "", "sql": "", "pipeline": "", "wiring": "", "links": "", "tasks": "", "params": ""}
 _DERIVED = {
     "format": "by the name",
     "schema": "from the data",
@@ -89,6 +96,7 @@ _DERIVED = {
     "timeout": "none",
     "retain": "two generations",
     "key": "",
+    "files": "",
 }
 _ATTRIBUTES = {"timeout": "timeout_s", "every": "every_s", "interval": "interval_s", "lease": "lease_s", "bound": "bound_bytes"}
 _TYPES = {"string": "text", "array": "list", "integer": "number", "boolean": "`true` or `false`", "object": "mapping"}
@@ -118,9 +126,10 @@ def page() -> str:
         "### Types of columns",
         code(column_types.__doc__.partition("\n\n")[2] if column_types.__doc__ else ""),
         "## tasks",
-        "A task has `run:` or `sql:`. A text of `run:` goes to `sh -c` in the pipeline file's directory, with linkd's own Python first in "
-        "`PATH` if no virtual environment is active.",
-        table(HEADINGS, _rows(TASK_KEYS, tasks, TASK_EXAMPLES, TaskDeclaration("task", place))),
+        "A task has `run:`, `pipe:` or `sql:`. A text of `run:` and of `pipe:` goes to `sh -c` in the pipeline file's directory, with linkd's own "
+        "Python first in `PATH` if no virtual environment is active. [Files and pipes](../files.md) says what programs that know only files "
+        "meet.",
+        table(HEADINGS, _rows(TASK_KEYS, tasks, TASK_EXAMPLES, TaskDeclaration("task", place, files=FilesDeclaration()))),
         "A program finds in its environment, beside what `env:` says:",
         code(indented_block(variables.__doc__)),
         "## Placeholders",
@@ -156,9 +165,10 @@ def _default(key: str, declared: LinkDeclaration | TaskDeclaration | None) -> st
     """What holds where the key is not there."""
     if key in _NO_DEFAULT:
         return ""
-    if key in _DERIVED:
+    part = declared.dialect if isinstance(declared, LinkDeclaration) else declared.files if declared is not None else None
+    if key in _DERIVED and not hasattr(part, key):
         return _DERIVED[key]
-    owner = declared.dialect if isinstance(declared, LinkDeclaration) and hasattr(declared.dialect, key) else declared
+    owner = part if hasattr(part, key) else declared
     attribute = _ATTRIBUTES.get(key, key)
     terms = declared.terms if declared is not None else None
     value = getattr(terms if hasattr(terms, attribute) and not hasattr(owner, attribute) else owner, attribute)

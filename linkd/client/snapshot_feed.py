@@ -21,6 +21,7 @@ from linkd.client.payloads import Arrived, Assembler
 from linkd.client.publishing import KnownSchema
 from linkd.errors import ConnectionFailed, Error, InternalFault
 from linkd.limits import LEASE_RENEWED_EVERY, LEASE_S
+from linkd.model.frozen import frozen
 from linkd.wire.methods import SNAPSHOTS
 from linkd.wire.v1 import links_pb2 as pb
 
@@ -44,7 +45,7 @@ class TaskContext:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ArrivedSnapshot:
     """A complete snapshot. `portions` are messages; `held_bytes` is the credit to be given back when it is handed over."""
 
@@ -69,7 +70,7 @@ class _Assembly:
 class SnapshotFeed:
     """Receives until the end, an error, or `close`. `inbox` has the complete snapshots."""
 
-    def __init__(self, connection: Connection, background: Background, *, credit_bytes: int, task: str) -> None:
+    def __init__(self, connection: Connection, background: Background, *, credit_bytes: int, task: str, prefetch: int = 0) -> None:
         self.inbox: Inbox[ArrivedSnapshot] = Inbox()
         self._credit_bytes = credit_bytes
         self._context: TaskContext | None = None
@@ -84,6 +85,7 @@ class SnapshotFeed:
         opening = pb.SnapshotsOpen(
             credit_bytes=credit_bytes,
             format=preferred_format(),  # type: ignore[arg-type]  # an open enum
+            prefetch=prefetch,
             task=task,
             says_started=True,
         )

@@ -67,7 +67,7 @@ class Snapshot:
         self._state = _State.HANDED
         self._schemas: dict[str, KnownSchema] = {}
         self._inputs = {
-            link: Input(link, [Value.of(value) for value in arrived.values.get(link, ())], arrived.schemas.get(link, b""))
+            link: Input(link, [Value.of(value, connection.road) for value in arrived.values.get(link, ())], arrived.schemas.get(link, b""))
             for link in arrived.context.inputs
         }
 
@@ -124,6 +124,8 @@ class Snapshot:
         that the wiring does not name, SchemaMismatch, LeaseLost; SnapshotNotSettled outside the block.
         """
         known = known_schema(self, output)
+        if self._connection.road is not None:
+            data, attributes = await self._connection.road.brought(data, attributes)
         inputs = [item.schema_message() for item in self._inputs.values()]
         payloads = encode(output, data, schema=known.schema, declared=known.declared, inputs=inputs)
         await stage(self, output, payloads, attributes)
@@ -229,11 +231,14 @@ class Snapshots:
     keeps the leases until `close`, the next call of `snapshots`, or the client's end.
     """
 
-    def __init__(self, connection: Connection, background: Background, stage: PublishStream, *, credit_bytes: int, task: str) -> None:
+    def __init__(
+        self, connection: Connection, background: Background, stage: PublishStream, *, credit_bytes: int, task: str, prefetch: int = 0
+    ) -> None:
+        """`prefetch` bounds how many snapshots are ours at a time, where that is not the default."""
         self._connection = connection
         self._stage = stage
         self._task = task
-        self._flow = Flow(connection, lambda: SnapshotFeed(connection, background, credit_bytes=credit_bytes, task=task))
+        self._flow = Flow(connection, lambda: SnapshotFeed(connection, background, credit_bytes=credit_bytes, task=task, prefetch=prefetch))
         background.spawn("linkd warm-up", warm_up())
         self._current: Snapshot | None = None
 
@@ -253,6 +258,11 @@ class Snapshots:
             raise StopAsyncIteration
         self._current = Snapshot(feed.take(), feed, self._stage, self._connection)
         return self._current
+
+    async def ahead(self) -> Snapshot | None:
+        """The next snapshot, while others may be in hand; None behind the last. Whoever calls it settles each of them, in whatever order."""
+        feed = await self._flow.ready()
+        return None if feed is None else Snapshot(feed.take(), feed, self._stage, self._connection)
 
     def close(self) -> None:
         """Ends the iteration; what is on lease is offered to others."""

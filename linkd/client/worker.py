@@ -7,23 +7,26 @@ so nothing here connects again, except to ask for the answer of a commit.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import field
+from typing import Any, Never, Protocol
 
-from linkd.client.calls import Connection, Dial, Endpoint, Stream
+from linkd.client.calls import Connection, Dial, Endpoint, Patience, Stream
 from linkd.client.description import Description, describe
 from linkd.client.payloads import Arrived, Assembler, Payload, Publish, publish_messages
 from linkd.client.snapshot_feed import TaskContext
 from linkd.core.pipeline import REJECTS_SUFFIX
-from linkd.errors import ConnectionFailed, Draining, InternalFault, OutcomeUnknown
-from linkd.limits import CONNECT_TIMEOUT_S, CREDIT_BYTES, PUBLISH_WINDOW_BYTES
+from linkd.errors import ConnectionFailed, Draining, Error, InternalFault, LeaseLost, OutcomeUnknown
+from linkd.limits import CONNECT_TIMEOUT_S, CREDIT_BYTES, LEASE_RENEWED_EVERY, LEASE_S, PUBLISH_WINDOW_BYTES
+from linkd.model.frozen import frozen
 from linkd.wire.messages import ARROW
-from linkd.wire.methods import COMMIT, DESCRIBE, PUBLISH, READ, SNAPSHOTS
+from linkd.wire.methods import ATTEND, COMMIT, DESCRIBE, PUBLISH, READ, SNAPSHOTS
 from linkd.wire.v1 import links_pb2 as pb
 
+_CUT_OFF = "linkd ended the stream of snapshots without saying that it was the end"
 _COMMIT_TRIES = 3
 """A commit without an answer is asked again after this part of the time-out: the answer, not the commit, is what gets lost."""
 
@@ -53,8 +56,26 @@ async def described(connection: Connection, link: str = "") -> Description:
     return describe(await connection.call(DESCRIBE, pb.DescribeRequest(link=link)))
 
 
+async def attend(connection: Connection) -> Never:
+    """Notices when the home goes away while nothing is asked of it, and waits for it to come back, for the connection's time-out.
+
+    Raises ConnectionFailed where it stays away, SessionFenced where a newer run has begun.
+    """
+    patience = Patience(connection.timeout_s)
+    while True:
+        seen = connection.epoch
+        failure: Error = ConnectionFailed("linkd ended the connection")
+        try:
+            async with connection.receive(ATTEND, pb.AttendRequest()) as stream:
+                while await stream.read() is not None:
+                    patience = Patience(connection.timeout_s)
+        except (ConnectionFailed, Draining) as error:
+            failure = error
+        await connection.recover(patience, seen, failure)
+
+
 # -- publishing ---------------------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SourceStep:
     """The next values of a source, those of `link` and of its rejects, and where it stands behind them: durable together or not at all.
 
@@ -174,7 +195,7 @@ class Taker(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Complete:
     """The snapshot may be committed. `schemas` has the schema messages of inputs that hold no value."""
 
@@ -188,12 +209,14 @@ class Complete:
 class WholeSnapshot:
     """The snapshot of a task whose inputs are all `whole`, and in a run that follows those of its next executions.
 
-    They are ours as long as the block of `whole_snapshot` lasts.
+    They are ours as long as the block of `whole_snapshot` lasts; of a stream that `says_started`, while they are `held`.
     """
 
-    def __init__(self, stream: Stream, context: TaskContext) -> None:
+    def __init__(self, stream: Stream, context: TaskContext, lease_s: float) -> None:
         self._stream = stream
+        self._lease_s = lease_s or LEASE_S
         self._assembler = Assembler()
+        self._coming: asyncio.Task[Any] | None = None
         self.context = context
 
     async def receive(self, taker: Taker) -> Complete | None:
@@ -201,7 +224,7 @@ class WholeSnapshot:
 
         Called again behind the commit it waits for the next execution.
         """
-        while (message := await self._stream.read()) is not None:
+        while (message := await self._next()) is not None:
             kind = message.WhichOneof("message")
             if kind in ("value", "chunk"):
                 arrived = self._assembler.take(message)
@@ -216,21 +239,91 @@ class WholeSnapshot:
                 return Complete(ready.snapshot_id, ready.token, ready.attempt, ready.traceparent, schemas)
             elif kind == "end":
                 return None
-        raise ConnectionFailed("linkd ended the stream of snapshots without saying that it was the end")
+        raise ConnectionFailed(_CUT_OFF)
+
+    @asynccontextmanager
+    async def held(self, complete: Complete) -> AsyncIterator[None]:
+        """Keeps the lease of a snapshot while a program works on it in the block.
+
+        Raises LeaseLost, and ends the block, when the snapshot is not ours any more; ConnectionFailed, SessionFenced as the stream does.
+        """
+        over = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._hold(complete, over), name="linkd whole snapshot lease")
+                try:
+                    yield
+                finally:
+                    over.set()
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None  # the block's own, or why it had to end
+
+    async def give_back(self, complete: Complete, reason: str) -> None:
+        """Takes nothing of a snapshot: an attempt at it failed, for this reason. Returns when linkd has it."""
+        release = pb.SnapshotRelease(snapshot_id=complete.snapshot_id, token=complete.token, reason=reason)
+        await self._stream.write(pb.SnapshotsRequest(release=release))
+        while (message := await self._next()) is not None:
+            if message.WhichOneof("message") == "released" and message.released.token == complete.token:
+                return
+        raise ConnectionFailed(_CUT_OFF)
+
+    async def _hold(self, complete: Complete, over: asyncio.Event) -> None:
+        token = pb.SnapshotToken(snapshot_id=complete.snapshot_id, token=complete.token)
+        await self._stream.write(pb.SnapshotsRequest(started=token))
+        ending = asyncio.create_task(over.wait(), name="linkd whole snapshot done")
+        try:
+            while not over.is_set():
+                coming = self._reading()
+                await asyncio.wait((coming, ending), timeout=self._lease_s * LEASE_RENEWED_EVERY, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done() and not over.is_set():
+                    message = await self._next()
+                    if message is None:
+                        raise ConnectionFailed(_CUT_OFF)
+                    if message.WhichOneof("message") in ("begin", "void"):
+                        raise LeaseLost(f"{self.context.task}: its snapshot is void; nothing was taken, and it begins again")
+                elif not over.is_set():
+                    await self._stream.write(pb.SnapshotsRequest(renew=token))
+        finally:
+            ending.cancel()
+
+    def _reading(self) -> asyncio.Task[Any]:
+        """The next message, which may come while the program works; a read that was begun is not cancelled, which would end the stream."""
+        if self._coming is None:
+            self._coming = asyncio.create_task(self._stream.read(), name="linkd whole snapshot reader")
+        return self._coming
+
+    async def _next(self) -> Any | None:
+        if self._coming is None:
+            return await self._stream.read()
+        message = await self._coming
+        self._coming = None
+        return message
+
+    def close(self) -> None:
+        """The stream is over."""
+        if self._coming is not None:
+            self._coming.cancel()
 
 
 @asynccontextmanager
-async def whole_snapshot(connection: Connection, task: str = "") -> AsyncIterator[WholeSnapshot]:
-    """The coming snapshot of `task` (empty: that of the token), offered to others behind the block if it was not committed."""
+async def whole_snapshot(connection: Connection, task: str = "", *, says_started: bool = False) -> AsyncIterator[WholeSnapshot]:
+    """The coming snapshot of `task` (empty: that of the token), offered to others behind the block if it was not committed.
+
+    With `says_started` it is on lease from the moment it is `held`; without, as long as this process lives.
+    """
     stream = connection.stream(SNAPSHOTS)
+    whole: WholeSnapshot | None = None
     try:
-        opening = pb.SnapshotsOpen(credit_bytes=CREDIT_BYTES, format=ARROW, task=task)
+        opening = pb.SnapshotsOpen(credit_bytes=CREDIT_BYTES, format=ARROW, task=task, says_started=says_started)
         await stream.write(pb.SnapshotsRequest(open=opening))
         first = await stream.read()
         if first is None or first.WhichOneof("message") != "opened":
             raise InternalFault("linkd sent a snapshot before it had said whose")
-        yield WholeSnapshot(stream, TaskContext.of(first.opened))
+        whole = WholeSnapshot(stream, TaskContext.of(first.opened), first.opened.lease_ms / 1000)
+        yield whole
     finally:
+        if whole is not None:
+            whole.close()
         stream.cancel()
 
 

@@ -11,6 +11,7 @@ from linkd import limits
 from linkd.core import graph, policy_checks
 from linkd.core.declared import Declaration, LinkDeclaration, TaskDeclaration
 from linkd.core.diagnostics import Problem, did_you_mean, with_suggestion
+from linkd.core.file_terms import file_problems, file_terms, takes_whole
 from linkd.core.names import name_problem
 from linkd.core.pipeline import REJECTS_SUFFIX, InputSpec, LinkSpec, Pipeline, TaskSpec
 from linkd.core.policies import BARE, WHOLE_TEXT, render_input_policy
@@ -35,7 +36,7 @@ def check(declaration: Declaration, parsed: ParsedWiring, *, directory: str) -> 
     problems += _file_problems(declaration.links.values(), directory)
     for task in wiring.tasks:
         if declared := declaration.tasks.get(task.name):
-            problems += _task_problems(task, declared)
+            problems += _task_problems(task, declared, [link.name for link in declaration.links.values() if link.schema is not None])
     problems += _unwired_name_problems(declaration, wiring)
     if parsed.is_complete and declaration.wiring is not None:
         problems += graph.unwritten_problems(wiring, sources)
@@ -66,7 +67,7 @@ def assemble(declaration: Declaration, wiring: Wiring, statements: Mapping[str, 
 def _task(task: WiredTask, declared: TaskDeclaration, statements: Mapping[str, tuple[str, str]]) -> TaskSpec:
     sql_path, sql = statements.get(task.name, (None, declared.sql.value if declared.sql else None))
     inputs = tuple(
-        InputSpec(wire.link, WHOLE_TEXT if declared.is_sql and wire.policy == BARE else render_input_policy(wire.policy))
+        InputSpec(wire.link, WHOLE_TEXT if takes_whole(declared) and wire.policy == BARE else render_input_policy(wire.policy))
         for wire in task.inputs
     )
     return TaskSpec(
@@ -84,6 +85,7 @@ def _task(task: WiredTask, declared: TaskDeclaration, statements: Mapping[str, t
         on_change=declared.on_change,
         every_s=declared.every_s,
         terms=declared.terms,
+        files=file_terms(task, declared.files) if declared.files is not None else None,
     )
 
 
@@ -128,12 +130,14 @@ def _declared(link: LinkSpec, declared: LinkDeclaration | None) -> LinkSpec:
     )
 
 
-def _task_problems(task: WiredTask, declared: TaskDeclaration) -> Iterator[Problem]:
-    """What the kind of a task asks of its wires."""
+def _task_problems(task: WiredTask, declared: TaskDeclaration, typed: Collection[str]) -> Iterator[Problem]:
+    """What the kind of a task asks of its wires; `typed` are the links that declare a schema."""
     if declared.is_sql:
         if not task.outputs:
             yield Problem(task.span, f"the SQL task `{task.name}` has no output: its rows would go nowhere", "give it one")
         yield from policy_checks.select_problems(task)
+    elif declared.files is not None:
+        yield from file_problems(task, declared.files, typed)
     elif declared.command is not None:
         yield from policy_checks.mixture_problems(task)
 

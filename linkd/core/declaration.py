@@ -11,6 +11,9 @@
              mode: replace | append | upsert | parts, query: SELECT, key: COLUMN or [COLUMN, ...], overwrite: true | false, every: DURATION}
     tasks:
       TASK: {run: TEXT or [TEXT, ...], env: {NAME: TEXT, ...}, retries: NUMBER, timeout: DURATION, on_change: ..., every: DURATION, version: TEXT}
+      TASK: {pipe: TEXT, format: csv | jsonl | raw, header: true | false, each: true | false, parallel: NUMBER, commit: run | line | none, env: ...}
+      TASK: {run: ..., files: MODE or {WIRE: MODE, ...}, format: FORMAT or {WIRE: FORMAT, ...}, header: ..., each: ..., parallel: NUMBER}
+            with MODE whole | stream, and FORMAT csv | jsonl | parquet | arrow | raw
       TASK: {sql: SELECT or PATH.sql, retries: ..., timeout: ..., on_change: ..., every: ..., version: TEXT}
 
 Texts may hold placeholders (`substitution`). Whether links and tasks exist is decided in `assembly`, where the wiring is at hand.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from linkd.core.diagnostics import Problem, Span
 from linkd.core.document import Text
-from linkd.core.pipeline import CsvDialect, OnBadRow, OnChange, ParamValue, SinkMode
+from linkd.core.pipeline import CsvDialect, FileFormat, FileMode, OnBadRow, OnChange, ParamValue, PipeCommit, SinkMode
 from linkd.core.substitution import Surroundings
 from linkd.limits import FOLLOW_EVERY_S
 from linkd.model.terms import LinkTerms, TaskTerms
@@ -51,8 +51,31 @@ class LinkDeclaration:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesDeclaration:
+    """What a task says of its files, before the wiring says which there are.
+
+    `modes` and `formats` are those of the wires they name, `mode` and `format` those of all others. `spans` are the places of what was said,
+    by key.
+    """
+
+    is_pipe: bool = False
+    mode: FileMode = "whole"
+    modes: tuple[tuple[Text, FileMode], ...] = ()
+    format: FileFormat = "csv"
+    formats: tuple[tuple[Text, FileFormat], ...] = ()
+    header: bool = True
+    each: bool = False
+    parallel: int = 1
+    commit: PipeCommit = "run"
+    spans: Mapping[str, Span] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class TaskDeclaration:
-    """One of `command`, `sql` (a statement) and `sql_path` (as written, relative to the file) is given, or `is_usable` is False."""
+    """One of `command`, `sql` (a statement) and `sql_path` (as written, relative to the file) is given, or `is_usable` is False.
+
+    `files` is of a program that knows only files: a pipe, or one that meets its links below LINKD_IN and LINKD_OUT.
+    """
 
     name: str
     span: Span
@@ -67,6 +90,7 @@ class TaskDeclaration:
     on_change: OnChange | None = None
     every_s: float = FOLLOW_EVERY_S
     terms: TaskTerms = TaskTerms()
+    files: FilesDeclaration | None = None
 
     @property
     def is_sql(self) -> bool:

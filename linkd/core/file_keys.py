@@ -41,9 +41,21 @@ LINK_KEYS: Mapping[str, str] = {
     "handover": "How programs on this host hand over large values: written in `place` (the default), or by `copy`, where they are not trusted.",
 }
 
+TASK_KINDS = ("run", "pipe", "sql")
+"""The keys of which each task has exactly one: what it runs."""
+
 TASK_KEYS: Mapping[str, str] = {
     "run": "The program: a text for the shell, or a list of words that runs without one.",
+    "pipe": "A filter: a text for the shell, one input on its standard input, one output on its standard output.",
     "sql": "One SELECT over the inputs, or the path of a file with it; its rows are the output.",
+    "files": "A program of `run:` that meets its links as files, `$LINKD_IN/LINK.FORMAT` and `$LINKD_OUT/LINK.FORMAT`: `whole` ones (the default"
+    " where the command names these variables), or a `stream`, a FIFO; or a mapping by link.",
+    "format": "What is in the files of the task, or in a pipe: csv unless said otherwise, jsonl, parquet, arrow or raw (the bytes of the values);"
+    " or a mapping by link.",
+    "header": "Whether the first line of its CSV names the columns.",
+    "each": "Whether the program runs once for each snapshot, with files of its own, instead of once over all there is.",
+    "parallel": "With `each`: how many snapshots are worked on at a time; results keep the order of the input.",
+    "commit": "What a pipe commits when: its whole `run` (the default); under `--follow` also `line` by line, or `none` of its input before its end.",
     "env": "Variables for the program; their values may name `${params.x}`, `${env.X}` and `${secret.X}`.",
     "retries": "How often a program that failed is started again; 0 unless said otherwise.",
     "timeout": "How long one attempt may take: then the program is ended. Under `--follow` it is how long a program may work on one snapshot.",
@@ -58,8 +70,7 @@ TASK_KEYS: Mapping[str, str] = {
 }
 
 _KEYS_OF_LATER_VERSIONS = """
-    cache commit defaults each files follow image memo on parallel password pipe policy resources sample secrets store stream
-    visible
+    cache defaults follow image memo on password policy resources sample secrets store stream visible
 """
 LATER_KEYS = frozenset(_KEYS_OF_LATER_VERSIONS.split())
 """Keys that the design knows, and that get their meaning in a later version."""

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from linkd.core.durations import DURATION_PATTERN
-from linkd.core.file_keys import LINK_KEYS, TASK_KEYS, TOP_KEYS
+from linkd.core.file_keys import LINK_KEYS, TASK_KEYS, TASK_KINDS, TOP_KEYS
+from linkd.core.file_terms import FILE_FORMATS, FILE_MODES, PIPE_COMMITS
 from linkd.core.names import NAME_PATTERN
 from linkd.core.sizes import SIZE_PATTERN
-from linkd.limits import ATTEMPTS_MAX, TASK_ENV_MAX, TASK_RETRIES_MAX, TASK_VERSION_MAX_CHARS
+from linkd.limits import ATTEMPTS_MAX, TASK_ENV_MAX, TASK_PARALLEL_MAX, TASK_RETRIES_MAX, TASK_VERSION_MAX_CHARS
 from linkd.model.terms import Handover, OnFull, Order
 from linkd.model.values import Durability
 
@@ -27,6 +28,12 @@ _FLAG: JsonSchema = {"type": "boolean"}
 _DURATION: JsonSchema = {"type": "string", "pattern": rf"^({DURATION_PATTERN}|.*\$\{{params\..*)$"}
 _SIZE: JsonSchema = {"type": "string", "pattern": rf"^({SIZE_PATTERN}|.*\$\{{params\..*)$"}
 _ON_CHANGE: JsonSchema = {"enum": ["rerun", "continue"]}
+
+
+def _of_wires(words: tuple[str, ...]) -> JsonSchema:
+    """A word for each wire of a task."""
+    return {"type": "object", "minProperties": 1, "propertyNames": {"pattern": _NAME}, "additionalProperties": {"enum": list(words)}}
+
 
 _OF_LINKS: Mapping[str, JsonSchema] = {
     "from": _TEXT,
@@ -63,7 +70,14 @@ _OF_LINKS: Mapping[str, JsonSchema] = {
 }
 _OF_TASKS: Mapping[str, JsonSchema] = {
     "run": {"anyOf": [_TEXT, {"type": "array", "items": _SCALAR, "minItems": 1}]},
+    "pipe": _TEXT,
     "sql": _TEXT,
+    "files": {"anyOf": [{"enum": list(FILE_MODES)}, _of_wires(FILE_MODES)]},
+    "format": {"anyOf": [{"enum": list(FILE_FORMATS)}, _of_wires(FILE_FORMATS)]},
+    "header": _FLAG,
+    "each": _FLAG,
+    "parallel": {"type": "integer", "minimum": 1, "maximum": TASK_PARALLEL_MAX},
+    "commit": {"enum": list(PIPE_COMMITS)},
     "env": {
         "type": "object",
         "maxProperties": TASK_ENV_MAX,
@@ -85,7 +99,7 @@ _OF_TASKS: Mapping[str, JsonSchema] = {
 def pipeline_json_schema() -> JsonSchema:
     """The schema, as a document of its own."""
     link = _mapping(LINK_KEYS, _OF_LINKS)
-    task = _mapping(TASK_KEYS, _OF_TASKS) | {"oneOf": [{"required": ["run"]}, {"required": ["sql"]}]}
+    task = _mapping(TASK_KEYS, _OF_TASKS) | {"oneOf": [{"required": [kind]} for kind in TASK_KINDS]}
     top = {
         "pipeline": {"type": "string", "pattern": _NAME},
         "params": _named({"type": ["string", "number", "boolean", "null"]}),

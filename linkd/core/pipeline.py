@@ -16,6 +16,9 @@ from linkd.model.terms import LinkTerms, TaskTerms
 OnBadRow = Literal["stop", "reject"]
 OnChange = Literal["rerun", "continue"]
 SinkMode = Literal["replace", "append", "upsert", "parts"]
+FileMode = Literal["whole", "stream"]
+FileFormat = Literal["csv", "jsonl", "parquet", "arrow", "raw"]
+PipeCommit = Literal["run", "line", "none"]
 ParamValue = str | int | float | bool
 
 REJECTS_SUFFIX = ".rejects"
@@ -42,8 +45,27 @@ class CsvDialect:
 
 
 @dataclass(frozen=True, slots=True)
+class FileTerms:
+    """How a program meets its links as files: a pipe as its standard input and output, others below LINKD_IN and LINKD_OUT.
+
+    `modes` and `formats` have every wire of the task; those of a pipe are streams. `header` is of CSV. With `each` the program runs once for
+    each snapshot, `parallel` of them at a time. `commit` says what of an endless pipe is committed when; a run that ends is one commit.
+    """
+
+    modes: Mapping[str, FileMode] = field(default_factory=dict)
+    formats: Mapping[str, FileFormat] = field(default_factory=dict)
+    is_pipe: bool = False
+    header: bool = True
+    each: bool = False
+    parallel: int = 1
+    commit: PipeCommit = "run"
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSpec:
     """A task. A `RUN` task has a `command`: a text for `sh -c`, or the words of a command that runs without a shell.
+
+    With `files` that program knows only files, and linkd is its client; without, it is one itself.
 
     An `SQL` task has `sql` (read from the absolute `sql_path` if it stands in a file): one SELECT for one output, or INSERTs into several.
     `version` is what the file says, and overrides the digest of what runs. Parameters and `${env.X}` are put in already; `${secret.X}` stands as
@@ -64,6 +86,7 @@ class TaskSpec:
     on_change: OnChange | None = None
     every_s: float = FOLLOW_EVERY_S
     terms: TaskTerms = TaskTerms()
+    files: FileTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import cast
 from linkd import limits
 from linkd.core.declared import TaskDeclaration
 from linkd.core.document import Node, Reader, Text
-from linkd.core.file_keys import LATER_KEYS, TASK_KEYS
+from linkd.core.file_keys import LATER_KEYS, TASK_KEYS, TASK_KINDS
+from linkd.core.file_terms import read_files
 from linkd.core.pipeline import OnChange, ParamValue
 from linkd.core.sql_parameters import sql_parameters, unknown_parameter
 from linkd.core.substitution import is_sql_path
@@ -26,20 +27,22 @@ def read_task(reader: Reader, key: Text, node: Node, params: Mapping[str, ParamV
         reader.note(
             node.span,
             f"`{name}` does not say what kind of program this is",
-            f'write `{key.value}: {{run: "..."}}` or `{key.value}: {{sql: "..."}}`',
+            f'write `{key.value}: {{run: "..."}}`, `{key.value}: {{pipe: "..."}}` or `{key.value}: {{sql: "..."}}`',
         )
         return TaskDeclaration(key.value, key.span, is_usable=False)
     before = len(reader.problems)
     entries = reader.record(node, name, f'{key.value}: {{run: "python {key.value}.py"}}')
     fields = reader.fields(entries, f"task `{key.value}`", tuple(TASK_KEYS), LATER_KEYS)
-    command = _command(reader, fields.get("run"), name)
+    command = _command(reader, fields, name)
     statement = reader.text(fields.get("sql"), f"{name}.sql", "sql: SELECT ...")
     is_path = statement is not None and is_sql_path(statement.value)
-    if "run" in fields and "sql" in fields:
-        reader.note(fields["sql"].span, f"task `{key.value}` has both `run:` and `sql:`", "a task is one program: make two tasks of it")
+    kinds = [kind for kind in TASK_KINDS if kind in fields]
+    if len(kinds) > 1:
+        what = f"task `{key.value}` has both `{kinds[0]}:` and `{kinds[1]}:`"
+        reader.note(fields[kinds[1]].span, what, "a task is one program: make two tasks of it")
     if len(reader.problems) == before and command is None and statement is None:
-        remedy = f'write `{key.value}: {{run: "python {key.value}.py"}}` or `{key.value}: {{sql: "SELECT ..."}}`'
-        reader.note(key.span, f"task `{key.value}` has no code: neither `run:` nor `sql:`", remedy)
+        remedy = f'write `{key.value}: {{run: "python {key.value}.py"}}`, or `pipe:` and a filter, or `sql:` and a SELECT'
+        reader.note(key.span, f"task `{key.value}` has no code: neither `run:` nor `pipe:` nor `sql:`", remedy)
     if statement is not None and not is_path:
         _check_parameters(reader, statement, params)
     if "env" in fields and "sql" in fields:
@@ -56,13 +59,14 @@ def read_task(reader: Reader, key: Text, node: Node, params: Mapping[str, ParamV
         sql=None if is_path else statement,
         sql_path=statement if is_path else None,
         version=_version(reader, fields.get("version"), name),
-        is_usable=(command is None) != (statement is None),
+        is_usable=len(kinds) == 1 and (command is None) != (statement is None),
         env=_env(reader, fields.get("env"), name),
         retries=reader.count(fields.get("retries"), f"{name}.retries", "retries: 2", limits.TASK_RETRIES_MAX) or 0,
         timeout_s=timeout_s,
         on_change=read_on_change(reader, fields.get("on_change"), f"{name}.on_change") or on_change,
         every_s=limits.FOLLOW_EVERY_S if every_s is None else every_s,
         terms=read_task_terms(reader, name, fields, timeout_s),
+        files=read_files(reader, key, fields),
     )
 
 
@@ -73,7 +77,12 @@ def read_on_change(reader: Reader, node: Node | None, name: str) -> OnChange | N
     return cast(OnChange, reader.choice(node, name, ("rerun", "continue"), "rerun"))
 
 
-def _command(reader: Reader, node: Node | None, name: str) -> str | tuple[str, ...] | None:
+def _command(reader: Reader, fields: Mapping[str, Node], name: str) -> str | tuple[str, ...] | None:
+    """What `run:` or `pipe:` says."""
+    if "pipe" in fields:
+        text = reader.text(fields["pipe"], f"{name}.pipe", "pipe: grep -v NA")
+        return text.value if text else None
+    node = fields.get("run")
     if node is None:
         return None
     if isinstance(node, Text):

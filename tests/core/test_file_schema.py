@@ -41,6 +41,8 @@ links:
 tasks:
   clean: {run: [python, clean.py, 1], env: {TZ: UTC, N: 1}, retries: 2, timeout: 10m, on_change: continue, every: 10s, version: 1.4,
           order: key, key: day, lease: 1m, max_attempts: 3}
+  tidy: {pipe: "grep -v NA", header: false, commit: line}
+  score: {run: "Rscript score.R", files: {flown: stream, flights: whole}, format: raw, each: true, parallel: 4}
   total: {sql: "SELECT 1 AS one"}
 """
 
@@ -121,6 +123,8 @@ def test_it_accepts_every_key() -> None:
         ("retries: 2", "retries: -1"),
         ("timeout: 10m", "timeout: 10"),
         ("mode: parts", "mode: add"),
+        ("flown: stream", "flown: fifo"),
+        ("parallel: 4", "parallel: 0"),
         ('{sql: "SELECT 1 AS one"}', "{}"),
         ('{sql: "SELECT 1 AS one"}', '{sql: "SELECT 1 AS one", run: x}'),
         ("TZ: UTC", "LINKD_TASK: UTC"),

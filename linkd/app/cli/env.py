@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,12 +17,17 @@ if TYPE_CHECKING:
 
 _MANGLED = re.compile(rb"[\t\n\v\f\r*?\[\]~]|^ | (?= )| $")
 """What `eval $(...)`, without quotes around it, does not leave as it is."""
+_WAY_TO_THE_HOME = frozenset({"LINKD_ENDPOINT", "LINKD_TOKEN_FILE"})
+"""What a program that knows only files is not given."""
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+./:=,@%")
 
 
 def env(
     task: Annotated[str, typer.Argument(metavar="TASK", help="The task whose place is to be taken.")],
     pipeline: PipelineOption = None,
+    failed_run: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="A run that failed and was kept: with LINKD_IN and LINKD_OUT of its files.")
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -30,6 +36,9 @@ def env(
 
     One line of shell for each variable of the task in the run that is going on: `eval $(linkd env clean)`. Start the run with
     `linkd run --without clean`, so that the place is open. A terminal is shown *** for secrets.
+
+    With `--run`, of a task that meets its links as files: what its program needs to run by hand on the files of a run that failed, also
+    when the pipeline is not being run: `eval "$(linkd env score --run 3f2a91c0)" && Rscript score.R`.
     """
     import os
     import sys
@@ -37,9 +46,9 @@ def env(
     from linkd.app.cli.terminal import print_json, remark
     from linkd.core.substitution import named_secrets
 
-    given = _given(task, pipeline)
+    given = _given(task, pipeline) if failed_run is None else _given_to_run(task, pipeline, failed_run)
     variables = given.revealed(os.environ)
-    if not given.is_open:
+    if failed_run is None and not given.is_open:
         remark(f"{task} has a program in this run; `linkd run --without {task}` leaves its place open", quiet=quiet)
     is_read = sys.stdout.isatty()  # by a person, and not by a shell
     if is_read and any(True for text in given.env.values() for _ in named_secrets(text)):
@@ -85,6 +94,25 @@ def _given(task: str, pipeline: str | None) -> TaskVariables:
     if variables is None:
         raise _unknown(task, "this run", tasks_with_variables(target.state))
     return variables
+
+
+def _given_to_run(task: str, pipeline: str | None, run: str) -> TaskVariables:
+    """What the program of a task had in a run that failed. Raises UsageFault if no such run was kept."""
+    from linkd.app.cli.target import find_target
+    from linkd.app.run.variables import TaskVariables
+    from linkd.errors import UsageFault
+    from linkd.faces.files.failed_runs import kept_runs
+    from linkd.home.disk import FAILED
+
+    target = find_target(pipeline or ".", {})
+    if target.state is None:
+        raise UsageFault(f"{pipeline} is no pipeline file: name the file whose run is meant, `linkd env {task} --run {run} -p FILE`")
+    runs = kept_runs(target.state / FAILED, task)
+    variables = TaskVariables.load(target.state, task)
+    if run not in runs or variables is None:
+        raise UsageFault(f"no run {run} of a task {task} was kept\n  kept: {', '.join(runs) or 'none'}")
+    private = {name: text for name, text in variables.linkd.items() if name not in _WAY_TO_THE_HOME}
+    return replace(variables, linkd={**private, **runs[run]})
 
 
 def _unknown(task: str, place: str, programs: Sequence[str]) -> UsageFault:

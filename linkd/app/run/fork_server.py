@@ -35,13 +35,14 @@ from pathlib import Path
 from typing import Any
 
 from linkd.errors import InternalFault
+from linkd.model.frozen import frozen
 
 LENGTH = struct.Struct("!I")
 DESCRIPTORS_MAX = 16
 """Of one request: the three standard ones and what is passed on, which is one lock at present."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class OwnProgram:
     """A program of linkd's: `python -m MODULE`, which runs the module's `main()`. `ahead` is what it will have imported, in steps."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from linkd.limits import DRAIN_TIMEOUT_S, STALL_AFTER_S
+from linkd.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RunOptions:
     """What `linkd run` was asked. `pipeline` is a file, or a directory in or above which there is one.
 

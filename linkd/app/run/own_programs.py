@@ -29,5 +29,8 @@ ADAPTERS = OwnProgram(
 )
 SQL_TASK = OwnProgram("linkd.query.task", ("duckdb", "linkd.query.task"))
 
+FILE_TASK = OwnProgram("linkd.faces.files.task", ())
+"""What it needs beside what adapters do is little, and most runs have none."""
+
 OWN_PROGRAMS = (HOME, ADAPTERS, SQL_TASK)
 """In the order in which a run starts them."""

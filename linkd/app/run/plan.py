@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from linkd.app.link_options import link_options
@@ -20,13 +20,14 @@ from linkd.core.pipeline import LinkSpec, Pipeline
 from linkd.core.planning import RUNS, Action, Facts, Step, Wishes, given_up, left_unread, plan_steps
 from linkd.core.rights import sink_task, source_task
 from linkd.errors import InvalidArgument, PlaceAway, UsageFault
+from linkd.model.frozen import frozen
 from linkd.model.records import SourceMoved, TaskKind
 from linkd.plugin.contract import Role, Source, SourceStat
 from linkd.plugin.registry import Adapters, installed_adapters, scheme_of
 from linkd.store.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PlanOptions:
     """What the person asked for: links that are to be current (all of them if none), tasks whose place stays open."""
 
@@ -35,7 +36,7 @@ class PlanOptions:
     follow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Plan:
     """What a run is to do. `fingerprint` is to be recorded with it; `values` is how many there are now, in all links.
 
@@ -124,7 +125,7 @@ def check_places(pipeline: Pipeline, *, follow: bool = False) -> None:
         raise InvalidArgument("\n".join(problems))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SourceNews:
     """Of sources, by the name of their task: what changed, and which have more behind what was read of them."""
 
@@ -132,7 +133,7 @@ class SourceNews:
     grown: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Sources:
     """The sources of a pipeline, asked through their adapters."""
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linkd import errors
-from linkd.app.run.interpreter import interpreter_of
 from linkd.app.run.lives import HomeLives, Restarts
-from linkd.app.run.own_programs import ADAPTERS, SQL_TASK
+from linkd.app.run.own_programs import ADAPTERS, FILE_TASK, SQL_TASK
 from linkd.app.run.processes import Child, Processes, ending, how_it_died, task_environment
+from linkd.app.run.remedies import remedy
 from linkd.app.run.screen import Screen
 from linkd.app.run.task_log import AttemptHeader, TaskLog
 from linkd.app.run.task_program import Attempt, TaskProgram, utc_now
@@ -29,6 +29,7 @@ from linkd.app.wording import counted
 from linkd.core.masking import Mask
 from linkd.core.parameters import parameter_text
 from linkd.core.pipeline import Pipeline, TaskSpec
+from linkd.model.frozen import frozen
 from linkd.model.records import TaskKind
 from linkd.wire import methods
 from linkd.wire.v1 import links_pb2, runs_pb2
@@ -42,7 +43,7 @@ _TERMINATED = 143
 """The exit code of a shell whose program was ended by TERM: told of a program that was out of time and ended as if nothing were."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Stopped:
     """Why a run is over: `done`, `interrupted`, `failed` (a task, source or sink), `home` or `worker` (linkd itself).
 
@@ -234,7 +235,12 @@ class Programs:
     async def _start(self, spec: TaskSpec, variables: TaskVariables) -> Child:
         directory = Path(self.pipeline.directory)
         env = task_environment(os.environ, {"TRACEPARENT": self.begun["traceparent"], **variables.revealed(os.environ)})
-        if spec.kind is not TaskKind.SQL:
+        if spec.files is not None:
+            from linkd.app.run.file_tasks import file_task_variables
+
+            env |= file_task_variables(spec, spec.files, self.pipeline, self.directory, env, follows=self.follow)
+            child = await self.processes.start_own(spec.name, FILE_TASK, env=env, cwd=directory)
+        elif spec.kind is not TaskKind.SQL:
             child = await self.processes.start(spec.name, spec.command or "", env=env, cwd=directory)
         else:
             statement = self.directory / "tasks" / f"{spec.name}.sql"
@@ -298,18 +304,9 @@ class Programs:
         if spec.retries:
             message += f", in attempt {attempt.number} of {spec.retries + 1}"
         tail = log.tail
-        missing = next((line for line in reversed(tail) if line.startswith("ModuleNotFoundError")), None)
-        if missing is not None:
-            message += f"\n  {missing}{self._interpreter(spec)}"
+        environment = task_environment(os.environ, self._variables(spec).revealed(os.environ))
+        message += remedy(spec, tail, environment, Path(self.pipeline.directory))
         return Stopped("failed", message, errors.EXIT_TASK_FAILED, spec.name, _shown(spec), tail, log.path)
-
-    def _interpreter(self, spec: TaskSpec) -> str:
-        """Which Python a task ran with, and how to have another."""
-        env = task_environment(os.environ, self._variables(spec).revealed(os.environ))
-        found = interpreter_of(spec, env, Path(self.pipeline.directory))
-        used = f": the program ran with {found}" if found is not None else ""
-        choose = "activate the virtual environment that has the module, or name its python in `run:`"
-        return f"{used}\n  {choose} (such as `run: .venv/bin/python {spec.name}.py`)"
 
     def _not_started(self, spec: TaskSpec, error: OSError) -> Stopped:
         message = f"task {spec.name} could not be started: {error.strerror}: {error.filename}"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -31,6 +31,7 @@ from linkd.limits import (
     LOG_LINE_SHOWN_MAX_CHARS,
     LOG_LINES_SHOWN_PER_S,
 )
+from linkd.model.frozen import frozen
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,7 +40,7 @@ _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 _HEADER = re.compile(r"--- run (\d{1,19}) \(([0-9TZ:.-]{1,40})\), attempt (\d{1,9})(, continued)? ---")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class AttemptHeader:
     """The line above what one attempt printed; `began` is a time in UTC, `2026-11-23T10:00:00Z`."""
 

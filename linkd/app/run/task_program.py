@@ -15,9 +15,10 @@ from linkd.app.run.task_log import AttemptHeader, TaskLog
 from linkd.core.durations import duration_text
 from linkd.core.pipeline import TaskSpec
 from linkd.limits import LAST_WORDS_MAX_S, OUTPUT_HELD_TOLD_AFTER_S, RETRY_BACKOFF_FIRST_S, RETRY_BACKOFF_MAX_S, TASK_TERM_GRACE_S
+from linkd.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Attempt:
     """How an attempt ended; `number` counts from 1. One that ran out of its time has failed, whatever its exit code."""
 

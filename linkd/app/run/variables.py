@@ -13,19 +13,19 @@ in by who reads it, from its own environment, and are never in the file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.app.secrets import reveal
 from linkd.app.state import read_json, write_json
 from linkd.core.parameters import PARAMS_VARIABLE, parameter_text, parameters_json
 from linkd.core.pipeline import ParamValue, TaskSpec
+from linkd.model.frozen import frozen
 from linkd.model.records import TaskKind
 
 _PARAM_PREFIX = "LINKD_PARAM_"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskVariables:
     """Variables of one task: `linkd` are our own, `env` are those of the file, with `${secret.X}` as written."""
 
