@@ -2,7 +2,8 @@
 
 A link's schema is what the pipeline file declares, else it is kept from the first value: plain types (`arrow_types`), where a column
 that is among the task's inputs under the same name takes its type from there if nothing is lost. Rows are then brought to it by name
-(`conform`) with casts that lose nothing (`casts`); anything else is a `SchemaMismatch` that shows both sides and never a value.
+(`conform`) with casts that lose nothing (`casts`); anything else is a `SchemaMismatch` that shows both sides and never a value. What makes the
+schema itself grow stands in `evolution`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from linkd.core.arrow_types import decided_type, parse_type, plain_schema, plain_type, type_text
+from linkd.core.arrow_types import parse_type, plain_schema, plain_type, type_text
 from linkd.core.casts import CastLoses, as_array, lossless, plain_array
 from linkd.core.intake import from_tuples, to_arrow
 from linkd.core.payload import OPAQUE_SCHEMA, from_payload, is_opaque, opaque_batch, payload, split
@@ -24,6 +25,7 @@ __all__ = [
     "conform",
     "from_payload",
     "from_tuples",
+    "in_schema",
     "is_opaque",
     "kept_schema",
     "opaque_batch",
@@ -34,7 +36,6 @@ __all__ = [
     "split",
     "to_arrow",
     "type_text",
-    "widen",
 ]
 
 Tabular: TypeAlias = pa.Table | pa.RecordBatch
@@ -74,41 +75,37 @@ def _goes_into(column: pa.Array | pa.ChunkedArray, wanted: pa.DataType) -> bool:
     return True
 
 
-def widen(kept: pa.Schema, given: pa.Schema) -> pa.Schema | None:
-    """`kept` with types from `given` for the columns of which only nulls were seen so far; `None` if there is nothing to widen.
-
-    A kept column of type `null` (or of lists or structs with such a part) says that no value has come yet; the first one decides.
-    `None` too where the columns are not the same.
-    """
-    if sorted(kept.names) != sorted(given.names) or len(set(given.names)) != len(given.names):
-        return None
-    fields = [pa.field(field.name, decided_type(field.type, plain_type(given.field(field.name).type))) for field in kept]
-    widened = pa.schema(fields)
-    return None if widened.equals(kept) else widened
-
-
-def conform(data: Tabular, schema: pa.Schema, *, link: str) -> pa.RecordBatch:
+def conform(data: Tabular, schema: pa.Schema, *, link: str, shown: pa.Schema | None = None) -> pa.RecordBatch:
     """One batch of the link's schema (a plain one), with the rows of `data`, whose columns may come in another order and layout.
 
-    Raises `SchemaMismatch` naming the first column that is missing, extra, or would lose something, with the row (from 1) and both schemas.
+    Raises `SchemaMismatch` naming the first column that is missing, extra, or would lose something, with the row (from 1) and both schemas;
+    `shown` is told as that of the link, where it is on its way to `schema`.
     """
-    given = data.schema
+    given, kept = data.schema, shown if shown is not None else schema
     if len(set(given.names)) < len(given.names):
         twice = next(name for name, count in Counter(given.names).items() if count > 1)
-        raise _mismatch(link, schema, given, twice, f"column `{twice}` occurs twice")
+        raise _mismatch(link, kept, given, twice, f"column `{twice}` occurs twice")
     for field in schema:
         if field.name not in given.names:
-            raise _mismatch(link, schema, given, field.name, f"column `{field.name}` is missing")
+            raise _mismatch(link, kept, given, field.name, f"column `{field.name}` is missing")
     for name in given.names:
         if name not in schema.names:
-            raise _mismatch(link, schema, given, name, f"column `{name}` is not in the link")
+            raise _mismatch(link, kept, given, name, f"column `{name}` is not in the link")
     arrays = []
     for field in schema:
         try:
             arrays.append(lossless(plain_array(as_array(data.column(given.get_field_index(field.name)))), field.type))
         except CastLoses as error:
-            raise _mismatch(link, schema, given, field.name, _complaint(field, data, error)) from None
+            raise _mismatch(link, kept, given, field.name, _complaint(field, data, error)) from None
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def in_schema(data: Tabular, schema: pa.Schema, *, link: str) -> pa.RecordBatch:
+    """As `conform`, of rows that were taken before their link had this schema: a column that they lack came later, and is null."""
+    for field in schema:
+        if field.name not in data.schema.names:
+            data = data.append_column(field, pa.nulls(data.num_rows, field.type))
+    return conform(data, schema, link=link)
 
 
 def _complaint(field: pa.Field, data: Tabular, error: CastLoses) -> str:
@@ -140,7 +137,8 @@ def _type_of(schema: pa.Schema, name: str) -> str:
 
 def _remedy(link: str, schema: pa.Schema, given: pa.Schema, culprit: str) -> str:
     if culprit not in schema.names:
-        return f"Drop the column before publishing, or add it to links.{link}.schema and start over."
+        nullable = "" if given.field(given.get_field_index(culprit)).nullable else "make it one that may be null, "
+        return f"Drop the column before publishing, {nullable}or add it to links.{link}.schema and start over."
     if culprit not in given.names:
         return "Publish every column of the link; one without values may hold nulls only."
     return f"Convert the column before publishing, or declare the type you want in links.{link}.schema and start over."

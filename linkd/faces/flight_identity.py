@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from linkd.errors import InvalidArgument
-from linkd.faces.call import Call
+from linkd.faces.call import Call, identified
 from linkd.home.home import Home
 from linkd.wire.flight_sql import parsed
 from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY
@@ -22,7 +22,7 @@ _OWN_KEY = "auth-token-bin"
 def call_of(home: Home, context: Any) -> Call:
     """Raises NotAllowed, SessionFenced."""
     metadata = dict(context.invocation_metadata() or ())
-    return Call(home.identify(_token(metadata)), str(metadata.get(TRACE_KEY, "")))
+    return Call(identified(home, _token(metadata), context), str(metadata.get(TRACE_KEY, "")))
 
 
 async def handshake(home: Home, requests: AsyncIterator[pb.FlightHandshake], context: Any) -> None:

@@ -92,14 +92,22 @@ async def append(links: LinksService, call: Call, link: str, upload: Upload, tel
 
 
 async def publish_whole(
-    links: LinksService, call: Call, link: str, upload: Upload, tell: Tell | None = None, *, replaces: bool, rows: int | None = None
+    links: LinksService,
+    call: Call,
+    link: str,
+    upload: Upload,
+    tell: Tell | None = None,
+    *,
+    replaces: bool,
+    rows: int | None = None,
+    check: Callable[[], None] | None = None,
 ) -> Written:
     """Publishes all batches at once, of which there may be none; returns when they are durable. Readers see all of them then, and none before.
 
     With `replaces` they are the next generation of the link, sealed. Raises as `append`, with nothing done; so does an upload that has not as
-    many `rows` as were said.
+    many `rows` as were said, and `check`, which looks at the link when nothing comes between.
     """
-    session = PublishSession(links.home, links.staged, call.who, call.traceparent, replaces)
+    session = PublishSession(links.home, links.staged, call.who, call.traceparent, replaces, check=check)
     written, came, came_rows = Written(link), 0, 0
     try:
         async with aclosing(upload.batches()) as batches:

@@ -8,7 +8,6 @@ specifies for each command.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pyarrow as pa
 from linkd.core.search_pattern import matches
 from linkd.faces.flight_sql_session import DB_SCHEMA
 from linkd.faces.flight_sql_types import described
+from linkd.model.frozen import frozen
 
 TABLE = "TABLE"
 SYSTEM_TABLE = "SYSTEM TABLE"
@@ -49,7 +49,7 @@ FOREIGN_KEYS = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Table:
     """A link as metadata tells of it. `schema` is its schema message, empty while it has no columns."""
 
@@ -58,7 +58,7 @@ class Table:
     schema: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Catalog:
     """What one caller may see of a pipeline."""
 

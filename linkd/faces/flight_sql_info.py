@@ -6,13 +6,13 @@ A row for each piece of information: its number, and its value in a dense union 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import pyarrow as pa
 
 from linkd.core.names import SQL_WORDS
 from linkd.core.search_pattern import ESCAPE
 from linkd.limits import NAME_MAX_CHARS, PREPARED_STATEMENT_IDLE_S, QUERY_TEXT_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.query.functions import SCALARS
 
 _INT32_LISTS = pa.map_(pa.int32(), pa.list_(pa.int32()))
@@ -66,7 +66,7 @@ _NO_ISOLATION = 0
 _FORWARD_ONLY, _READ_ONLY = 1, 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ServerFacts:
     """What the answer depends on."""
 

@@ -24,14 +24,17 @@ async def ingest(links: LinksService, call: Call, command: Any, upload: Upload) 
     """
     home = links.home
     _check(home, command)
-    holds_values = _holds_values(home, command.table)
     how = command.table_definition_options
     if not _is_known(home, command.table) and how.if_not_exist == Options.TABLE_NOT_EXIST_OPTION_FAIL:
         home.check_link(command.table)
-    if holds_values and how.if_exists == Options.TABLE_EXISTS_OPTION_FAIL:
-        raise Conflict(f"{command.table} holds values already: append to it (mode `append` or `create_append`), or name another link")
-    replaces = holds_values and how.if_exists == Options.TABLE_EXISTS_OPTION_REPLACE
-    return (await publish_whole(links, call, command.table, upload, replaces=replaces)).rows
+
+    def check() -> None:
+        if how.if_exists == Options.TABLE_EXISTS_OPTION_FAIL and _holds_values(home, command.table):
+            raise Conflict(f"{command.table} holds values already: append to it (mode `append` or `create_append`), or name another link")
+
+    check()  # before rows come for nothing, and again when they have come, for another ingest may have been quicker
+    replaces = how.if_exists == Options.TABLE_EXISTS_OPTION_REPLACE and _holds_values(home, command.table)
+    return (await publish_whole(links, call, command.table, upload, replaces=replaces, check=check)).rows
 
 
 def _check(home: Home, command: Any) -> None:

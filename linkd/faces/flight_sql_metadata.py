@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from linkd.core.dead_letters import is_dead_link
@@ -16,6 +15,7 @@ from linkd.core.rights import Identity, Role
 from linkd.errors import NotAllowed
 from linkd.home.home import Home
 from linkd.limits import METADATA_MESSAGE_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.store.directory import linkd_version
 from linkd.wire.flight_sql import SqlMessage
 from linkd.wire.v1 import flight_sql_pb2 as pb
@@ -37,7 +37,7 @@ COMMANDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Answer:
     """Rows as encapsulated Arrow messages: the schema, and record batches."""
 
@@ -66,13 +66,13 @@ async def inserted(rows: int) -> Answer:
     return await asyncio.to_thread(_count, rows)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Link:
     name: str
     schema: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Sights:
     """What one caller sees."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from linkd.errors import ValueTooLarge
 from linkd.faces.flight_uploads import Upload
 from linkd.limits import STATEMENT_PARAMETERS_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.wire.arrow_ipc import EOS, column_count
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Parameters:
     stream: bytes
     rows: int

@@ -6,11 +6,11 @@ By way of pyarrow: imported when the first such call comes. The numbers are thos
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pyarrow as pa
 
 from linkd.core.column_types import DECIMAL_PRECISION_MAX
+from linkd.model.frozen import frozen
 
 _NULLABLE = 1
 _SEARCHABLE_BASIC, _SEARCHABLE_FULL = 2, 3
@@ -18,7 +18,7 @@ _DATETIME = 9
 _EXACT, _APPROXIMATE = 10, 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SqlType:
     """A type of SQL: what it is called, its number in JDBC, and how wide it is (digits, bits, characters)."""
 

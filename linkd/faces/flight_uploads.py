@@ -8,11 +8,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from linkd.errors import Draining, InvalidArgument, ValueTooLarge
+from linkd.faces.flight_dictionaries import Dictionaries
 from linkd.home.budget import Taken
 from linkd.home.home import Home
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, SCHEMA_MAX_BYTES, VALUE_SIZE_MAX_BYTES
 from linkd.store.staging import Piece
-from linkd.wire.arrow_ipc import PREFIX_BYTES, check_batch, check_schema, is_schema
+from linkd.wire.arrow_ipc import PREFIX_BYTES, check_batch, check_dictionary, check_schema, is_schema
 from linkd.wire.flight import FlightMessage, cut
 from linkd.wire.flight_tickets import descriptor_in
 from linkd.wire.v1 import flight_pb2 as pb
@@ -48,6 +49,7 @@ class Upload:
     _first: FlightMessage | None = None
     _waits: asyncio.Timeout | None = None
     _drained: bool = False
+    _dictionaries: Dictionaries | None = None
 
     async def begin(self) -> None:
         """Reads the first message, for its descriptor. Raises InvalidArgument, Draining."""
@@ -76,9 +78,11 @@ class Upload:
                     continue
                 if not self.schema:
                     raise InvalidArgument("a DoPut sent a record batch before its schema")
+                if self._take_dictionary(message):
+                    continue
                 memory = await self._room(message)
                 try:
-                    yield self._batch(message, memory)
+                    yield await self._decoded(message, memory) if self._dictionaries is not None else self._batch(message, memory)
                 finally:
                     memory.give()
 
@@ -111,6 +115,23 @@ class Upload:
         check_schema(message.header)
         self.schema = message.parts()[0]
         return True
+
+    def _take_dictionary(self, message: FlightMessage) -> bool:
+        """Whether the message is one. Raises InvalidArgument, ValueTooLarge."""
+        number = check_dictionary(message.header, len(message.body))
+        if number is None:
+            return False
+        if self._dictionaries is None:
+            self._dictionaries = Dictionaries(self.schema)
+        self._dictionaries.take(number, message.header, message.body)
+        return True
+
+    async def _decoded(self, message: FlightMessage, memory: Taken) -> UploadedBatch:
+        """A batch of dictionary-encoded columns as one of plain ones. Raises InvalidArgument, ValueTooLarge."""
+        assert self._dictionaries is not None
+        info = check_batch(message.header, len(message.body))
+        self.schema, content = await asyncio.to_thread(self._dictionaries.decoded, message.header, message.body)
+        return UploadedBatch((content,), info.rows, len(content), message.app_metadata, memory)
 
     async def _room(self, message: FlightMessage) -> Taken:
         size_bytes = PREFIX_BYTES + len(message.header) + len(message.body)

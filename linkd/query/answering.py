@@ -17,18 +17,19 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from linkd.client.calls import Connection, Endpoint
+from linkd.core.evolution import grown
 from linkd.core.payload import split
 from linkd.core.schema import conform
-from linkd.errors import InvalidArgument, QueryInvalid
+from linkd.errors import InvalidArgument, QueryInvalid, SchemaMismatch
 from linkd.limits import CONNECT_TIMEOUT_S, QUERY_MEMORY_MAX_BYTES, QUERY_THREADS_MAX, STREAM_FRAME_MAX_BYTES
-from linkd.query.answers import StatementKind
 from linkd.query.assignment import assigned
-from linkd.query.engine import Database, Result, Watch, bound
-from linkd.query.insertion import InsertInto, fitted, insertion_in
+from linkd.query.checked import Checked, CheckedStatements, Plan, checked
+from linkd.query.engine import Database, Watch, bound
+from linkd.query.insertion import InsertInto, fitted
 from linkd.query.parameter_types import parameter_types
 from linkd.query.shelf import Shelf, Stand
-from linkd.query.statement import Statement, check_select, no_parameter
-from linkd.query.tables import Ask, Ready, Tables
+from linkd.query.statement import Statement, no_parameter
+from linkd.query.tables import Ask, Asked, Ready, Tables
 from linkd.wire.arrow_ipc import read_stream
 
 T = TypeVar("T")
@@ -47,22 +48,6 @@ class Call:
     parameters: pa.Table | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Understood:
-    """A statement that may run."""
-
-    statement: Statement
-    insertion: InsertInto | None
-
-    @property
-    def kind(self) -> StatementKind:
-        return StatementKind.SELECT if self.insertion is None else StatementKind.INSERT
-
-    @property
-    def target(self) -> str:
-        return self.insertion.target if self.insertion is not None else ""
-
-
 class Answering:
     """Answers statements with the rights of one caller, at the home of `endpoint`; keeps its files below `directory`. `close` it."""
 
@@ -76,15 +61,19 @@ class Answering:
         )
         self._parser = self._database.connection.cursor()
         self._tables = Tables(Shelf(directory, spill_bytes), self._connected, self._database.connection, self._parser)
+        self._checked = CheckedStatements()
         self._connection: Connection | None = None
 
     async def answer(self, call: Call, ask: Ask, write: Write) -> dict[str, Any]:
         """Runs one statement; what there is to tell of it. Raises errors of the tree. Cancelling it ends the statement."""
-        understood = await asyncio.to_thread(self._understood, call.sql)
+        statement = self._checked.get(call.sql)
+        if statement is None:
+            statement = await asyncio.to_thread(checked, call.sql, self._parser)
+            self._checked.keep(call.sql, statement)
         with Watch(call.timeout_s) as watch:
             if call.operation == "prepare":
-                return await self._prepare(understood, ask, write, watch)
-            return await self._run(understood, call, ask, write, watch)
+                return await self._prepare(statement, ask, write, watch)
+            return await self._run(statement, call, ask, write, watch)
 
     @property
     def stands(self) -> list[Stand]:
@@ -96,48 +85,54 @@ class Answering:
             await self._connection.close()
         self._database.close()
 
-    def _understood(self, sql: str) -> _Understood:
-        insertion = insertion_in(sql)
-        return _Understood(check_select(insertion.select if insertion is not None else sql, None, parser=self._parser), insertion)
-
-    async def _run(self, understood: _Understood, call: Call, ask: Ask, write: Write, watch: Watch) -> dict[str, Any]:
-        statement = understood.statement
-        if understood.kind != call.operation:
-            remedy = "it gives no rows: run it as an update" if understood.insertion else "it inserts nothing: run it as a query"
-            raise QueryInvalid(f"this statement is {'an INSERT' if understood.insertion else 'a SELECT'}, and {remedy}")
+    async def _run(self, known: Checked, call: Call, ask: Ask, write: Write, watch: Watch) -> dict[str, Any]:
+        statement = known.statement
+        if known.kind != call.operation:
+            remedy = "it gives no rows: run it as an update" if known.insertion else "it inserts nothing: run it as a query"
+            raise QueryInvalid(f"this statement is {'an INSERT' if known.insertion else 'a SELECT'}, and {remedy}")
         rows_of_values = list(_values(statement, call.parameters))
-        if understood.insertion is None and len(rows_of_values) != 1:
+        if known.insertion is None and len(rows_of_values) != 1:
             raise QueryInvalid(f"a query runs with one row of parameters, and {len(rows_of_values)} were given")
         if len(rows_of_values) > 1 and statement.histories:
             raise QueryInvalid(f"a statement with link(...) runs with one row of parameters, and {len(rows_of_values)} were given")
         # What several rows of values read is all of it; those of one may tell what need not be read.
         values = rows_of_values[0] if len(rows_of_values) == 1 else {}
-        asked = await self._tables.asked(statement, understood.target, values, ask)
-        ready = await self._tables.read(statement, asked, values)
-        run = _Run(self._database, understood, ready, asked.target_schema, rows_of_values, watch, write)
+        asked = await self._tables.asked(statement, known.target, values, ask)
+        ready = await self._tables.read(await self._tables.plan(known, asked), asked, values)
+        run = _Run(self._database, known, ready, asked, rows_of_values, watch, write)
         try:
             rows = await _in_thread(run.run, watch)
         finally:
             self._tables.shelf.tidy()
         return {"rows": rows, "links": statement.read_links()}
 
-    async def _prepare(self, understood: _Understood, ask: Ask, write: Write, watch: Watch) -> dict[str, Any]:
-        statement = understood.statement
+    async def _prepare(self, known: Checked, ask: Ask, write: Write, watch: Watch) -> dict[str, Any]:
+        statement = known.statement
+        asked = await self._tables.asked(statement, known.target, dict.fromkeys(statement.parameters), ask)
+        plan = await self._tables.plan(known, asked)
+        answer = known.prepared(plan, asked.target_schema)
+        if answer is None:
+            answer = await self._described(known, plan, asked, watch)
+            known.keep_prepared(plan, asked.target_schema, answer)
+        schema, told = answer
+        if known.insertion is None:
+            write(memoryview(schema.serialize()))
+        return dict(told)
+
+    async def _described(self, known: Checked, plan: Plan, asked: Asked, watch: Watch) -> tuple[pa.Schema, Mapping[str, Any]]:
+        """The columns that a statement gives, and what else there is to tell of it."""
+        statement, ready = known.statement, self._tables.empty(plan)
         unknown = dict.fromkeys(statement.parameters)
-        asked = await self._tables.asked(statement, understood.target, unknown, ask)
-        ready = await self._tables.empty(statement, asked)
         schema = await _in_thread(lambda: self._database.schema_of(ready.text, ready.tables, ready.given(unknown), watch), watch)
         filled: list[pa.DataType | None] = [None] * len(schema.names)
-        if understood.insertion is not None:
+        if known.insertion is not None:
             target = _schema(asked.target_schema)
-            for name, index in fitted(understood.insertion, schema.names, target.names if target is not None else ()):
+            for name, index in fitted(known.insertion, schema.names, target.names if target is not None else ()):
                 filled[index] = target.field(name).type if target is not None else None
-        else:
-            write(memoryview(schema.serialize()))
         names = sorted(statement.parameters, key=lambda name: (len(name), name) if name.isdigit() else (0, name))
         parameters = parameter_types(statement.tree, names, [table.schema for table in ready.tables.values()], filled)
-        return {
-            "kind": str(understood.kind),
+        return schema, {
+            "kind": str(known.kind),
             "parameters": names,
             "parameters_schema": base64.b64encode(parameters.serialize()).decode(),
             "links": statement.read_links(),
@@ -161,31 +156,37 @@ class _Run:
     """A statement over its tables, in a thread."""
 
     database: Database
-    understood: _Understood
+    checked: Checked
     ready: Ready
-    target_schema: bytes
+    asked: Asked
     rows_of_values: Sequence[Mapping[str, Any]]
     watch: Watch
     write: Write
 
     def run(self) -> int:
-        """Hands out the schema and the rows; how many there were."""
-        rows, schema = 0, None
+        """Hands out the rows, each schema before the first of its own; how many rows there were."""
+        fitting = _Fitting(self.checked.insertion, _schema(self.asked.target_schema), self.asked.target_declared)
+        rows, said = 0, None
         for values in self.rows_of_values:
             with self.database.select(
-                self.understood.statement,
+                self.checked.statement,
                 self.ready.tables,
                 text=self.ready.text,
                 watch=self.watch,
                 values=self.ready.given(values),
             ) as result:
-                fitting = self._fitting(result)
-                if schema is None:
-                    schema = fitting.schema
-                    self.write(memoryview(schema.serialize()))
+                said = self._say(fitting.begin(result.schema), said)
                 for batch in result.batches:
-                    rows += self._hand_out(fitting.fit(batch))
+                    fit = fitting.fit(batch)
+                    said = self._say(fit.schema, said)
+                    rows += self._hand_out(fit)
         return rows
+
+    def _say(self, schema: pa.Schema, said: pa.Schema | None) -> pa.Schema:
+        """Hands out a schema that was not said before; what was said now."""
+        if said is None or not schema.equals(said):
+            self.write(memoryview(schema.serialize()))
+        return schema
 
     def _hand_out(self, batch: pa.RecordBatch) -> int:
         for piece in split(batch, STREAM_FRAME_MAX_BYTES) if self._is_cut(batch) else [batch]:
@@ -194,37 +195,43 @@ class _Run:
 
     def _is_cut(self, batch: pa.RecordBatch) -> bool:
         """Rows for a reader come in messages that every client takes; those for a link stay values of full size."""
-        return self.understood.insertion is None and batch.num_rows > 1 and pa.ipc.get_record_batch_size(batch) > STREAM_FRAME_MAX_BYTES
-
-    def _fitting(self, result: Result) -> _Fitting:
-        insertion = self.understood.insertion
-        if insertion is None:
-            return _Fitting("", result.schema, None, is_values=False)
-        target = _schema(self.target_schema)
-        columns = fitted(insertion, result.schema.names, target.names if target is not None else ())
-        if target is None:
-            target = pa.schema([pa.field(name, result.schema.field(index).type) for name, index in columns])
-        return _Fitting(insertion.target, target, columns, insertion.is_values)
+        return self.checked.insertion is None and batch.num_rows > 1 and pa.ipc.get_record_batch_size(batch) > STREAM_FRAME_MAX_BYTES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Fitting:
-    """How rows become those of the link they are for."""
+    """How rows become those of the link they are for, whose schema grows with them unless it is `declared`. A SELECT's stay as they are."""
 
-    link: str
-    schema: pa.Schema
-    columns: Sequence[tuple[str, int]] | None
-    is_values: bool
+    insertion: InsertInto | None
+    schema: pa.Schema | None
+    declared: bool
+    columns: Sequence[tuple[str, int]] = ()
+
+    def begin(self, given: pa.Schema) -> pa.Schema:
+        """The rows of a result are next; the schema that they have at first. Raises SchemaMismatch."""
+        if self.insertion is None:
+            return given
+        self.columns = fitted(self.insertion, given.names, self.schema.names if self.schema is not None else ())
+        if self.schema is None:
+            self.schema = pa.schema([pa.field(name, given.field(index).type) for name, index in self.columns])
+        return self.schema
 
     def fit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Raises SchemaMismatch."""
-        if self.columns is None:
+        if self.insertion is None or self.schema is None:
             return batch
-        names = [name for name, _ in self.columns]
-        ordered = pa.RecordBatch.from_arrays([batch.column(index) for _, index in self.columns], names=names)
+        ordered = pa.RecordBatch.from_arrays([batch.column(index) for _, index in self.columns], names=[name for name, _ in self.columns])
         if ordered.schema.equals(self.schema):
             return ordered
-        return conform(assigned(ordered, self.schema, is_values=self.is_values, link=self.link), self.schema, link=self.link)
+        link = self.insertion.target
+        rows = assigned(ordered, self.schema, is_values=self.insertion.is_values, link=link)
+        try:
+            return conform(rows, self.schema, link=link)
+        except SchemaMismatch:
+            # A number in a statement has a type of its own, which says nothing: a column grows when it has no room for a value.
+            fit = grown(rows, self.schema, declared=self.declared, link=link)
+        self.schema = fit.schema
+        return fit
 
 
 async def _in_thread(work: Callable[[], T], watch: Watch) -> T:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from linkd.model.frozen import frozen
 
 
 class StatementKind(enum.StrEnum):
@@ -13,7 +14,7 @@ class StatementKind(enum.StrEnum):
     INSERT = "insert"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Prepared:
     """A statement that may run.
 

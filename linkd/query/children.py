@@ -19,7 +19,7 @@ from linkd.core.names import COMMITS_LINK
 from linkd.core.rights import Identity
 from linkd.home import tables
 from linkd.home.home import Home
-from linkd.home.inserting import Insertion, target_schema
+from linkd.home.inserting import Insertion, insertion_target
 from linkd.home.tables import Extent, TableAsked
 from linkd.home.tokens import ADAPTERS_NAME, RUN_NAME
 from linkd.limits import QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_CHILD_IDLE_S, QUERY_TEXT_MAX_BYTES, QUERY_TIMEOUT_S
@@ -201,7 +201,8 @@ class QueryChildren:
         answer: dict[str, Any] = {}
         if question["target"]:
             call.target = question["target"]
-            answer["target_schema"] = _text(target_schema(self.home, call.who, call.target))
+            target = insertion_target(self.home, call.who, call.target)
+            answer |= {"target_schema": _text(target.schema), "target_declared": target.declared}
         call.extents = [extent for of_table in found for extent in of_table]
         call.held.enter_context(tables.held(self.home, call.who, call.extents))
         return {**answer, "tables": [[extent.told() for extent in of_table] for of_table in found]}

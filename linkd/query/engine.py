@@ -30,6 +30,7 @@ from linkd.core.arrow_types import plain_type
 from linkd.core.casts import CastLoses, as_array, plain_array
 from linkd.core.pipeline import ParamValue
 from linkd.errors import QueryInvalid, SchemaMismatch
+from linkd.model.frozen import frozen
 from linkd.query.diagnosis import run_error
 from linkd.query.rewriting import text_to_run
 from linkd.query.statement import Statement
@@ -43,7 +44,7 @@ NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 NOTHING_HIDDEN: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Result:
     """The rows of a running query: `batches` may be taken once, inside the `with` that gave this.
 

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from linkd.model.frozen import frozen
 from linkd.query.rewriting import joins, selects, sources, text_of
 from linkd.query.statement import Statement
 from linkd.query.walk import Node, is_constant, is_moment
@@ -30,7 +31,7 @@ _ORDINARY_JOINS = ("REGULAR", "CROSS", "NATURAL", "DEPENDENT")
 """In others which rows are there decides which rows meet, so that none may be left away."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Pruning:
     """What is known of the rows that a statement wants of one table: `condition` over the bounds of `columns`, column by column."""
 

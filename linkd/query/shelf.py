@@ -21,7 +21,7 @@ from linkd.client.lane_files import Region
 from linkd.client.payloads import Arrived, Assembler
 from linkd.core.arrow_types import plain_schema
 from linkd.core.names import COMMITS_LINK
-from linkd.core.schema import conform
+from linkd.core.schema import in_schema
 from linkd.errors import LinkNotFound, QueryInvalid, SchemaMismatch, StorageFailed
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, LINKS_MAX, ROWS_PER_VALUE, SHELF_VALUES_MAX, SPILL_BATCH_BYTES, SPILL_GATHERED_VALUES
 from linkd.query.readable import readable_schema
@@ -61,7 +61,7 @@ class Block:
     def batch(self) -> pa.RecordBatch:
         """Its rows: every offset and character was looked at, once. Raises StateDamaged, InvalidArgument, SchemaMismatch."""
         batch = self.content.batch(validate=True) if isinstance(self.content, Arrived) else self.content
-        self.content = batch if batch.schema.equals(self.schema) else conform(batch, self.schema, link=self.link)
+        self.content = batch if batch.schema.equals(self.schema) else in_schema(batch, self.schema, link=self.link)
         return self.content
 
     @property
@@ -257,7 +257,7 @@ class Gathering:
             return
         batch = arrived.batch(validate=True)
         if not batch.schema.equals(self._stand.schema):
-            batch = conform(batch, self._stand.schema, link=self._stand.link)
+            batch = in_schema(batch, self._stand.schema, link=self._stand.link)
         self._origins.append(_origin(arrived, self._rows))
         self._waiting.append(batch)
         self._rows += batch.num_rows

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import duckdb
 
 from linkd import limits
 from linkd.core.diagnostics import with_suggestion
 from linkd.errors import QueryInvalid
+from linkd.model.frozen import frozen
 from linkd.query.diagnosis import parse_error
 from linkd.query.walk import History, Node, Walk
 
@@ -46,7 +47,7 @@ _REMEDIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Statement:
     """A query that may run.
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from linkd.model.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen()
 class Bounds:
     """As Arrow scalars of the column's type; both null where every row is."""
 

@@ -17,13 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linkd.client.calls import Connection
+from linkd.core.evolution import united
 from linkd.core.names import COMMITS_LINK
-from linkd.core.schema import conform
+from linkd.core.schema import in_schema
 from linkd.errors import QueryInvalid
 from linkd.limits import BLOCKS_PRUNED_MIN, SEQUENCE_CELLS
+from linkd.query.checked import Checked, Plan
 from linkd.query.diagnosis import run_error
-from linkd.query.pruning import Pruning, bounds_table, decided, expression_text, prunings
-from linkd.query.rewriting import parameters_in, text_to_run
+from linkd.query.pruning import Pruning, bounds_table, decided, expression_text
+from linkd.query.sequence_ranges import narrowed
 from linkd.query.shelf import Block, Shelf, Wanted, committed
 from linkd.query.statement import Statement
 from linkd.query.walk import History, Node
@@ -47,10 +49,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the home answered: the parts of each table, oldest first, and the schema of the link that rows go to."""
+    """What the home answered: the parts of each table, oldest first, and the schema message of the link that rows go to, which may be declared."""
 
     parts: Mapping[str, Sequence[Part]]
     target_schema: bytes = b""
+    target_declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +96,23 @@ class Tables:
         parts = {name: [_part(one) for one in of_table] for name, of_table in zip(names, answer["tables"], strict=False)}
         for history, (_, since_ns, until_ns), of_table in zip(statement.histories, ranges, answer["tables"][len(names) :], strict=True):
             parts[history.table] = [_part(one, since_ns, until_ns) for one in of_table]
-        return Asked(parts, base64.b64decode(answer.get("target_schema", "")))
+        return Asked(parts, base64.b64decode(answer.get("target_schema", "")), answer.get("target_declared", False))
 
-    async def empty(self, statement: Statement, asked: Asked) -> Ready:
+    async def plan(self, statement: Checked, asked: Asked) -> Plan:
+        """What becomes of the statement over the columns that its tables have now. Raises SchemaMismatch, QueryInvalid."""
+        schemas = await self._schemas(asked)
+        return statement.plan(schemas, hidden_columns(statement.statement, schemas), self.parser)
+
+    def empty(self, plan: Plan) -> Ready:
         """The tables without their rows."""
-        schemas = await self._schemas(asked)
-        hidden = hidden_columns(statement, schemas)
         tables = {
-            name: pa.schema([*schema, *(pa.field(column, _SYSTEM_TYPES[column]) for column in hidden[name])]).empty_table()
-            for name, schema in schemas.items()
+            name: pa.schema([*schema, *(pa.field(column, _SYSTEM_TYPES[column]) for column in plan.hidden[name])]).empty_table()
+            for name, schema in plan.schemas.items()
         }
-        return Ready(text_to_run(statement, hidden, self.parser), tables, parameters_in(statement.tree))
+        return Ready(plan.text, tables, plan.parameters)
 
-    async def read(self, statement: Statement, asked: Asked, values: Mapping[str, Any]) -> Ready:
+    async def read(self, plan: Plan, asked: Asked, values: Mapping[str, Any]) -> Ready:
         """The tables with the rows that the statement can want. Raises SchemaMismatch, StateDamaged, ConnectionFailed, StorageFailed."""
-        schemas = await self._schemas(asked)
-        hidden = hidden_columns(statement, schemas)
-        columns = {name: [*schema.names, *hidden[name]] for name, schema in schemas.items()}
-        found = prunings(statement, columns, self.parser)
         tables: dict[str, pa.Table] = {}
         for name, parts in asked.parts.items():
             if name == COMMITS_LINK:
@@ -120,15 +122,20 @@ class Tables:
             blocks: list[tuple[pa.RecordBatch, Block]] = []
             for part in parts:
                 blocks += [
-                    (_in_schema(block.batch(), schemas[name], part), block) for block in await self._blocks(part, found.get(name), values)
+                    (_in_schema(block.batch(), plan.schemas[name], part), block)
+                    for block in await self._blocks(part, plan.prunings.get(name), values)
                 ]
-            tables[name] = table_of(schemas[name], blocks, hidden[name])
+            tables[name] = table_of(plan.schemas[name], blocks, plan.hidden[name])
         self._committed = None
-        return Ready(text_to_run(statement, hidden, self.parser), tables, parameters_in(statement.tree))
+        return Ready(plan.text, tables, plan.parameters)
 
     async def _schemas(self, asked: Asked) -> dict[str, pa.Schema]:
-        """The columns of each table: those of its newest generation."""
-        schemas = {name: self.shelf.schema(parts[-1].wanted) for name, parts in asked.parts.items() if name != COMMITS_LINK}
+        """The columns of each table: those of its newest generation, then what only older ones have."""
+        schemas = {
+            name: united(self.shelf.schema(part.wanted) for part in reversed(parts))
+            for name, parts in asked.parts.items()
+            if name != COMMITS_LINK
+        }
         if COMMITS_LINK in asked.parts:
             self._committed = await committed(await self.connect())
             schemas[COMMITS_LINK] = self._committed.schema
@@ -164,19 +171,22 @@ class Tables:
         return blocks if chosen is None else [blocks[index] for index in chosen]
 
     def _cells(self, part: Part, pruning: Pruning | None, values: Mapping[str, Any]) -> list[tuple[int, int]]:
-        """The ranges of sequences that may be wanted: of some cells, those that the condition allows if nothing but the sequence is known."""
+        """The ranges of sequences that may be wanted: those that the condition allows if nothing but the sequence is known."""
         whole = [(part.first, part.last)]
         if pruning is None or "_seq" not in pruning.columns or part.last - part.first < BLOCKS_PRUNED_MIN:
             return whole
-        width = -(-(part.last - part.first + 1) // SEQUENCE_CELLS)
-        firsts = list(range(part.first, part.last + 1, width))
-        lasts = [min(first + width - 1, part.last) for first in firsts]
-        unknown: list[None] = [None] * len(firsts)
-        columns = [
-            ("_seq", pa.int64(), firsts, lasts) if name == "_seq" else (name, pa.null(), unknown, unknown) for name in pruning.columns
-        ]
-        chosen = decided(pruning.condition, bounds_table(columns), values, self.connection)
-        return whole if chosen is None else _merged([(firsts[index], lasts[index]) for index in chosen])
+
+        def chosen(cells: Sequence[tuple[int, int]]) -> list[int] | None:
+            unknown: list[None] = [None] * len(cells)
+            columns = [
+                ("_seq", pa.int64(), [first for first, _ in cells], [last for _, last in cells])
+                if name == "_seq"
+                else (name, pa.null(), unknown, unknown)
+                for name in pruning.columns
+            ]
+            return decided(pruning.condition, bounds_table(columns), values, self.connection)
+
+        return narrowed(part.first, part.last, SEQUENCE_CELLS, chosen)
 
     def _range(self, history: History, values: Mapping[str, Any]) -> tuple[int, int | None, int | None]:
         """The generation (0: all of them) and the times of `link(...)`."""
@@ -274,20 +284,7 @@ def _origin_value(name: str, origin: Any) -> Any:
 
 
 def _in_schema(batch: pa.RecordBatch, schema: pa.Schema, part: Part) -> pa.RecordBatch:
-    """Rows of an older generation in the columns of the newest: those that it lacks are null."""
+    """Rows of one generation in the columns of all: those that it lacks are null."""
     if batch.schema.equals(schema):
         return batch
-    lacking = [field for field in schema if field.name not in batch.schema.names]
-    for added in lacking:
-        batch = batch.append_column(added, pa.nulls(batch.num_rows, added.type))
-    return conform(batch, schema, link=f"{part.wanted.link} (generation {part.wanted.generation})")
-
-
-def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for first, last in ranges:
-        if merged and merged[-1][1] + 1 == first:
-            merged[-1] = merged[-1][0], last
-        else:
-            merged.append((first, last))
-    return merged
+    return in_schema(batch, schema, link=f"{part.wanted.link} (generation {part.wanted.generation})")

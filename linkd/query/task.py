@@ -50,6 +50,7 @@ from linkd.errors import (
 )
 from linkd.limits import QUERY_TEXT_MAX_BYTES, QUERY_THREADS_MAX, SOURCE_WINDOW_PUBLISHES, SQL_TASK_TIMEOUT_S
 from linkd.query.engine import Result, run_select
+from linkd.query.lean import without_data_frames
 from linkd.query.scratch import scratch_directory
 from linkd.query.shelf import Gathering, Shelf, Stand, link_schema
 from linkd.query.statement import Statement
@@ -232,6 +233,7 @@ async def _until_told() -> int:
 
 def main() -> int:
     """The exit code of the process."""
+    without_data_frames()
     try:
         code = asyncio.run(_until_told())
     except Error as error:

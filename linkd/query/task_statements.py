@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from linkd.core.diagnostics import with_suggestion
 from linkd.core.sql_text import SqlStatement, StatementCutter
 from linkd.errors import QueryInvalid
+from linkd.model.frozen import frozen
 from linkd.query.insertion import InsertInto, insertion_in
 from linkd.query.statement import Statement, check_select
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class OutputStatement:
     """One statement of a task, and the output that its rows go to."""
 

@@ -19,7 +19,7 @@ from linkd.client.session import Client
 from linkd.client.snapshots import Snapshot, known_schema, stage
 from linkd.client.values import Input
 from linkd.core.pipeline import ParamValue
-from linkd.core.schema import conform
+from linkd.core.schema import in_schema
 from linkd.errors import InvalidArgument
 from linkd.limits import QUERY_MEMORY_MAX_BYTES, QUERY_THREADS_MAX, SQL_TASK_TIMEOUT_S
 from linkd.query.engine import Database, Result, Watch, bound
@@ -80,7 +80,7 @@ def _blocks(rows: Input, schema: pa.Schema) -> list[tuple[pa.RecordBatch, Block]
             table.validate(full=True)
         except pa.ArrowInvalid:
             raise InvalidArgument(f"{value.name} is damaged: its Arrow buffers do not add up") from None
-        batch = conform(table, schema, link=rows.link)
+        batch = in_schema(table, schema, link=rows.link)
         envelope = value.envelope
         origin = Origin(envelope.position.sequence, envelope.created_at_ns, envelope.task, envelope.id, 0)
         found.append((batch, Block(rows.link, schema, batch, [origin])))

@@ -7,13 +7,13 @@ a `cte_map`, an expression has a `class`, anything else a `type`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from linkd.core.diagnostics import with_suggestion
 from linkd.core.names import COMMITS_LINK
 from linkd.core.value_names import LINK_NAME
 from linkd.errors import QueryInvalid
+from linkd.model.frozen import frozen
 from linkd.query.diagnosis import pointed_at
 from linkd.query.functions import FUNCTIONS, OPERATORS, ORDER_FREE_AGGREGATES, SCALARS, TABLE_FUNCTIONS, WINDOW_FUNCTIONS
 
@@ -41,7 +41,7 @@ _HISTORY = "a link's history is link('name', generation => 3, since => '2026-11-
 _FILES = "queries read links, not files: bring a file in as a link with `from:` in the pipeline file"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class History:
     """`link('name', generation => ..., since => ..., until => ...)`: a table of that link, known to DuckDB as `table`. Arguments are expressions."""
 

@@ -14,10 +14,10 @@ Fields may come in any order; of one that comes twice the last counts. Fields th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from linkd.errors import InvalidArgument
 from linkd.limits import FLIGHT_FIELDS_MAX
+from linkd.model.frozen import frozen
 from linkd.wire.arrow_ipc import PREFIX_BYTES, Bytes, metadata_length, prefix
 from linkd.wire.varints import LENGTH_DELIMITED, field_tag, varint
 
@@ -27,7 +27,7 @@ _VARINT_MAX_BYTES = 10
 _NOTHING = memoryview(b"")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class FlightMessage:
     """A FlightData that came. `descriptor` is a FlightDescriptor as bytes, `header` is padded to 8 bytes, `body` a view of what came."""
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 from linkd.wire.v1 import flight_sql_pb2 as pb
 
 _PACKAGE = "arrow.flight.protocol.sql."
 _TYPE_URL = f"type.googleapis.com/{_PACKAGE}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SqlMessage:
     """A message of Flight SQL: its name, such as `CommandStatementQuery`, and its bytes."""
 

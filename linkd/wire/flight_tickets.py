@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from linkd.errors import InvalidArgument
 from linkd.limits import FLIGHT_ASKED_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.wire.v1 import flight_pb2 as pb
 
 REPLACE = "replace"
@@ -18,7 +18,7 @@ _SEQUENCE_MAX = 2**63 - 1
 _FORMS = 'a link\'s name, or JSON such as {"link": "flown", "generation": 3, "since": 40, "until": 50}'
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LinkAsked:
     """A link, or a part of it: a generation (0: the one that readers see), and a range of sequences (0: to that end).
 

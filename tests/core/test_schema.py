@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from linkd.core.schema import conform, kept_schema, parse_type, plain_schema, plain_type, to_arrow, type_text, widen
+from linkd.core.schema import conform, kept_schema, parse_type, plain_schema, plain_type, to_arrow, type_text
 from linkd.errors import InvalidArgument, SchemaMismatch
 
 WORDS = {
@@ -183,25 +183,6 @@ class TestConform:
         twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
         with pytest.raises(SchemaMismatch, match="column `a` occurs twice"):
             conform(twice, kept, link="l")
-
-
-class TestWiden:
-    kept = pa.schema([("a", pa.null()), ("b", pa.int64())])
-
-    def test_a_column_of_nulls_gets_its_type_from_a_later_value(self) -> None:
-        assert widen(self.kept, pa.schema([("b", pa.int64()), ("a", pa.large_string())])) == pa.schema(
-            [("a", pa.string()), ("b", pa.int64())]
-        )
-
-    def test_empty_lists_get_the_type_of_the_first_element(self) -> None:
-        kept = pa.schema([("l", pa.list_(pa.null())), ("o", pa.struct([("x", pa.null())]))])
-        given = pa.schema([("l", pa.large_list(pa.int8())), ("o", pa.struct([("x", pa.string())]))])
-        assert widen(kept, given) == plain_schema(given)
-
-    def test_nothing_else_is_widened(self) -> None:
-        assert widen(self.kept, self.kept) is None
-        assert widen(self.kept, pa.schema([("a", pa.int64())])) is None
-        assert widen(pa.schema([("a", pa.int64())]), pa.schema([("a", pa.string())])) is None
 
 
 class TestToArrow:

@@ -6,14 +6,14 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flight_clients import over_tcp
-
 from linkd.core.layout import OPEN, Layout
+from linkd.core.listening import ListenAddress
+from linkd.faces.tcp import TcpPort
 from linkd.testing.home import InProcessHome, running_home
 
 T = TypeVar("T")
@@ -26,7 +26,6 @@ class ServedHome:
 
     home: InProcessHome
     loop: asyncio.AbstractEventLoop
-    ends: AsyncExitStack
 
     @property
     def uri(self) -> str:
@@ -37,9 +36,14 @@ class ServedHome:
         """Runs `work` in the home's loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(DEADLINE_S)
 
+    @property
     def tcp(self) -> str:
-        """`host:port` of a relay to the home's socket, for clients that know no other."""
-        return self.run(self.ends.enter_async_context(over_tcp(self.home.socket))).removeprefix("grpc://")
+        """`host:port`, for clients that know no sockets; they show `token`."""
+        return str(self.home.face.tcp)
+
+    @property
+    def token(self) -> str:
+        return self.home.home.tokens.outsider()
 
 
 @contextmanager
@@ -49,8 +53,8 @@ def served_home(directory: Path, layout: Layout = OPEN) -> Iterator[ServedHome]:
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with running_home(directory, layout=layout) as home, AsyncExitStack() as ends:
-            ready.set_result(ServedHome(home, asyncio.get_running_loop(), ends))
+        async with running_home(directory, layout=layout, tcp=TcpPort(ListenAddress("127.0.0.1", 0))) as home:
+            ready.set_result(ServedHome(home, asyncio.get_running_loop()))
             await stop.wait()
 
     def run() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import adbc_driver_flightsql
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from adbc_driver_flightsql import dbapi
-from served_home import ServedHome, served_home
+from served_home import DEADLINE_S, ServedHome, served_home
 
 from linkd.core.layout import Layout
 from linkd.core.links import LinkShape
@@ -96,6 +98,31 @@ def test_ingest_creates_appends_and_replaces(cursor: Any) -> None:
     with pytest.raises(dbapi.ProgrammingError, match=r"NOT_FOUND: .*there is no link `nowhere`"):
         cursor.adbc_ingest("nowhere", other, mode="append")
     assert rows() == 3
+
+
+def test_of_two_ingests_that_create_a_link_at_once_one_wins(sql_home: ServedHome) -> None:
+    both = threading.Barrier(2)
+
+    def rows(first: int) -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"n": [first]})
+        both.wait(DEADLINE_S)  # each has begun
+        yield pa.record_batch({"n": [first + 1]})
+
+    def create(first: int) -> str:
+        with dbapi.connect(sql_home.uri, autocommit=True) as connection, connection.cursor() as cursor:
+            reader = pa.RecordBatchReader.from_batches(pa.schema([("n", pa.int64())]), rows(first))
+            try:
+                cursor.adbc_ingest("raced", reader, mode="create")
+            except dbapi.Error as error:
+                return str(error)
+            return "created"
+
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(create, (10, 20)))
+    with dbapi.connect(sql_home.uri, autocommit=True) as connection, connection.cursor() as cursor:
+        held = cursor.execute("SELECT n FROM raced ORDER BY n").fetchall()
+    assert sorted(text[:14] for text in told) == ["ALREADY_EXISTS", "created"]
+    assert held in ([(10,), (11,)], [(20,), (21,)])
 
 
 def test_an_ingest_is_one_commit_and_one_that_breaks_off_is_none(cursor: Any) -> None:

@@ -16,6 +16,7 @@ from pyarrow import flight
 
 from linkd.core.layout import Layout
 from linkd.core.links import LinkShape
+from linkd.limits import FLIGHT_DICTIONARIES_MAX_BYTES
 from linkd.model.terms import LinkTerms
 from linkd.model.values import Durability
 from linkd.testing.home import InProcessHome, running_home
@@ -96,14 +97,18 @@ async def test_a_value_of_the_links_own_schema_is_stored_as_it_was_sent(home: In
     assert large.size_bytes == len(batch.serialize())
 
 
-async def test_columns_are_matched_by_name_and_one_too_many_is_refused_with_both_schemas(home: InProcessHome) -> None:
+async def test_columns_are_matched_by_name_and_new_ones_come_behind_and_one_too_few_is_refused_with_both_schemas(
+    home: InProcessHome,
+) -> None:
     def work(client: flight.FlightClient) -> None:
         put(client, "events", NUMBERS)
         put(client, "events", NUMBERS.select(["text", "n"]))
         assert get(client, "events") == pa.concat_tables([NUMBERS, NUMBERS])
-        with pytest.raises(pa.ArrowInvalid, match="column `more` is not in the link"):
-            put(client, "events", NUMBERS.append_column("more", pa.array([1, 2, 3])))
-        assert get(client, "events").num_rows == 6
+        put(client, "events", NUMBERS.append_column("more", pa.array([1, 2, 3])))
+        assert get(client, "events")["more"].to_pylist() == [None] * 6 + [1, 2, 3]
+        with pytest.raises(pa.ArrowInvalid, match="column `more` is missing"):
+            put(client, "events", NUMBERS)
+        assert get(client, "events").num_rows == 9
 
     await with_client(home, work)
 
@@ -282,11 +287,31 @@ async def test_what_flight_has_and_linkd_has_not_is_refused_in_words(home: InPro
         put(client, "events", NUMBERS)
         with pytest.raises(NotImplementedError, match="linkd has no DoExchange: read with DoGet and write with DoPut"):
             client.do_exchange(flight.FlightDescriptor.for_path("events"))[1].read_chunk()
-        dictionary = pa.table({"n": [1], "text": pa.array(["a"]).dictionary_encode()})
-        with pytest.raises(pa.ArrowInvalid, match=r"has dictionary-encoded columns.*column\.dictionary_decode\(\)"):
-            put(client, "events", dictionary)
         compressed = flight.FlightCallOptions(write_options=pa.ipc.IpcWriteOptions(compression="zstd"))
         with pytest.raises(pa.ArrowInvalid, match="compressed"):
             put(client, "events", NUMBERS, options=compressed)
 
     await with_client(home, work)
+
+
+async def test_dictionary_encoded_columns_are_decoded_as_they_come(home: InProcessHome) -> None:
+    def work(client: flight.FlightClient) -> None:
+        words = [pa.array(part).dictionary_encode() for part in (["a", None, "b"], ["c", "a"], ["c", "c"])]
+        nested = pa.ListArray.from_arrays([0, 1, 1, 3, 4, 5, None, 6], pa.array([1, 2, 1, 3, 1, 2]).dictionary_encode())
+        table = pa.table({"text": pa.chunked_array(words), "n": range(7), "l": nested})
+        assert [answer["rows"] for answer in put(client, "words", table)] == [3, 2, 2]
+        put(client, "words", table.slice(0, 0))
+        got = get(client, "words")
+        assert got.schema == pa.schema([("text", pa.string()), ("n", pa.int64()), ("l", pa.list_(pa.int64()))])
+        assert got.to_pylist() == table.to_pylist()
+        bomb = pa.table({"text": pa.DictionaryArray.from_arrays(pa.array([0] * 2_000, pa.int32()), pa.array(["x" * 100_000]))})
+        with pytest.raises(pa.ArrowInvalid, match=r"has 200,008,000 bytes when its dictionaries are decoded"):
+            put(client, "bombs", bomb)
+        large = pa.table(
+            {"text": pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), pa.array(["x" * FLIGHT_DICTIONARIES_MAX_BYTES]))}
+        )
+        with pytest.raises(pa.ArrowInvalid, match=r"take more than 2,097,152 bytes: send decoded columns"):
+            put(client, "bombs", large)
+
+    await with_client(home, work)
+    await until_idle(home)

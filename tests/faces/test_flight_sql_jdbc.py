@@ -48,7 +48,7 @@ def test_a_java_program_queries_inserts_and_looks_around(sql_home: ServedHome, r
         cursor.adbc_ingest("seats", SEATS, mode="create")
     # The driver reaches into java.nio; it is started for a second, which no optimizing compiler pays off.
     options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "--add-opens=java.base/java.nio=ALL-UNNAMED", "-cp", str(driver)]
-    command = ["java", *options, str(JAVA / "FlightSqlProof.java"), sql_home.tcp()]
+    command = ["java", *options, str(JAVA / "FlightSqlProof.java"), sql_home.tcp, sql_home.token]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM_TIMEOUT_S, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
     told = done.stdout.splitlines()

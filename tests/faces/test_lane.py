@@ -18,7 +18,7 @@ from linkd.limits import GRPC_MESSAGE_MAX_BYTES, MIB
 from linkd.testing.home import InProcessHome, running_home
 from linkd.wire.lane import FrameKind, FrameReader, frame, head
 from linkd.wire.methods import ATTEND, DESCRIBE, PUBLISH, READ, SEAL
-from linkd.wire.v1 import lane_pb2
+from linkd.wire.v1 import lane_pb2, value_pb2
 from linkd.wire.v1 import links_pb2 as pb
 
 DEADLINE_S = 10.0
@@ -149,6 +149,35 @@ async def test_a_refused_stream_says_why_to_both_who_write_and_who_read(channel:
         await stream.read()
     with pytest.raises(InvalidArgument, match="belongs to no value"):
         await stream.write(pb.PublishRequest(chunk=b"more"))
+
+
+def opaque(content: bytes) -> pb.PublishRequest:
+    return pb.PublishRequest(value=pb.PublishValue(link="events", format=value_pb2.BYTES, payload_bytes=len(content), data=content))
+
+
+async def links(channel: LaneChannel) -> list[str]:
+    described = await channel.call(DESCRIBE, pb.DescribeRequest(), timeout_s=DEADLINE_S, token="", traceparent="")
+    return [link.name for link in described.links]
+
+
+async def test_a_small_message_with_more_to_come_goes_out_with_the_next_one_or_before_an_answer_is_waited_for(channel: LaneChannel) -> None:
+    stream = channel.open(PUBLISH, token="", traceparent="")
+    await stream.write(opaque(b"first"), more=True)
+    assert "events" not in await links(channel)
+    await stream.write(opaque(b"second"))
+    assert [(await stream.read()).acked for _ in range(2)] == [1, 2]
+    await stream.write(opaque(b"third"), more=True)
+    assert (await stream.read()).acked == 3
+    stream.cancel()
+
+
+async def test_a_large_message_waits_for_no_other_and_goes_behind_those_that_do(channel: LaneChannel) -> None:
+    stream = channel.open(PUBLISH, token="", traceparent="")
+    for content in (b"first", bytes(40_000), b"third"):
+        await stream.write(opaque(content), more=True)
+    await stream.done_writing()
+    assert [(await stream.read()).first.sequence for _ in range(3)] == [1, 2, 3]
+    assert await stream.read() is None
 
 
 async def test_a_home_that_drains_finishes_the_calls_in_hand(home: InProcessHome, channel: LaneChannel) -> None:

@@ -7,11 +7,12 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Properties;
 
-/** What a Java program does to a linkd of `--open` through the Flight SQL JDBC driver: a line of output for each thing seen. */
+/** What a Java program that is given HOST:PORT and a token does to a linkd of `--open` through the Flight SQL JDBC driver: a line of output for each thing seen. */
 public class FlightSqlProof {
     public static void main(String[] args) throws Exception {
         Properties properties = new Properties();
         properties.put("useEncryption", "false");
+        properties.put("token", args[1]);
         try (Connection connection = DriverManager.getConnection("jdbc:arrow-flight-sql://" + args[0], properties)) {
             try (Statement statement = connection.createStatement()) {
                 say("inserted", statement.executeUpdate("INSERT INTO seats VALUES ('UA', 30, 3.5), ('DL', 40, NULL)"));

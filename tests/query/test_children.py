@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +20,7 @@ from linkd.client.worker import SourceStep, publishing
 from linkd.errors import NotAllowed, QueryInvalid, SchemaMismatch
 from linkd.limits import ROWS_PER_VALUE
 from linkd.query.scratch import scratch_directory
+from linkd.testing.forked_programs import Program, start_program
 from linkd.testing.home_process import HomeUnderTest, home_beside, running_home
 
 PIPELINE = """
@@ -74,13 +73,11 @@ async def query(home: HomeUnderTest, sql: str, who: str = "") -> pa.Table:
 
 
 @asynccontextmanager
-async def sql_task(home: HomeUnderTest, sql: str) -> AsyncIterator[Process]:
+async def sql_task(home: HomeUnderTest, sql: str) -> AsyncIterator[Program]:
     file = home.directory.parent / "total.sql"
     file.write_text(sql)
     environment = {**home.environment("total"), "LINKD_SQL_FILE": str(file), "LINKD_SPILL_DIR": str(home.directory / "spill")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "linkd.query.task", env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = await start_program("linkd.query.task", environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         yield process
     finally:
@@ -89,7 +86,7 @@ async def sql_task(home: HomeUnderTest, sql: str) -> AsyncIterator[Process]:
         await process.communicate()
 
 
-async def ended(process: Process) -> tuple[int | None, str]:
+async def ended(process: Program) -> tuple[int | None, str]:
     """The exit code and what was said on standard error."""
     async with asyncio.timeout(60):
         said, complaint = await process.communicate()

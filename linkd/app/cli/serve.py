@@ -11,6 +11,7 @@ import typer
 
 from linkd import limits
 from linkd.app.cli.budgets import DiskBudgetOption, DrainTimeoutOption, MemoryOption, StallTimeoutOption, disk_budget_bytes, memory_bytes
+from linkd.app.cli.listening import HttpPortOption, InsecureOption, ListenOption, TlsCertOption, TlsClientCaOption, TlsKeyOption
 from linkd.app.cli.options import VerboseOption
 from linkd.errors import UsageFault
 
@@ -47,15 +48,12 @@ def serve(
         Path | None,
         typer.Option("--socket", metavar="PATH", help="The unix socket; in a short private directory if not given.", show_default=False),
     ] = None,
-    http_port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            help="Serve /livez, /readyz and /metrics on it, on this machine only; a free port if not given.",
-            show_default=False,
-        ),
-    ] = None,
+    listen: ListenOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    tls_client_ca: TlsClientCaOption = None,
+    insecure: InsecureOption = False,
+    http_port: HttpPortOption = None,
     memory: MemoryOption = None,
     disk_budget: DiskBudgetOption = None,
     stall_timeout: StallTimeoutOption = limits.STALL_AFTER_S,
@@ -65,15 +63,17 @@ def serve(
     on_demand: Annotated[bool, typer.Option("--on-demand", hidden=True)] = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Serve links on a unix socket.
+    """Serve links on a unix socket, and on TCP where --listen says so.
 
     Until SIGTERM or Ctrl-C. When it is ready it prints one JSON line with its endpoint.
     """
     # The home starts children for queries. uvloop forks for that, and gRPC's own handlers around a fork, which nobody needs here, crash the
     # child now and then. gRPC reads this when it is imported.
     os.environ[_GRPC_FORK_HANDLERS] = "0"
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it tells of every stranger's handshake that fails
     from linkd.app.serve import ServeOptions
     from linkd.app.serve import serve as serve_home
+    from linkd.app.tcp_options import tcp_port
 
     if (pipeline is None) != open_:
         raise UsageFault("what is to be served? give either --pipeline FILE, or --open for links of anybody's making")
@@ -83,6 +83,7 @@ def serve(
         socket=socket,
         pipeline=pipeline,
         on_demand=on_demand,
+        tcp=tcp_port(listen, tls_cert, tls_key, tls_client_ca, insecure=insecure),
         http_port=http_port if http_port is not None or on_demand else 0,
         memory_bytes=memory_bytes(memory),
         disk_budget_bytes=disk_budget_bytes(disk_budget),
