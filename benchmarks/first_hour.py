@@ -13,7 +13,6 @@ import compileall
 import os
 import shutil
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rounds import Case, append_result, interleave, linkd
+from rounds import Case, append_result, interleave, linkd, scratch_directory
 
 from linkd.testing.flights import write_flights
 
@@ -208,7 +207,7 @@ def main() -> None:
     figures = []
     if arguments.dir is not None:
         Path(arguments.dir).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=arguments.dir) as root:
+    with scratch_directory(arguments.dir) as root:
         for figure in measure(Path(root), sizes, arguments.rounds or (5 if arguments.large else 1)):
             print(shown(figure), flush=True)
             figures.append(figure)

@@ -11,12 +11,11 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rounds import append_result, interleave, machine_line
+from rounds import append_result, interleave, machine_line, scratch_directory
 from side_by_side.entrants import Entrant, Scenario
 from side_by_side.processes import RoundFailedError
 from side_by_side.scenarios import bulk_relay, delivery, fan_out, growth, idle, single_publish, small_records
@@ -77,7 +76,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # the processes of the round are ended on the way out
     judged: list[Judged] = []
     measured, broken = [], False
-    with tempfile.TemporaryDirectory(dir=told.dir, prefix="linkd-peers-") as directory:
+    with scratch_directory(told.dir, "linkd-peers-") as directory:
         for scenario in scenarios(SMALL if told.small else LARGE, told.only):
             alone = scenario.name.startswith(("idle", "growth"))
             rounds = told.rounds or (1 if told.small else ONCE if alone else ROUNDS)

@@ -15,12 +15,11 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from rounds import append_result
+from rounds import append_result, scratch_directory
 from stalled_consumer import home
 
 from linkd import aio
@@ -82,7 +81,7 @@ def main() -> int:
     parser.add_argument("--dir", type=Path)
     parser.add_argument("--results", type=Path, default=RESULTS)
     told = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=told.dir, prefix="linkd-redelivery-") as directory:
+    with scratch_directory(told.dir, "linkd-redelivery-") as directory:
         figures = asyncio.run(measure(Path(directory) / "state", told.rounds, told.hangs))
     append_result(told.results, figures)
     print(json.dumps(figures))

@@ -12,12 +12,11 @@ import asyncio
 import json
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from rounds import append_result
+from rounds import append_result, scratch_directory
 from stalled_consumer import home
 
 from linkd.core import publishing
@@ -97,7 +96,7 @@ def main() -> int:
     parser.add_argument("--dir", type=Path)
     parser.add_argument("--results", type=Path, default=RESULTS)
     told = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=told.dir, prefix="linkd-restart-") as directory:
+    with scratch_directory(told.dir, "linkd-restart-") as directory:
         figures = asyncio.run(measure(Path(directory), told.log_mb, told.values, told.rounds))
     append_result(told.results, figures)
     print(json.dumps(figures))

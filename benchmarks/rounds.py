@@ -11,6 +11,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -127,6 +128,13 @@ def installed(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
+
+
+def scratch_directory(parent: Path | None, prefix: str = "linkd-") -> tempfile.TemporaryDirectory[str]:
+    """A directory that is gone behind its block, in `parent` (made if it is not there) or where temporary ones are."""
+    if parent is not None:
+        parent.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=parent, prefix=prefix)
 
 
 def append_result(path: Path, figures: Sequence[Mapping[str, Any]]) -> None:

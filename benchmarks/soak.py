@@ -12,14 +12,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rounds import append_result
+from rounds import append_result, scratch_directory
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -165,6 +164,17 @@ TRIALS = (
         "times each",
     ),
     Trial(
+        "kill -9 anywhere in a shell pipeline",
+        "the output of an undisturbed run",
+        50,
+        1,
+        200,
+        pytest("tests/e2e/test_shell_pipeline.py"),
+        passed,
+        lambda amount: {"LINKD_SHELL_KILLS": str(amount)},
+        "kills",
+    ),
+    Trial(
         "bit flips in every kind of file",
         "none served",
         10_000,
@@ -285,7 +295,7 @@ def main() -> int:
         if trial is TRIALS[0] and told.steps is not None:
             amount = told.steps
         print(f"{trial.what}: {amount:,} {trial.unit} ...", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(dir=told.dir, prefix="linkd-soak-") as directory:
+        with scratch_directory(told.dir, "linkd-soak-") as directory:
             rows.append(run(trial, amount, Path(directory), small_words(trial) if told.small else ()))
     append_result(told.results, rows)
     print(table(rows))

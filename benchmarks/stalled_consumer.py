@@ -13,7 +13,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from rounds import append_result, linkd
+from rounds import append_result, linkd, scratch_directory
 
 from linkd import aio
 from linkd.client.calls import Connection, Endpoint
@@ -147,7 +146,7 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, help="on the medium that matters; a temporary directory if not given")
     parser.add_argument("--results", type=Path, default=RESULTS)
     told = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=told.dir, prefix="linkd-stalled-") as directory:
+    with scratch_directory(told.dir, "linkd-stalled-") as directory:
         figure = asyncio.run(measure(Path(directory) / "state", told.backlog_mb * 10**6))
     append_result(told.results, [figure])
     print(json.dumps(figure))

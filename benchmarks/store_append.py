@@ -14,11 +14,11 @@ import mmap
 import os
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import uvloop
+from rounds import scratch_directory
 
 from linkd.limits import SHARED_FILE_BYTES
 from linkd.model.records import Dropped
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, default=None)
     arguments = parser.parse_args()
     sys.setswitchinterval(0.0005)
-    with tempfile.TemporaryDirectory(dir=arguments.dir) as directory:
+    with scratch_directory(arguments.dir) as directory:
         uvloop.run(_measure(Path(directory), arguments.large))
 
 

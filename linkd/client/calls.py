@@ -16,12 +16,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from linkd.client.lane import LaneChannel
+from linkd.client.lane_artifacts import LaneArtifacts
 from linkd.client.lane_files import LaneFiles
 from linkd.client.process import FORK_GUARD
 from linkd.client.states import ConnectionState, OnState, StateTeller
+from linkd.client.tls import tls_hint
 from linkd.errors import ConnectionFailed, ConnectionFault, Draining, Error, InvalidArgument, NoRoom, StorageFull
 from linkd.limits import (
     CONNECT_ATTEMPT_TIMEOUT_S,
@@ -33,6 +35,9 @@ from linkd.limits import (
 from linkd.wire.lane import SOCKET_SUFFIX
 from linkd.wire.methods import Method
 from linkd.wire.status import retry_after_s
+
+if TYPE_CHECKING:
+    from linkd.client.artifacts import ArtifactRoad
 
 T = TypeVar("T")
 TRANSPORT_VARIABLE = "LINKD_TRANSPORT"
@@ -62,8 +67,11 @@ Dial = Callable[[], Awaitable[Endpoint]]
 class Stream(Protocol):
     """A stream in both directions. One task writes, one reads; cancelling either in the middle of a call ends the stream."""
 
-    async def write(self, message: Any) -> None:
-        """Sends one message, waiting for flow control. Raises what ended the stream, if it has ended."""
+    async def write(self, message: Any, *, more: bool = False) -> None:
+        """Sends one message, waiting for flow control. `more`: another one follows, and it may go out with that.
+
+        Raises what ended the stream, if it has ended.
+        """
         ...
 
     @property
@@ -113,6 +121,8 @@ class Connection:
         self._search: asyncio.Task[None] | None = None
         self._seekers = 0
         self._sought = asyncio.Event()
+        self.road: ArtifactRoad | None = None
+        """By which files that are values come and go."""
         self.on_renewed: Callable[[], None] | None = None
         """Called whenever there is a new channel after the first."""
 
@@ -129,6 +139,12 @@ class Connection:
     def files(self) -> LaneFiles | None:
         """Where payloads go by place: over a lane, in a process that can map them."""
         return self._channel.files if isinstance(self._channel, LaneChannel) else None
+
+    def lane(self) -> LaneArtifacts | None:
+        """A call that takes or gives one artifact by place; None without a lane."""
+        if not isinstance(self._channel, LaneChannel):
+            return None
+        return LaneArtifacts(self._channel.path, *self._identity())
 
     @property
     def starts_homes(self) -> bool:
@@ -147,7 +163,7 @@ class Connection:
         left_s = patience.left_s
         endpoint = await self._dial()
         nobody = ConnectionFailed(
-            f"no linkd answers at {endpoint.address} (waited {self.timeout_s:g} s): is `linkd run` or `linkd serve` up?"
+            f"no linkd answers at {endpoint.address} (waited {self.timeout_s:g} s): is `linkd run` or `linkd serve` up?{tls_hint(endpoint.address)}"
         )
         while True:
             try:

@@ -21,7 +21,10 @@ from linkd.wire.methods import PUBLISH
 
 
 class Window:
-    """Values and bytes in flight, bounded. One publish always goes, however large. First come, first served."""
+    """Values and bytes in flight, bounded. One publish always goes, however large. First come, first served.
+
+    Who waits goes on when half of it is free: publishes go out, and are acked, several at a time, not one for each that is acked.
+    """
 
     def __init__(self, max_values: int = PUBLISH_WINDOW_VALUES, max_bytes: int = PUBLISH_WINDOW_BYTES) -> None:
         self._max_values = max_values
@@ -51,7 +54,8 @@ class Window:
     def leave(self, publish: Publish) -> None:
         self._values -= len(publish.payloads)
         self._bytes -= publish.size_bytes
-        self._left.set()
+        if 2 * self._values <= self._max_values and 2 * self._bytes <= self._max_bytes:
+            self._left.set()
 
 
 @dataclass(slots=True, eq=False)
@@ -127,7 +131,8 @@ class Exchange:
                 flight = await self._out.get()
                 self._writing = True
                 placed = [await self._placer.place(flight.publish, one) for one in flight.publish.payloads] if self._placer else []
-                if not await self._sent(publish_messages(flight.publish, self._schemas_sent, placed)):
+                messages = publish_messages(flight.publish, self._schemas_sent, placed)
+                if not await self._sent(messages, more=bool(placed) and not self._out.empty()):
                     return
                 flight.sent = True
         except BaseException as error:
@@ -135,11 +140,13 @@ class Exchange:
             if not isinstance(error, Error):
                 raise
 
-    async def _sent(self, messages: Iterator[Any]) -> bool:
-        """False if the stream has ended: why, the reader learns, and tells everybody; a cancelled stream would not say it any more."""
+    async def _sent(self, messages: Iterator[Any], *, more: bool) -> bool:
+        """What was placed and has `more` behind it is told with that: whoever is told of values one by one is woken for each.
+
+        False if the stream has ended: why, the reader learns, and tells everybody; a cancelled stream would not say it any more."""
         try:
             for message in messages:
-                await self._stream.write(message)
+                await self._stream.write(message, more=more)
         except Error:
             return False
         return True

@@ -18,6 +18,7 @@ import grpc
 import grpc.aio
 
 from linkd.client.process import FORK_GUARD
+from linkd.client.tls import host_port, is_tls, tls_files, tls_hint
 from linkd.errors import ConnectionFailed, Error, InternalFault
 from linkd.limits import GRPC_MESSAGE_MAX_BYTES, KEEPALIVE_S, RECONNECT_BACKOFF_FIRST_S, RECONNECT_BACKOFF_MAX_S
 from linkd.wire.methods import Kind, Method
@@ -45,15 +46,17 @@ class GrpcChannel:
 
     @staticmethod
     async def reach(address: str, timeout_s: float) -> GrpcChannel:
-        """A channel that is connected. Raises ConnectionFailed: at once if nobody listens, after `timeout_s` if nobody answers."""
-        options = _OPTIONS if address.startswith("unix:") else _OPTIONS + _OPTIONS_TCP
-        channel = grpc.aio.insecure_channel(address, options=options)
+        """A channel that is connected. Raises ConnectionFailed: at once if nobody listens, after `timeout_s` if nobody answers.
+
+        Raises InvalidArgument for files of `tls:` that cannot be read.
+        """
+        channel = _channel(address)
         try:
             with translated():
                 async with asyncio.timeout(timeout_s):
                     while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
                         if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                            raise ConnectionFailed(f"nobody listens at {address}")
+                            raise ConnectionFailed(f"nobody listens at {address}{tls_hint(address)}")
                         await channel.wait_for_state_change(state)
         except TimeoutError:
             await channel.close(None)
@@ -87,6 +90,16 @@ class GrpcChannel:
         return tuple((key, value) for key, value in pairs if value)
 
 
+def _channel(address: str) -> grpc.aio.Channel:
+    if address.startswith("unix:"):
+        return grpc.aio.insecure_channel(address, options=_OPTIONS)
+    if not is_tls(address):
+        return grpc.aio.insecure_channel(address, options=_OPTIONS + _OPTIONS_TCP)
+    files = tls_files(os.environ)
+    credentials = grpc.ssl_channel_credentials(files.authority, files.key, files.certificate)
+    return grpc.aio.secure_channel(host_port(address), credentials, options=_OPTIONS + _OPTIONS_TCP)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Errors of gRPC as linkd's. A call that was cancelled by other than ourselves (its channel was closed) is ConnectionFailed."""
@@ -110,8 +123,8 @@ class GrpcStream:
         self._call = call
         self._responses: AsyncIterator[Any] = call.__aiter__()
 
-    async def write(self, message: Any) -> None:
-        """Sends one message, waiting for flow control. Raises what ended the stream, if it has ended."""
+    async def write(self, message: Any, *, more: bool = False) -> None:
+        """Sends one message, now, waiting for flow control. Raises what ended the stream, if it has ended."""
         FORK_GUARD.check()
         with translated():
             try:

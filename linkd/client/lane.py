@@ -38,7 +38,7 @@ class LaneChannel:
     """Calls to the home that listens at `path`. `reach` it before the first one."""
 
     def __init__(self, path: str, token: str = "") -> None:
-        self._path = path
+        self._path = self.path = path
         self._token = token
         self._idle: deque[_Connection] = deque()
         self._open: set[_Connection] = set()
@@ -143,13 +143,15 @@ class LaneStream:
         self._ended: Error | None = None
         self._over = False
 
-    async def write(self, message: Any) -> None:
-        """Sends one message, waiting for flow control. Raises what ended the call, if it has ended."""
+    async def write(self, message: Any, *, more: bool = False) -> None:
+        """Sends one message, waiting for flow control; with `more` a small one goes out with the next. Raises what ended the call."""
         FORK_GUARD.check()
         connection = await self._connected()
         if self._over:
             raise self._ended or ConnectionFailed("linkd ended the stream")
-        await connection.send(message.SerializeToString())
+        content = message.SerializeToString()
+        if not more or not connection.hold(content):
+            await connection.send(content)
 
     @property
     def is_ready(self) -> bool:
@@ -230,7 +232,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._waiting: deque[tuple[FrameKind, Content]] = deque()
         self._waiting_bytes = 0
         self._paused = False
-        self._opening = b""
+        self._held = b""
         self._in_call = False
         self._taken_bytes = 0
         self._failure: Error | None = None
@@ -289,7 +291,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def begin(self, opening: bytes) -> None:
         """A call begins: `opening` goes out with its first message, or before anything is read."""
-        self._opening, self._in_call, self._taken_bytes = opening, True, 0
+        self._held, self._in_call, self._taken_bytes = opening, True, 0
 
     @property
     def can_write(self) -> bool:
@@ -302,15 +304,22 @@ class _Connection(asyncio.BufferedProtocol):
         if not self._can_write.is_set():
             await self._can_write.wait()
 
+    def hold(self, content: bytes) -> bool:
+        """Has a message go out with the next one, or before anything is read; False, and it was not taken, if that would be much."""
+        if len(self._held) + len(content) > _JOIN_MAX_BYTES:
+            return False
+        self._held += frame(FrameKind.MESSAGE, content)
+        return True
+
     def send_now(self, content: bytes) -> None:
         """Sends a message. Raises ConnectionFailed."""
         transport = self._writable()
         if len(content) <= _JOIN_MAX_BYTES:
-            transport.write(self._opening + frame(FrameKind.MESSAGE, content))
+            transport.write(self._held + frame(FrameKind.MESSAGE, content))
         else:
-            transport.write(self._opening + head(FrameKind.MESSAGE, len(content)))
+            transport.write(self._held + head(FrameKind.MESSAGE, len(content)))
             transport.write(content)  # not joined to what comes before it: that would be a copy
-        self._opening = b""
+        self._held = b""
 
     def took(self, size_bytes: int) -> None:
         """So much of what lies by place is with the program; linkd is told now and then."""
@@ -321,14 +330,14 @@ class _Connection(asyncio.BufferedProtocol):
 
     def done(self) -> None:
         """No more messages."""
-        self._writable().write(self._opening + frame(FrameKind.DONE))
-        self._opening = b""
+        self._writable().write(self._held + frame(FrameKind.DONE))
+        self._held = b""
 
     async def receive(self) -> tuple[FrameKind, Content]:
         """The next frame. Raises ConnectionFailed."""
-        if self._opening:
-            self._writable().write(self._opening)
-            self._opening = b""
+        if self._held:
+            self._writable().write(self._held)
+            self._held = b""
         while not self._waiting:
             if self._failure is not None:
                 raise self._failure

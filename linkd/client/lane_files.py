@@ -12,12 +12,12 @@ import mmap
 import os
 import socket
 from collections import Counter, deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from linkd.client.process import FORK_GUARD
 from linkd.errors import ConnectionFailed, Error, InvalidArgument, StateDamaged
-from linkd.limits import LANE_DESCRIPTORS_AT_ONCE, LANE_READ_BYTES, STORE_READ_BYTES
+from linkd.limits import LANE_DESCRIPTORS_AT_ONCE, LANE_READ_BYTES, LANE_RELEASES_TOLD_S, STORE_READ_BYTES
+from linkd.model.frozen import frozen
 from linkd.wire.lane import Content, FrameKind, FrameReader, frame
 from linkd.wire.methods import FILES
 from linkd.wire.status import lane_error
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 _PREFIX = b"\xff\xff\xff\xff"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Mapped:
-    """A file that linkd has shown: its mapping, a pyarrow buffer of all of it, and for a writer the mapping and the open file to write to.
+    """A file that linkd has shown: its mapping, a pyarrow buffer of all of it, and for a writer the open file to write to.
 
     `out` is closed when nothing will speak of the file any more, or the session is over: then nothing is written to it.
     """
@@ -39,7 +39,6 @@ class Mapped:
     file: int
     mapping: mmap.mmap
     readable: Any
-    writable: mmap.mmap | None = None
     out: io.FileIO | None = None
 
 
@@ -121,6 +120,7 @@ class LaneFiles:
         self._shown = asyncio.Event()
         self._is_open: asyncio.Future[None] | None = None
         self._released: Counter[int] = Counter()
+        self._let_go: deque[int] = deque()
         self._telling = False
         self._failure: Error | None = None
 
@@ -152,14 +152,23 @@ class LaneFiles:
     async def region(self, header: Any) -> Region:
         """The payload of the value with this header."""
         placed = header.placed
-        return Region(self, await self.mapped(placed.file, placed.offset + placed.body_bytes), header)
+        mapped = await self.mapped(placed.file, placed.offset + placed.body_bytes)
+        if not self._telling and self._loop is not None:
+            self._telling = True
+            self._loop.call_later(LANE_RELEASES_TOLD_S, self._tell)
+        return Region(self, mapped, header)
 
     def let_go(self, file: int) -> None:
-        """Nothing refers to a value in this file any more. From any thread, in the middle of anything."""
+        """Nothing refers to a value in this file any more. From any thread, in the middle of anything.
+
+        linkd is told soon: while values come, those of some milliseconds together, for which no thread wakes another.
+        """
+        self._let_go.append(file)
         loop = self._loop
-        if loop is not None and not loop.is_closed() and self._failure is None:
+        if not self._telling and loop is not None and not loop.is_closed() and self._failure is None:
+            self._telling = True
             try:
-                loop.call_soon_threadsafe(self._count, file)
+                loop.call_soon_threadsafe(self._tell)
             except RuntimeError:  # the loop was closed meanwhile
                 return
 
@@ -167,15 +176,11 @@ class LaneFiles:
         """The session is over. What is mapped stays so for as long as tables refer to it."""
         self._fail(ConnectionFailed("the connection to linkd is closed: connect again"))
 
-    def _count(self, file: int) -> None:
-        self._released[file] += 1
-        if not self._telling and self._loop is not None:
-            self._telling = True
-            self._loop.call_soon(self._tell)
-
     def _tell(self) -> None:
         """Tells what was released since the last time. What the socket does not take now is told with the next."""
-        self._telling = False
+        self._telling = False  # before the look: what is let go of behind it has another call
+        while self._let_go:
+            self._released[self._let_go.popleft()] += 1
         own = self._socket
         if own is None:
             return
@@ -231,14 +236,13 @@ class LaneFiles:
         if shown.writable:
             out = io.FileIO(descriptor, "r+b")
             mapping = mmap.mmap(descriptor, shown.size_bytes)
-            self._mapped[shown.file] = Mapped(shown.file, mapping, pa.py_buffer(mapping), mapping, out)
+            self._mapped[shown.file] = Mapped(shown.file, mapping, pa.py_buffer(mapping), out)
         else:
             try:
                 mapping = mmap.mmap(descriptor, shown.size_bytes, prot=mmap.PROT_READ)
             finally:
                 os.close(descriptor)
-            writable, out_before = (before.writable, before.out) if before is not None else (None, None)
-            self._mapped[shown.file] = Mapped(shown.file, mapping, pa.py_buffer(mapping), writable, out_before)
+            self._mapped[shown.file] = Mapped(shown.file, mapping, pa.py_buffer(mapping), before.out if before is not None else None)
         self._shown.set()
 
     def _fail(self, error: Error) -> None:

@@ -26,7 +26,7 @@ from linkd.errors import (
     ProducerSetBack,
     SessionFenced,
 )
-from linkd.limits import CLIENT_CLOSE_TIMEOUT_S
+from linkd.limits import CLIENT_CLOSE_TIMEOUT_S, PRODUCERS_ANEW_MAX
 from linkd.model.values import Producer
 
 _ID_BYTES = 12
@@ -71,6 +71,7 @@ class NumberedStream:
         self._patience: Patience | None = None
         self._doubtful: set[Flight] = set()
         self._over: Error | None = None
+        self._anew = 0
         self.last_sequence = self._producer.sequence
         """Of the last publish that was answered."""
 
@@ -127,6 +128,7 @@ class NumberedStream:
         self._doubtful.discard(flight)
         self._window.leave(flight.publish)
         self._patience = None
+        self._anew = 0
         self._connection.has_room()
         self.last_sequence = flight.publish.producer.sequence
         flight.succeed(response)
@@ -141,7 +143,8 @@ class NumberedStream:
             self._resume(failure)
         elif isinstance(failure, NO_ROOM):
             self._resuming = self._background.spawn(f"{self._name} room", self._wait_for_room(failure))
-        elif isinstance(failure, ProducerForgotten) and not self._is_named:
+        elif isinstance(failure, ProducerForgotten) and not self._is_named and self._anew < PRODUCERS_ANEW_MAX:
+            self._anew += 1
             self._begin_anew(failure)
         elif isinstance(failure, _FENCED):
             self._over = failure

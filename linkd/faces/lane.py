@@ -39,6 +39,8 @@ class CallEndedError(Exception):
 class LaneContext:
     """What a handler knows of its call: as much of `grpc.aio.ServicerContext` as linkd's handlers use."""
 
+    is_stranger = False
+
     def __init__(self, connection: LaneConnection, asked: pb.LaneCall, sessions: LaneSessions, turns: BulkTurns) -> None:
         self._connection = connection
         self._asked = asked
@@ -120,6 +122,13 @@ class Requests:
     def finish(self) -> None:
         self._done = True
         self._wake()
+
+    def let_go(self) -> None:
+        """The call is over: what waits is of no interest, and the connection is read again, for the next call."""
+        self._waiting.clear()
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
 
     def __aiter__(self) -> Self:
         return self
@@ -262,6 +271,8 @@ class LaneConnection(asyncio.BufferedProtocol):
 
     def end(self, status: int, details: str = "", code: str = "") -> None:
         """Ends the call in hand; the client may make another one."""
+        if self._requests is not None:
+            self._requests.let_go()
         self._requests = self._task = None
         if self._transport is not None:
             said = pb.LaneStatus(status=status, details=details, code=code)

@@ -11,7 +11,7 @@ from fake_home import FakeHome
 
 import linkd.aio
 from linkd import errors
-from linkd.limits import STREAM_FRAME_MAX_BYTES
+from linkd.limits import PRODUCERS_ANEW_MAX, STREAM_FRAME_MAX_BYTES
 from linkd.model.values import Durability, Position
 
 
@@ -35,8 +35,17 @@ async def test_the_schema_of_a_link_is_asked_for_once(home: FakeHome, client: li
     await client.publish("events", [{"a": 3}])
     assert home.described == 1
     assert (await client.read("events").rows())[-2:] == [{"a": 2}, {"a": 3}]
-    with pytest.raises(errors.SchemaMismatch, match="column `b` is not in the link"):
-        await client.publish("events", [{"a": 4, "b": 1}])
+    with pytest.raises(errors.SchemaMismatch, match="column `a` is missing"):
+        await client.publish("events", [{"b": 1}])
+
+
+async def test_a_home_that_knows_no_producer_is_not_asked_for_ever(home: FakeHome, client: linkd.aio.Client) -> None:
+    home.fail_next["Publish"] = [errors.ProducerForgotten("producer ~1 is not known")] * (PRODUCERS_ANEW_MAX + 2)
+    with pytest.raises(errors.ProducerForgotten):
+        await client.publish("events", {"a": [1]})
+    assert len(home.fail_next["Publish"]) == 1
+    home.fail_next.clear()
+    assert (await client.publish("events", {"a": [1]})).name == "events@1"
 
 
 async def test_a_refused_publish_leaves_others_unharmed(home: FakeHome, client: linkd.aio.Client) -> None:

@@ -60,7 +60,7 @@ def test_bytes_are_opaque() -> None:
     [payload] = encode("flown", bytearray(b"abc"), schema=b"", declared=False, inputs=())
     assert (payload.format, opaque_rows(*payload.content()), payload.rows) == (ARROW, [b"abc"], 1)
     assert payload.schema == OPAQUE_SCHEMA.serialize().to_pybytes()
-    with pytest.raises(ValueTooLarge, match="publish a reference"):
+    with pytest.raises(ValueTooLarge, match="publish it as a file"):
         encode("flown", bytes(VALUE_SIZE_MAX_BYTES + 1), schema=b"", declared=False, inputs=())
 
 

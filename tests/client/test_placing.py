@@ -1,15 +1,16 @@
-"""What a client writes where it stays: the same bytes whether it stores them through a mapping or writes them."""
+"""What a client writes where it stays."""
 
 from __future__ import annotations
 
-import mmap
 import os
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from linkd.client.placing import _IOV_MAX, _pwritev, _store, _write_through
+from linkd.client.placing import _IOV_MAX, _front, _pwritev, _write_through
+from linkd.core.payload import payload, stream_parts
+from linkd.errors import ConnectionFailed
 
 BATCHES = {
     "numbers": pa.record_batch({"n": range(10_000), "x": [0.5] * 10_000}),
@@ -23,22 +24,26 @@ BEGIN = 4_096
 
 
 @pytest.mark.parametrize("batch", BATCHES.values(), ids=BATCHES)
-def test_a_batch_is_the_same_written_or_stored(tmp_path: Path, batch: pa.RecordBatch) -> None:
-    sizes_bytes, contents = [], []
-    for write in (False, True):
-        path = tmp_path / str(write)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
-        os.truncate(descriptor, 4 * 1024 * 1024)
-        if write:
-            sizes_bytes.append(_write_through(descriptor, BEGIN, batch))
-        else:
-            with mmap.mmap(descriptor, 0) as mapping:
-                sizes_bytes.append(_store(memoryview(mapping)[BEGIN:], batch))
-        os.close(descriptor)
-        contents.append(path.read_bytes())
-    assert sizes_bytes[0] == sizes_bytes[1]
-    assert contents[0] == contents[1]
-    assert pa.ipc.open_stream(contents[1][BEGIN:]).read_next_batch().equals(batch)
+def test_a_batch_is_written_as_arrow_writes_it_and_told_apart_from_what_comes_before_it(tmp_path: Path, batch: pa.RecordBatch) -> None:
+    schema, message = payload(batch)
+    parts = stream_parts(batch)
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    end = _write_through(descriptor, BEGIN, parts)
+    written = os.pread(descriptor, end, BEGIN)
+    os.close(descriptor)
+    assert written == schema + bytes(message)
+    assert pa.ipc.open_stream(written).read_next_batch().equals(batch)
+    metadata_bytes = int.from_bytes(message[4:8], "little")
+    assert _front(parts, len(schema)) == schema + bytes(message[: 8 + metadata_bytes])
+
+
+def test_a_file_that_cannot_be_written_to_is_an_error_of_the_connection(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    descriptor = os.open(path, os.O_RDONLY)
+    with pytest.raises(ConnectionFailed, match="cannot be written to"):
+        _write_through(descriptor, BEGIN, stream_parts(BATCHES["numbers"]))
+    os.close(descriptor)
 
 
 def test_what_one_call_did_not_write_is_left_for_the_next(tmp_path: Path) -> None:

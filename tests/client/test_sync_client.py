@@ -124,7 +124,21 @@ def test_an_interrupt_cancels_the_call_and_goes_on_to_the_program() -> None:
 def test_both_faces_have_the_same_methods() -> None:
     for name in ("Client", "Publisher", "Reading", "Result", "Snapshot", "Snapshots", "Subscription", "LeasedValue"):
         face, original = getattr(linkd, name), getattr(linkd.aio, name)
-        asynchronous = {"aclose", "room", "put", "wake", "full", "release", "settled", "content", "html", "pieces", "token", "close"}
+        asynchronous = {
+            "aclose",
+            "ahead",
+            "room",
+            "put",
+            "wake",
+            "full",
+            "release",
+            "settled",
+            "content",
+            "html",
+            "pieces",
+            "token",
+            "close",
+        }
         missing = {member for member in dir(original) if not member.startswith("_")} - set(dir(face)) - asynchronous
         assert missing == set(), name
 

@@ -85,7 +85,7 @@ class LaneWriter:
     def file(self) -> Any:
         """The file, as its writer has it mapped."""
         assert self.mapped is not None
-        return self.mapped.writable
+        return self.mapped.mapping
 
     async def reserve(self, columns: dict[str, Any], *, size_bytes: int = 500_000) -> Any:
         """Asks for room for values like this one."""

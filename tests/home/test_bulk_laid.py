@@ -67,6 +67,6 @@ async def test_publishers_that_are_not_trusted_send_their_values_and_readers_map
                 files = own._connection.files
                 assert files is not None
                 assert len(files._mapped) == mapped
-                assert all(one.writable is None for one in files._mapped.values())
+                assert all(one.out is None for one in files._mapped.values())
         async with lane_of(home) as hostile:
             assert not (await LaneWriter(hostile, "events").reserve(numbers(1))).file

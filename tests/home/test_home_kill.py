@@ -12,7 +12,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,15 +23,10 @@ from figures import keep_figure
 from raw_client import RawClient, client_of, rows_value
 
 from linkd.errors import Error
+from linkd.testing.forked_programs import Program, start_linkd
 from linkd.testing.home_process import plain_environment
 from linkd.wire import methods
 
-SERVE = """
-import sys
-from pathlib import Path
-from linkd.app.serve import ServeOptions, serve
-sys.exit(serve(ServeOptions(directory=Path(sys.argv[1]), socket=Path(sys.argv[2]), pipeline=Path(sys.argv[3]))))
-"""
 PIPELINE = """
 pipeline: killed
 wiring: |
@@ -91,21 +85,11 @@ class Publisher:
 
 
 @asynccontextmanager
-async def home_process(directory: Path, socket: Path, pipeline: Path, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def home_process(directory: Path, socket: Path, pipeline: Path, log: Path) -> AsyncIterator[Program]:
     """A home that serves; killed at the end, however that comes."""
     with log.open("ab") as complaints:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            SERVE,
-            str(directory),
-            str(socket),
-            str(pipeline),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=complaints.fileno(),
-            env=plain_environment(),
-        )
+        words = ["serve", "--dir", str(directory), "--socket", str(socket), "--pipeline", str(pipeline)]
+        process = await start_linkd(words, plain_environment(), stdin=subprocess.DEVNULL, stderr=complaints.fileno())
     try:
         assert process.stdout is not None
         assert await process.stdout.readline(), log.read_text()

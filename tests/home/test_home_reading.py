@@ -333,9 +333,12 @@ async def test_health_and_reflection_answer(open_home: InProcessHome) -> None:
         call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo()
         await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         services = {service.name for service in (await call.read()).list_services_response.service}
-        assert {methods.LINKS, methods.RUNS} <= services
-        await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol=methods.LINKS))
-        assert (await call.read()).file_descriptor_response.file_descriptor_proto
+        flight = "arrow.flight.protocol.FlightService"
+        assert {methods.LINKS, methods.RUNS, flight} <= services
+        for symbol in (methods.LINKS, flight):
+            await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
+            [file] = (await call.read()).file_descriptor_response.file_descriptor_proto[:1]
+            assert symbol.rpartition(".")[2].encode() in file
         await call.done_writing()
 
 
