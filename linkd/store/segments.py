@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.errors import StorageFull
+from linkd.model.frozen import frozen
 from linkd.model.values import Place
 from linkd.store.files import Bytes, File, Files
 from linkd.store.segment_format import directory_name, file_name, stored_end
@@ -20,7 +20,7 @@ _WRITE_PARTS = 64
 """Parts of a body gathered into one write: up to 64 MiB from memory, and a few pieces from a staging file."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class InPlace:
     """The body of a value lies in its file already. `behind` is where the end mark is; `filler`: see `in_place.Seat`."""
 
@@ -30,7 +30,7 @@ class InPlace:
     volatile: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SegmentWrite:
     """A value on its way into a segment. `schema` begins a new file; `body` gives the body in pieces, unless that is `in_place`."""
 
@@ -51,7 +51,7 @@ class SegmentWrite:
         return 0 if self.in_place is not None and self.in_place.volatile else self.stored_bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Prefix:
     """What lets readers see a message, in the place of an end mark."""
 
@@ -184,7 +184,12 @@ class SegmentWriter:
         """Make durable what was published before this call. Files that were deleted since are passed over."""
         with self._lock:
             unsynced, self._unsynced = self._unsynced, set()
-        self._sync_files(unsynced)
+        try:
+            self._sync_files(unsynced)
+        except BaseException:
+            with self._lock:
+                self._unsynced |= unsynced  # a later checkpoint counts for nothing before they are
+            raise
 
     def _sync_files(self, files: Iterable[tuple[str, int]]) -> None:
         for path in (self._path(link, number) for link, number in sorted(files)):

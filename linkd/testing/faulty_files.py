@@ -86,19 +86,19 @@ def _sectors(offset: int, data: bytes) -> list[tuple[int, bytes]]:
 class _NameChange:
     """A change of a directory: `node` is now under `name` (nothing is, if it is `None`) and no longer under `former`."""
 
-    name: Path
+    name: str
     node: _Node | None
-    former: Path | None = None
+    former: str | None = None
 
 
 class FaultyFiles:
     """A file system in memory; see the head of the file. Not for use by several threads at once."""
 
     def __init__(self) -> None:
-        self._names: dict[Path, _Node] = {}
-        self._durable: dict[Path, _Node] = {}
-        self._changes: dict[Path, list[_NameChange]] = {}
-        self._listed: dict[Path, tuple[str, ...]] = {}
+        self._names: dict[str, _Node] = {}
+        self._inside: dict[str, set[str]] = {}
+        self._durable: dict[str, _Node] = {}
+        self._changes: dict[str, list[_NameChange]] = {}
         self._calls_left: int | None = None
         self._refused: dict[str, str] = {}
         self._bad_syncs = 0
@@ -109,7 +109,8 @@ class FaultyFiles:
 
     def cut_power_after(self, calls: int) -> None:
         """Power fails at the `calls`-th call from now that would change something; that one and all after it raise `StorageFailed`."""
-        self._calls_left = calls
+        if self._calls_left is None or self._calls_left >= 0:  # no power comes back to a process that was without
+            self._calls_left = calls
 
     def refuse(self, operation: str, reason: str) -> None:
         """From now on `operation` (write, sync, create, ...) raises `StorageFailed` with this reason."""
@@ -131,12 +132,12 @@ class FaultyFiles:
     def kill(self) -> FaultyFiles:
         """What another process finds on the same boot."""
         after = FaultyFiles()
-        after._names, after._durable, after._changes = self._names, self._durable, self._changes
+        after._names, after._inside, after._durable, after._changes = self._names, self._inside, self._durable, self._changes
         return after
 
     def flip(self, path: Path, offset: int, bit: int = 0) -> None:
         """A bit of the medium changes, durably and unnoticed."""
-        node = self._names[path]
+        node = self._names[str(path)]
         node.live[offset] ^= 1 << bit
         node.sync()
 
@@ -157,16 +158,18 @@ class FaultyFiles:
                 else:
                     names[change.name] = change.node
         after = FaultyFiles()
-        for path in sorted(names):
-            if path.parent in after._names or path.parent not in self._names:
-                node, old = _Node(directory=names[path].directory), names[path]
+        for name in sorted(names, key=lambda name: name.split("/")):
+            parent = _parent(name)
+            if parent in after._names or parent not in self._names:
+                node, old = _Node(directory=names[name].directory), names[name]
                 node.live = bytearray(old.survive(chance))
                 node.sync()
-                after._names[path] = node
+                after._names[name] = node
+                after._inside.setdefault(parent, set()).add(name)
         after._durable = dict(after._names)
         return after
 
-    def _step(self, operation: str, path: Path) -> None:
+    def _step(self, operation: str, path: str) -> None:
         self.calls += 1
         if operation in self._refused:
             raise StorageFailed(f"cannot {operation} {path}: {self._refused[operation]}")
@@ -190,63 +193,65 @@ class FaultyFiles:
     # -- Files ----------------------------------------------------------------------------------------------------------------------------
 
     def make_directory(self, path: Path) -> None:
-        if path not in self._names:
-            self._change("create", _NameChange(path, _Node(directory=True)))
+        if str(path) not in self._names:
+            self._change("create", _NameChange(str(path), _Node(directory=True)))
 
     def list(self, path: Path) -> list[str]:
-        listed = self._listed.get(path)
-        if listed is None:
-            start = f"{path}/"
-            names = (text.removeprefix(start) for text in map(str, self._names) if text.startswith(start))
-            listed = self._listed[path] = tuple(sorted(name for name in names if "/" not in name))
-        return list(listed)
+        return sorted(name.rpartition("/")[2] for name in self._inside.get(str(path), ()))
 
     def create(self, path: Path) -> File:
-        if path in self._names:
+        name = str(path)
+        if name in self._names:
             raise StorageFailed(f"cannot create {path}: File exists")
-        if path.parent not in self._names:
+        if _parent(name) not in self._names:
             raise StateDamaged(f"cannot create {path}: its directory is not there")
         node = _Node()
-        self._change("create", _NameChange(path, node))
-        return _FaultyFile(self, path, node)
+        self._change("create", _NameChange(name, node))
+        return _FaultyFile(self, name, node)
 
     def open(self, path: Path, *, writable: bool = False) -> File:
-        return _FaultyFile(self, path, self._node(path))
+        return _FaultyFile(self, str(path), self._node(path))
 
     def size(self, path: Path) -> int:
         return len(self._node(path).live)
 
     def rename(self, source: Path, target: Path) -> None:
-        self._change("rename", _NameChange(target, self._node(source), source))
+        self._change("rename", _NameChange(str(target), self._node(source), str(source)))
 
     def unlink(self, path: Path) -> None:
         self._node(path)
-        self._change("delete", _NameChange(path, None))
+        self._change("delete", _NameChange(str(path), None))
 
     def sync_directory(self, path: Path) -> None:
-        self._step("sync", path)
-        for change in self._changes.pop(path, []):
+        self._step("sync", str(path))
+        for change in self._changes.pop(str(path), []):
             _apply(self._durable, change)
 
     def _node(self, path: Path) -> _Node:
-        if path not in self._names:
+        node = self._names.get(str(path))
+        if node is None:
             raise StateDamaged(f"cannot open {path}: it is not there")
-        return self._names[path]
+        return node
 
     def _change(self, operation: str, change: _NameChange) -> None:
         dying = self._power_cut_now()
         if not dying:
             self._step(operation, change.name)
         _apply(self._names, change)
-        directory = change.name.parent
-        for listed in (directory, change.name, *([change.former.parent] if change.former is not None else ())):
-            self._listed.pop(listed, None)
-        self._changes.setdefault(directory, []).append(change)
+        for name in (change.name, change.former or change.name):
+            inside = self._inside.setdefault(_parent(name), set())
+            (inside.add if name in self._names else inside.discard)(name)
+        self._changes.setdefault(_parent(change.name), []).append(change)
         if dying:
             self._step(operation, change.name)
 
 
-def _apply(names: dict[Path, _Node], change: _NameChange) -> None:
+def _parent(name: str) -> str:
+    head, slash, _ = name.rpartition("/")
+    return head or slash or "."
+
+
+def _apply(names: dict[str, _Node], change: _NameChange) -> None:
     if change.former is not None:
         names.pop(change.former, None)
     if change.node is None:
@@ -256,7 +261,7 @@ def _apply(names: dict[Path, _Node], change: _NameChange) -> None:
 
 
 class _FaultyFile:
-    def __init__(self, files: FaultyFiles, path: Path, node: _Node) -> None:
+    def __init__(self, files: FaultyFiles, path: str, node: _Node) -> None:
         self._files = files
         self._path = path
         self._node = node

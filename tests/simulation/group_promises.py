@@ -45,10 +45,10 @@ class Place:
 
 @dataclass(slots=True)
 class Standing:
-    """What is known of a group beside its places. `seeking`: it was put somewhere, and that is not durable yet; after a crash, who knows."""
+    """What is known of a group beside its places. `seeking`: so often it was put somewhere, and that is not durable yet; after a crash, who knows."""
 
     generation: int = 0
-    seeking: bool = False
+    seeking: int = 0
     lost: bool = False
     tokens: set[int] = field(default_factory=set)
     void_tokens: set[int] = field(default_factory=set)
@@ -122,11 +122,11 @@ class GroupPromises:
         """From here on nothing that it was told before counts, nor any token that it was given."""
         standing = self._stands(group)
         if durable:
-            standing.seeking = False
+            standing.seeking -= 1
             return
         self._groups[group] = {generation: Place(first)}
         standing.generation = min(standing.generation, generation) if standing.lost else generation
-        standing.seeking, standing.lost = True, False
+        standing.seeking, standing.lost = standing.seeking + 1, False
         standing.void_tokens |= standing.tokens
 
     def settling(self, group: GroupName, generation: int, sequence: int, token: int) -> None:
@@ -177,7 +177,7 @@ class GroupPromises:
         for group, places in self._groups.items():
             standing = self._stands(group)
             if how is not Stop.CLEAN and standing.seeking:  # where it stands now is where it stood before, or not
-                standing.lost, standing.seeking, standing.generation = True, False, 0
+                standing.lost, standing.seeking, standing.generation = True, 0, 0
                 standing.void_tokens.clear()
                 places.clear()
             for place in places.values():

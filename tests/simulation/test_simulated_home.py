@@ -22,7 +22,7 @@ STEPS_OF_A_HISTORY = 2_500
 STEPS = int(os.environ.get("LINKD_SIMULATED_STEPS", "100000"))
 FIXED = 10
 ROTATING = int(os.environ.get("LINKD_SIMULATED_SEED", str(int(time.time()) // 86_400)))
-PARTS = 4
+PARTS = 8
 """Tests that share the steps, so that they run beside each other."""
 
 

@@ -148,7 +148,7 @@ class Program:
             if done is not None and not home.is_closing and session in self.sessions and lease is not None and lease.token == record.token:
                 self._handed_out(home, task, offer, session, record.token, now_s)
 
-        home.admit([record], (), answered)
+        home.admit([record], (), answered, durable=True)
         task.leases[offer.snapshot_id].session = session
 
     def _handed_out(self, home: SimulatedHome, task: Task, offer: Offer, session: int, token: int, now_s: float) -> None:

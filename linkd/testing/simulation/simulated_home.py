@@ -115,12 +115,15 @@ class SimulatedHome:
 
     # -- writing --------------------------------------------------------------------------------------------------------------------------
 
-    def admit(self, records: Sequence[Record], payloads: Sequence[bytes] = (), answer: Answer | None = None) -> None:
+    def admit(
+        self, records: Sequence[Record], payloads: Sequence[bytes] = (), answer: Answer | None = None, *, durable: bool = False
+    ) -> None:
         """As `Home.admit`. Raises, having changed nothing, StorageFailed, Overloaded."""
         drops = [record for record in records if isinstance(record, Dropped)]
         for record in drops:
             self._witness.dropping(record.link, record.generation, record.first_sequence, record.last_sequence)
-        future = self.store.append(records, payloads, sync_within_s=sync_within_s(records, self.terms))
+        within_s = AT_ONCE_S if durable else sync_within_s(records, self.terms)
+        future = self.store.append(records, payloads, sync_within_s=within_s)
         self.ledger.apply(records)
         self.flow.admitted(records)
         future.add_done_callback(lambda done: self._settled(records, drops, done, answer))
