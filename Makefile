@@ -24,9 +24,11 @@ check: $(READY)
 bench: compiled $(FLIGHTS)/data/flights.csv.zip
 	$(BIN)/python benchmarks/store_append.py --large
 	$(BIN)/python benchmarks/first_hour.py --large
+	$(BIN)/python benchmarks/artifacts.py --large
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/query.py
 	$(BIN)/python benchmarks/postgres_sink.py
+	$(BIN)/python benchmarks/file_face.py --large
 
 # As long as asked: make soak MINUTES=600, or STEPS=10000000 simulated steps. Prints one table of what was tried and what came of it.
 soak: compiled

@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     import os
 
     from linkd import aio
+    from linkd.client.artifacts import Artifact, File
     from linkd.client.description import (
         Description,
         GenerationDescription,
@@ -118,6 +119,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Ack",
     "Ancestor",
+    "Artifact",
     "BadRow",
     "Client",
     "Conflict",
@@ -132,6 +134,7 @@ __all__ = [
     "Durability",
     "Envelope",
     "Error",
+    "File",
     "ForkedClient",
     "GenerationAbandoned",
     "GenerationDescription",
@@ -196,6 +199,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    **dict.fromkeys(("Artifact", "File"), "linkd.client.artifacts"),
     **dict.fromkeys(("Client", "Reading", "Result", "Snapshot", "Snapshots"), "linkd.client.sync"),
     **dict.fromkeys(("Producer", "Publisher"), "linkd.client.sync_publishing"),
     **dict.fromkeys(("ConnectionState", "StateChange"), "linkd.client.states"),
@@ -226,7 +230,7 @@ def connect(
     """Connects to linkd; the client is closed by `close`, by `with`, or at the program's end.
 
     Without a target: what the environment says (as linkd sets it for tasks), else the one pipeline file here or in a parent. Else a pipeline
-    file, its directory, `unix:PATH` or `HOST:PORT`. A pipeline that is not running is opened for as long as it has clients.
+    file, its directory, `unix:PATH`, `HOST:PORT` or `tls:HOST:PORT`. A pipeline that is not running is opened for as long as it has clients.
     `task` takes the place of that task: its token is read from the state directory. `timeout_s` bounds connecting, and how long anything is
     tried again while linkd is away; without it connecting and single calls are tried for 30 s, and what goes on (iterations, publishers) for
     ever. `on_state` is called with a StateChange whenever the connection is lost or there again, in the thread of linkd's own event loop:

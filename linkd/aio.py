@@ -12,6 +12,7 @@ What waits is awaited: `await client.publish(...)`, `await client.read("flown").
 Leaving a loop over a subscription early keeps its leases until `close()`; `async with client.subscribe(...) as values` sees to that.
 """
 
+from linkd.client.artifacts import Artifact, File
 from linkd.client.publisher import Publisher
 from linkd.client.publishing import Ack, Producer
 from linkd.client.reading import Reading, Result
@@ -23,9 +24,11 @@ from linkd.client.values import Input, LeasedValue, Value
 
 __all__ = [
     "Ack",
+    "Artifact",
     "Client",
     "Connecting",
     "ConnectionState",
+    "File",
     "Input",
     "LeasedValue",
     "Producer",

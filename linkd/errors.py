@@ -186,7 +186,7 @@ class TaskFailed(Error):
 
 
 class PlaceAway(Error):
-    """See that the database that the message names runs: linkd asks again by itself, and nothing is lost meanwhile."""
+    """See that the database or object store that the message names runs: linkd asks again by itself, and nothing is lost meanwhile."""
 
     code = "place_away"
     retryable = True

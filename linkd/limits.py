@@ -39,6 +39,9 @@ LANE_AHEAD_BYTES = 64 * MIB
 again; one that is not never waits."""
 LANE_TAKEN_TOLD_BYTES = 8 * MIB
 """A client tells so often what it has taken: every second or third value of some MiB."""
+LANE_RELEASES_TOLD_S = 0.005
+"""Behind a value that came by place, until linkd is told what was let go of meanwhile: a few values' time of the fastest road, in which no file
+comes free."""
 LANE_DESCRIPTORS_AT_ONCE = 64
 """Descriptors taken with one read of a socket: the kernel passes at most 253 in one message, and linkd sends one with each."""
 LAID_AFTER_BYTES = 16 * MIB
@@ -60,6 +63,8 @@ ATTRIBUTES_MAX = 64
 """Attributes of one envelope."""
 SCHEMA_MAX_BYTES = 1 * MIB
 """Encoded schema of one link: about ten thousand columns."""
+GENERATION_SCHEMAS_MAX = 64
+"""Schemas that a generation has had, one grown from the other: each is kept in memory and in each checkpoint for as long as its values are."""
 MESSAGE_METADATA_MAX_BYTES = 1 * MIB
 """Metadata of one Arrow IPC message: about ten thousand columns, and it is parsed on the event loop."""
 JSON_ROW_MAX_BYTES = 16 * MIB
@@ -90,6 +95,8 @@ TASK_ENV_MAX = 256
 """Variables of `env:` of one task; a process begins with a megabyte or two of environment at most."""
 TASK_RETRIES_MAX = 100
 """A task that failed that often fails for a reason."""
+TASK_PARALLEL_MAX = 64
+"""Of `parallel:`: programs of one task at a time; more than a large machine has cores are for a cluster."""
 TASK_TIMEOUT_MIN_S = 0.1
 TASK_TIMEOUT_MAX_S = 30 * 86_400.0
 """Of `timeout:`: in less no program starts, and for more nobody waits."""
@@ -154,6 +161,9 @@ PRODUCERS_MAX = 4_096
 first, and one with a name only where there are names alone. It learns that when it publishes again."""
 PRODUCER_ANSWERS_MAX = 32_768
 """Answers kept for publishes that may be repeated, over all producers: some 10 MiB of memory, and 128 producers with a full window each."""
+PRODUCERS_ANEW_MAX = 3
+"""Times in a row, without an answer between, that a client makes another producer up for itself because linkd does not know the one it is: none
+that is seconds old is forgotten by a home in order, so what goes on is a defect and is told."""
 PRODUCER_NAME_MAX_CHARS = 80
 """As long as that of a consumer group: people put the program and its place into it."""
 PUBLISH_WINDOW_BYTES = 16 * MIB
@@ -404,6 +414,56 @@ TRACE_VALUES_MAX = 100_000
 TRACE_SCAN_VALUES = 64
 """Envelopes looked at before other calls have their turn: about a millisecond."""
 
+# -- artifacts -------------------------------------------------------------------------------------------------------------------------
+ARTIFACT_PACKED_MAX_BYTES = 256 * KIB
+"""An artifact up to this lies with others in a pack file: below it one sync for many is cheaper than a file and its name for each."""
+ARTIFACT_PACK_FILE_BYTES = 64 * MIB
+"""A pack file is closed at this size: room comes free by whole ones, and copying what is left of one takes less than a second."""
+ARTIFACT_PACK_LIVE_SHARE = 0.5
+"""A pack file of which less is left is copied into the newest one: what is dead takes no more room than what is there."""
+ARTIFACT_GROUP_MAX_BYTES = 8 * MIB
+"""Packed with one write and one sync: some thousands of small ones; a disk takes it in some 10 ms."""
+ARTIFACT_QUEUE_MAX_BYTES = 32 * MIB
+"""Waiting to be packed: above it uploads wait. Half of what the journal may have."""
+ARTIFACT_CHUNK_BYTES = 1 * MIB
+"""Of a large artifact each such piece has a checksum of its own, so that a range is read without the rest, and no wrong byte ever leaves."""
+ARTIFACT_INDEX_BATCH = 1_000
+"""Entries of the index written in one transaction: some milliseconds of a thread."""
+ARTIFACT_INDEX_TAIL_MAX = 20_000
+"""Entries held in memory before they are written to the index, at the latest: some MiB, and a start reads as many again at most."""
+ARTIFACT_INDEX_IDLE_S = 0.2
+"""The index is written when nothing was put for this long."""
+ARTIFACTS_DISK_SHARE = 0.5
+"""Of the disk budget, for artifacts: links must go on when somebody has put more files than there is room for."""
+ARTIFACTS_FREED_SHARE = 0.05
+"""Of the quota, made free at a time: so that not every upload looks for the least recently used one."""
+ARTIFACT_LEASE_S = 600.0
+"""What was put, read or found by its digest stays so long, whatever is named by then: the value that names it is on its way."""
+ARTIFACT_UPLOADS_MAX = 256
+"""Uploads begun and not ended: each has a file, and what was taken of it."""
+ARTIFACT_UPLOAD_KEPT_S = 600.0
+"""What came of an upload whose client is gone waits so long for it to come back: as long as a laptop looks for its network."""
+ARTIFACT_UPLOAD_ID_MAX_BYTES = 64
+"""Of the name that a client gives its upload: 16 bytes of chance are enough."""
+ARTIFACTS_STAT_MAX = 1_000
+"""Digests asked for at once: some tens of milliseconds of the index."""
+ARTIFACT_PUT_WINDOW = 4_096
+"""Small artifacts that a client has under way on one stream: some groups of the disk."""
+ARTIFACT_PUT_WINDOW_BYTES = 8 * MIB
+"""The same in bytes: a group is being written while the next one comes."""
+ARTIFACT_STEP_BYTES = 8 * MIB
+"""Written, hashed or copied at once where an artifact goes by place: so far linkd is behind the client that writes, some milliseconds."""
+ARTIFACT_HASHED_BYTES = 256 * KIB
+"""Read, hashed and written at once: a core has it in its cache for all three, which is a third faster than to read it twice."""
+ARTIFACT_REFERENCES_MAX = 200
+"""Artifacts that one value names: they are written in its envelope."""
+ARTIFACT_NAME_MAX_BYTES = 1_024
+"""Of the name of a file that is a value, and of each path in a directory that is one: four times what file systems take."""
+DIRECTORY_FILES_MAX = 100_000
+"""Files of a directory that is a value: its list is read into memory whole, some 20 MiB of it."""
+DIRECTORY_LIST_MAX_BYTES = 32 * MIB
+"""Of that list."""
+
 # -- Arrow Flight ----------------------------------------------------------------------------------------------------------------------
 GRPC_RECEIVE_MAX_BYTES = VALUE_SIZE_MAX_BYTES + 4 * MIB
 """Largest message that the server takes: a record batch comes in one piece over Flight, and is a value; beside it metadata and a descriptor."""
@@ -413,6 +473,8 @@ FLIGHT_ASKED_MAX_BYTES = 4 * KIB
 """A ticket or command that asks for a link: its name and three numbers."""
 FLIGHT_PUTS_MAX = 64
 """Uploads at once: of each gRPC holds one batch that linkd has not seen yet, of up to `GRPC_RECEIVE_MAX_BYTES`."""
+FLIGHT_DICTIONARIES_MAX_BYTES = 2 * MIB
+"""Of one upload, in memory for as long as it goes on: dictionaries are some thousand texts, and all uploads together take 128 MiB for them."""
 FLIGHT_ACKS_KEPT = 1_024
 """Acks that a client of an upload has not read: some 200 KiB. Many clients read none before their last batch, and must not wait for themselves."""
 FLIGHT_REFUSED_WAIT_S = 5.0
@@ -431,6 +493,9 @@ QUERIES_MAX = 4
 """Query children at once: two cores and 24 GiB are an ordinary laptop."""
 QUERIES_WAITING_MAX = 64
 """Queries in line for one of those places: more have no answer within the time that people and programs wait."""
+CHECKED_STATEMENTS_MAX = 128
+CHECKED_STATEMENTS_MAX_CHARS = 256 * KIB
+"""Statements that a process which runs queries need not check again: of each it keeps a tree of fifty times its text, so 13 MiB of them."""
 QUERY_CHILD_IDLE_S = 30.0
 """A query child waits so long for the next question: somebody at a prompt thinks less, and a hundred MiB are not kept for nobody."""
 QUERY_CANCEL_TIMEOUT_S = 1.0
@@ -462,7 +527,8 @@ SPILL_GATHERED_VALUES = 1_024
 BLOCKS_PRUNED_MIN = 3
 """Of fewer blocks all are scanned: to find out which of two need not be takes longer."""
 SEQUENCE_CELLS = 256
-"""Ranges of sequences that are looked at to find those a statement wants: a 256th of a link is read too much, and no list of its values."""
+"""Ranges of sequences that are looked at in one step to find those a statement wants: three steps find one value among sixteen million, in
+milliseconds and without a list of them."""
 SHELF_VALUES_MAX = 200_000
 """Values whose rows a query's child keeps for the next question: some 100 MiB of envelopes and mappings, or 12 billion rows."""
 QUERY_THREADS_MAX = 4
@@ -498,6 +564,29 @@ SINK_TAIL_BYTES = 64 * KIB
 """Of the end of a file that rows are appended to: what it must still be for rows to go behind it. Reading it costs nothing beside a sync."""
 SOURCE_FILES_MAX = 10_000
 """Files of one source: a name, a stat and a digest are held of each, and all of them are looked at to see that nothing changed."""
+OBJECT_READ_BYTES = 8 * MIB
+"""Of an object that is read from its start to its end, asked for at once: a request takes tens of milliseconds, however little it asks for."""
+OBJECT_PEEK_BYTES = 256 * KIB
+"""Of an object that is read here and there: heads and footers, and what lies beside them."""
+OBJECT_PUT_MAX_BYTES = 64 * MIB
+"""An object up to this size is put in one request, on the condition that nobody put another there meanwhile. It is in memory then; larger
+ones go in parts."""
+OBJECT_PART_MIN_BYTES = 8 * MIB
+OBJECT_PARTS_MAX = 9_000
+"""Parts of one object: stores take 10,000, of 5 MiB at least each."""
+OBJECT_PARTS_AT_ONCE = 4
+OBJECTS_LOOKED_AT_MAX = 1_000_000
+"""Keys listed to find the objects that a pattern means: a minute or two of listing, a thousand at a time."""
+OBJECTS_NEAR_MAX = 1_000
+"""Keys listed to find the one that may be meant by one that is not there."""
+OBJECT_RETRIES_MAX = 4
+OBJECT_RETRY_TIMEOUT_S = 20.0
+"""A request that failed on its way, or was told to slow down, is repeated within this time; then the place is away, which is told."""
+OBJECT_REQUEST_TIMEOUT_S = 120.0
+"""For one request: a part of 64 MiB over a line of 5 Mbit/s."""
+OBJECT_CONNECT_TIMEOUT_S = 5.0
+FOLLOWED_FILES_MAX = 2_000
+"""Files in a directory that is followed: each position has the name and the digest of those that were read, 100 bytes of each."""
 SURVEY_KEPT_MAX_BYTES = 96 * MIB
 """Rows that the survey of a source keeps for its reader, so that files of some ten megabytes are parsed once and not twice."""
 SQL_LOCK_WAIT_S = 5.0
@@ -510,6 +599,18 @@ SQLITE_ROWS_AT_ONCE = 8_192
 """Rows of SQLite that are Python objects at a time, some megabytes."""
 ARROW_MESSAGE_MAX_BYTES = 1 * GIB
 """One record batch or dictionary of an Arrow file, unpacked: it is held in memory whole, and a compressed one can claim any size."""
+PIPE_BUFFER_BYTES = 1 * MIB
+"""Of a pipe to or from a program: as much as the kernel gives anybody, and fewer switches between the two than with its usual 64 KiB."""
+RAW_PIECE_BYTES = 16 * MIB
+"""Bytes of one value of a raw stream: larger ones do not fit into a file of the lane and take twice the time. Two are in hand."""
+LINE_QUIET_S = 0.05
+"""Rows of an endless filter are those of the value that it has read when nothing follows them for this long: what it writes at once is one commit."""
+LINE_LAST_QUIET_S = 1.0
+"""The last value of a run that ends may have none: it is waited for so long."""
+FIFO_OPEN_TIMEOUT_S = 30.0
+"""For a program to open an input that is a stream, since something last went through any of its streams: until then it may read them in turn."""
+STREAM_HELD_MAX_BYTES = 32 * MIB
+"""Values of a run that wait in memory for its program: what lies in a file of the home takes none, and what is above goes to one of our own."""
 FOLLOW_QUIET_S = 0.05
 """A source that is followed is looked at when nothing happened for this long: what one writer flushes at once becomes one value."""
 FOLLOW_GATHER_MAX_S = 0.5
@@ -541,6 +642,10 @@ LOG_LINE_SHOWN_MAX_CHARS = 2_000
 """Of one line on the screen; the log has all of it."""
 LOG_LINES_SHOWN_PER_S = 200
 """Of one program's output on the screen: more than anybody reads, and a program that prints a gigabyte does not drown the others."""
+FAILED_RUNS_KEPT = 3
+"""Runs of one task's program on files that failed, of which the files are kept: to look at, and to run by hand."""
+FAILED_RUN_KEPT_MAX_BYTES = 1 * GIB
+"""Of the files of one such run; the disk is for data, and who looks into a failure begins with a small one."""
 FAILURE_TAIL_LINES = 20
 """Of what a failed program printed: most tracebacks, and the screen still shows what came before."""
 RETRY_BACKOFF_FIRST_S = 1.0
@@ -659,4 +764,5 @@ assert CSV_BLOCK_BYTES < CSV_ROW_MAX_BYTES <= SOURCE_BATCH_MAX_BYTES
 assert RECONNECT_BACKOFF_FIRST_S <= RECONNECT_BACKOFF_MAX_S <= CONNECT_TIMEOUT_S
 assert RETRY_BACKOFF_FIRST_S <= RETRY_BACKOFF_MAX_S
 assert EVERY_MIN_S <= FOLLOW_EVERY_S <= EVERY_MAX_S < 2**32 / 1000
+assert RAW_PIECE_BYTES < VALUE_SIZE_MAX_BYTES
 assert PAGE_BYTES & (PAGE_BYTES - 1) == 0

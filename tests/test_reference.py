@@ -15,6 +15,7 @@ import linkd.aio
 from linkd import errors
 from linkd.app.cli.verbs import VERBS, command_of
 from linkd.app.pipeline_file import load_pipeline
+from linkd.core.file_keys import TASK_KINDS
 from linkd.core.policies import FAMILIES, WirePolicyKind, parse_policy_word, parse_window, refusal
 from linkd.core.wiring import parse_wiring
 from linkd.telemetry.metrics import Metrics
@@ -91,8 +92,11 @@ def _file_with(heading: str, key: str, example: str) -> str:
         if "to" in ends:
             del parts["wiring"], parts["tasks"]
     else:
-        code = {} if key == "sql" else {"run": 'run: "python clean.py"'}
+        code = {} if key in TASK_KINDS else {"pipe": "pipe: cat"} if key == "commit" else {"run": 'run: "python clean.py"'}
+        code |= {"files": "files: whole"} if key in ("format", "header") else {"each": "each: true"} if key == "parallel" else {}
         code |= {"key": "key: carrier", "order": "order: key"} if key in ("key", "order") else {}
+        if key == "header":
+            parts["links"] = "links: {flights: {from: data/flights.csv}, flown: {schema: {carrier: string}}}"
         parts["tasks"] = f"tasks: {{clean: {{{', '.join({**code, key: example}.values())}}}}}"
     return "\n".join(parts.values())
 

@@ -42,12 +42,13 @@ from linkd.core.pipeline import LinkSpec, Pipeline
 from linkd.core.rights import sink_task, source_task
 from linkd.errors import EXIT_DONE, EXIT_INTERRUPTED, ConnectionFault, Error, InternalFault, InvalidArgument
 from linkd.limits import SOURCES_AT_ONCE_MAX
+from linkd.model.frozen import frozen
 from linkd.plugin.registry import Adapters, installed_adapters
 
 log = logging.getLogger("linkd.adapters")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Settings:
     """What the supervisor says; the token is a secret and not shown."""
 

@@ -30,7 +30,7 @@ from linkd.store.files import LocalFiles
 
 _LIBRARIES = ("grpcio", "protobuf", "xxhash", "uvloop")
 _IMPORTED = {"pyarrow": "values as tables, files, SQL", "duckdb": "SQL"}
-_SECRETS = ("key", "tokens")
+_SECRETS = ("key", "token", "tokens")
 _US = 1e-6
 
 

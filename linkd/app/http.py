@@ -15,11 +15,11 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linkd import limits
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 
 if TYPE_CHECKING:
     from linkd.app.http_server import HttpServer
@@ -34,7 +34,7 @@ RenderMetrics = Callable[[str], tuple[bytes, str]]
 """From an `Accept` header to the metrics and their content type."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Pages:
     """What is told."""
 

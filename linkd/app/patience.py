@@ -1,4 +1,5 @@
-"""A database that is away is asked for again, later and later; meanwhile its link waits, and so does whoever writes to it or reads from it.
+"""A database or object store that is away is asked for again, later and later; meanwhile its link waits, and so does whoever writes to it or
+reads from it.
 
 In a run that ends, patience does too: then the error is the run's. A run that follows waits for ever. What is waited for is told once, and when
 it is back.
@@ -39,5 +40,5 @@ class Patience:
     def answered(self) -> None:
         """It is there, and took or gave something."""
         if self._delay_s:
-            self.events.noted(self.link, "the database is back, and the work goes on")
+            self.events.noted(self.link, "the place is back, and the work goes on")
         self._delay_s = self._waited_s = 0.0

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from linkd import limits
@@ -21,12 +20,13 @@ from linkd.core.sql_parameters import sql_parameters, unknown_parameter
 from linkd.core.substitution import Surroundings, pasted_parameters
 from linkd.core.wiring import ParsedWiring, Wiring, parse_wiring
 from linkd.errors import PipelineFileInvalid, UsageFault
+from linkd.model.frozen import frozen
 
 _SUFFIXES = (".yaml", ".yml")
 _PIPELINE_KEY = re.compile(r"""^(?:\{\s*)?(?:pipeline|"pipeline"|'pipeline')[ \t]*:[ \t]*[^\s#{\[&]""", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Settings:
     """With what a pipeline is to run: `params` as the command line said them (`-s year=2014`), and the environment.
 
@@ -205,6 +205,8 @@ def _is_codec(name: str) -> bool:
 
 
 def _is_zone(name: str) -> bool:
+    import zoneinfo  # only where a column has a zone
+
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -2,8 +2,8 @@
 
 It ends by SIGTERM or SIGINT (of `linkd serve` a second one ends it where it stands), when the pipe of the supervisor that started it closes
 (`supervised`), or a little after its last client (`on_demand`). When it serves it prints one JSON line to its standard output: `endpoint`,
-`pid`, `http_port`, and for its supervisor `run_token`; then nothing more. If one that was started on demand cannot open its directory it
-prints `refused` instead, the code of the error.
+`pid`, `http_port`, `tcp` where it listens there, and for its supervisor `run_token`; then nothing more. If one that was started on demand
+cannot open its directory it prints `refused` instead, the code of the error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from linkd.app.layout import layout_of
 from linkd.app.log_rotation import RotatedOutput
 from linkd.app.state import ON_DEMAND, STANDALONE, SUPERVISED, Lock, make_state_directory, socket_path, write_json
 from linkd.app.take_over import take_lock
-from linkd.app.tuning import keep_freed_memory, run_promptly
+from linkd.app.tuning import give_back_memory, keep_freed_memory, run_promptly
 from linkd.core.layout import OPEN, Layout
 from linkd.errors import Error, StateForeign
 from linkd.faces.call import Presence
@@ -33,6 +33,7 @@ from linkd.faces.describe import version
 from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
 from linkd.faces.server import Server
+from linkd.faces.tcp import TcpPort
 from linkd.home.clock import SystemClock
 from linkd.home.conductor import Conductor
 from linkd.home.home import Home
@@ -69,6 +70,7 @@ class ServeOptions:
     disk_budget_bytes: int | None = None
     stall_timeout_s: float = limits.STALL_AFTER_S
     drain_timeout_s: float = limits.DRAIN_TIMEOUT_S
+    tcp: TcpPort | None = None
     log: Path | None = None
     log_format: str = "text"
     log_level: str = "info"
@@ -153,31 +155,35 @@ async def _serve_observed(options: ServeOptions, layout: Layout, telemetry: Tele
     presence = Presence()
     idle_s = limits.ON_DEMAND_IDLE_S if options.on_demand else limits.QUERY_CHILD_IDLE_S
     queries = QueryChildren(home, f"unix:{path}", options.directory / "spill", idle_s)
-    face = await Server.build(path, LinksService(home, queries), RunsService(home), presence)
+    face = await Server.build(path, LinksService(home, queries), RunsService(home), presence, options.tcp)
     http_port = None
     home.start()
     await face.start()
     async with contextlib.AsyncExitStack() as stack:
         if options.http_port is not None:
             http_port = await stack.enter_async_context(_http(home, telemetry, layout.name, options.http_port))
-        write_json(options.directory / "home.json", {"endpoint": face.endpoint, "pid": os.getpid(), "http_port": http_port})
+        said = _said(face, http_port)
+        write_json(options.directory / "home.json", said)
         _write_tokens(home, options.directory)
         telemetry.emit(
             HomeStarted(
                 pipeline=layout.name, version=version(), pid=os.getpid(), endpoint=face.endpoint, seconds=time.monotonic() - began_s
             )
         )
-        _announce(home, face, options, http_port)
+        give_back_memory()
+        _announce(home, options, said)
         reason = await _until_told(options, home, presence)
         await _drain(options, home, face, queries, telemetry, reason)
     return 0 if not home.failure else 5
 
 
-def _announce(home: Home, face: Server, options: ServeOptions, http_port: int | None) -> None:
-    said = {"endpoint": face.endpoint, "pid": os.getpid(), "http_port": http_port}
-    if options.supervised:
-        said["run_token"] = home.tokens.make(RUN_NAME, home.ledger.epoch)
-    _say(said)
+def _said(face: Server, http_port: int | None) -> dict[str, object]:
+    said: dict[str, object] = {"endpoint": face.endpoint, "pid": os.getpid(), "http_port": http_port}
+    return said if face.tcp is None else {**said, "tcp": str(face.tcp)}
+
+
+def _announce(home: Home, options: ServeOptions, said: Mapping[str, object]) -> None:
+    _say({**said, "run_token": home.tokens.make(RUN_NAME, home.ledger.epoch)} if options.supervised else said)
 
 
 def _say(said: Mapping[str, object]) -> None:
@@ -190,11 +196,16 @@ def _write_tokens(home: Home, directory: Path) -> None:
     folder = directory / "tokens"
     folder.mkdir(mode=0o700, exist_ok=True)
     for name, token in tokens(home).items():
-        aside = folder / f".{name}.tmp-{os.getpid()}"
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(token)
-        aside.replace(folder / name)
+        _write_secret(folder / name, token)
+    _write_secret(directory / "token", home.tokens.outsider())
+
+
+def _write_secret(path: Path, token: str) -> None:
+    aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token)
+    aside.replace(path)
 
 
 async def _until_told(options: ServeOptions, home: Home, presence: Presence) -> str:

@@ -14,8 +14,9 @@ from linkd.app.patience import Patience
 from linkd.client.calls import Connection
 from linkd.client.payloads import Arrived
 from linkd.client.worker import Complete, WholeSnapshot, commit, whole_snapshot
-from linkd.core import schema as schemas
+from linkd.core.evolution import evolved
 from linkd.core.rights import sink_task
+from linkd.core.schema import in_schema
 from linkd.errors import PlaceAway, SchemaMismatch, TaskFailed
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, SINK_STEP_TIMEOUT_S
 from linkd.plugin.contract import LinkOptions, Sink
@@ -25,10 +26,10 @@ T = TypeVar("T")
 
 
 class _Widened(Exception):
-    """A column of which only nulls had come has got its type: what was written so far has the older schema."""
+    """The schema of the link has grown (`core.evolution`): what was written so far has the older one."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        super().__init__("the link's schema was widened")
+        super().__init__("the link's schema has grown")
         self.schema = schema
 
 
@@ -141,10 +142,10 @@ class _Writing:
         batch = await decoded(value)
         schema = self._schema or await self._begin(self._known or batch.schema)
         if not batch.schema.equals(schema):
-            wider = schemas.widen(schema, batch.schema)
-            if wider is not None:
+            wider = evolved(schema, batch.schema)
+            if not wider.equals(schema):
                 raise _Widened(wider)
-            batch = schemas.conform(batch, schema, link=self._link)
+            batch = in_schema(batch, schema, link=self._link)
         await in_time(self._sink.write(batch), self._link, self._step_timeout_s)
 
     async def begin_empty(self, complete: Complete) -> None:

@@ -4,9 +4,9 @@
     .linkd/PIPELINE/             beside the pipeline file
         lock                     held (flock) by the one home of the directory, for its life; JSON: kind, pid
         run.lock                 held by the one `linkd run`, for its life; JSON: pid
-        home.json                the present home: {"endpoint": "unix:...", "pid": n}; absent when there is none
+        home.json                the present home: {"endpoint": "unix:...", "pid": n, "tcp": "HOST:PORT"}; absent when there is none
         groups.json              process groups that a run started: [{"pid": n, "started": as the system tells it, "name": ...}]
-        key, tokens/TASK         secrets, mode 0600
+        key, tokens/TASK, token  secrets, mode 0600; the last one is for outsiders on other machines
         logs/TASK.log            what programs printed
         journal/ segments/ staging/ catalog.db ...   the store's
 

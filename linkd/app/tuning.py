@@ -1,7 +1,8 @@
 """What a home asks of the system that it runs on: to be woken promptly, and to keep memory that it uses again at once.
 
     Linux from 6.12    a shorter slice of the processor (`sched_setattr`): who wants little at a time is let in sooner, and gets no more of it
-    glibc              freed memory of large pieces is kept for the next ones, and is the same for all threads (`mallopt`)
+    glibc              freed memory of large pieces is kept for the next ones, and is the same for all threads (`mallopt`); that of the start is not
+                       (`malloc_trim`)
     elsewhere          nothing; older Linux takes the call and does nothing
 
 It takes no privilege, and whatever refuses changes nothing but speed.
@@ -9,6 +10,7 @@ It takes no privilege, and whatever refuses changes nothing but speed.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -50,3 +52,9 @@ def keep_freed_memory() -> bool:
     asked = ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, PIECE_MALLOC_MAX_BYTES), (_M_TRIM_THRESHOLD, FREED_KEPT_BYTES))
     taken = [bool(mallopt(option, value)) for option, value in asked]
     return all(taken)
+
+
+def give_back_memory() -> None:
+    """What only the start needed goes back to the system. For once, when it is over: `keep_freed_memory` keeps what comes free later."""
+    with contextlib.suppress(AttributeError):  # no glibc
+        ctypes.CDLL(None).malloc_trim(0)

@@ -11,7 +11,7 @@ The fingerprint maps each thing whose change makes a task begin again to a diges
 
     version of clean                command of clean                 file clean.py of clean          SQL of sum_up
     parameters of clean             environment of clean             wiring of clean                 schema of flown of clean
-    setting from of from:flights    setting mode of to:totals
+    setting from of from:flights    setting mode of to:totals       setting each of clean
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from blake3 import blake3
 
 from linkd import limits
 from linkd.app.script_files import script_files
-from linkd.core.pipeline import CsvDialect, LinkSpec, ParamValue, Pipeline, TaskSpec
+from linkd.core.pipeline import CsvDialect, FileTerms, LinkSpec, ParamValue, Pipeline, TaskSpec
 from linkd.core.rights import sink_task, source_task
 from linkd.errors import UsageFault
 
@@ -129,6 +129,8 @@ def _task_parts(task: TaskSpec, directory: Path, pipeline: Pipeline, digests: di
         parts["command"] = _digest("linkd part 2", "command", task.command)
     if task.sql is not None:
         parts["SQL"] = _digest("linkd part 2", "SQL", task.sql)
+    if task.files is not None:
+        parts |= {f"setting {key}": _digest("linkd part 2", key, value) for key, value in _file_settings(task.files).items() if value}
     if task.env:
         parts["environment"] = _digest("linkd part 2", "environment", dict(task.env))
     parameters = _parameters(task, pipeline.params)
@@ -166,6 +168,18 @@ def _sink_settings(link: LinkSpec) -> dict[str, object]:
     mode = None if link.mode == "replace" else link.mode
     key = list(link.key) if link.mode == "upsert" else None
     return {"to": link.sink, "format": link.format, "mode": mode, "key": key} | _dialect(link)
+
+
+def _file_settings(files: FileTerms) -> dict[str, object]:
+    """What decides what a program sees and what is made of what it writes, by key of the file; how many run at a time does not."""
+    return {
+        "pipe": files.is_pipe,
+        "files": dict(files.modes),
+        "format": dict(files.formats),
+        "header": None if files.header else "false",
+        "each": files.each,
+        "commit": None if files.commit == "run" else files.commit,
+    }
 
 
 def _dialect(link: LinkSpec) -> dict[str, object]:

@@ -6,7 +6,6 @@ Only PyYAML's scanner, parser and composer are used: no object is ever construct
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -16,12 +15,13 @@ from linkd import limits
 from linkd.core.diagnostics import Problem, Span
 from linkd.core.document import Listing, Node, Record, Text
 from linkd.core.wiring import LINE_BREAK, Origin
+from linkd.model.frozen import frozen
 
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _QUOTES = "put quotes around a text that begins with a special character, or has `: ` or ` #` in it"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class YamlDocument:
     """`root` is None if there is none to be had; `lines` are those of the file."""
 

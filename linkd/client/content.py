@@ -90,9 +90,10 @@ class Content:
     def table(self, operation: str = ".to_table()") -> pa.Table:
         arrow = need("pyarrow", operation)
         if self.parts:
+            from linkd.core.evolution import together
+
             tables = [part.table(operation) for part in self.parts]
-            # A column of which only nulls had been seen has type null in the earlier values.
-            return tables[0] if len(tables) == 1 else arrow.concat_tables(tables, promote_options="default")
+            return tables[0] if len(tables) == 1 else together(tables, link=self.name)
         if self.schema:
             return arrow.ipc.read_schema(arrow.py_buffer(self.schema)).empty_table()
         raise InvalidArgument(f"{self.name} has no columns: nothing was published to it; give links.{self.name}.schema")

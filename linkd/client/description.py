@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from linkd.client import html
+from linkd.model.frozen import frozen
 from linkd.model.values import Durability, Parent
 from linkd.wire.messages import durability_of, portions_of
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GenerationDescription:
     """One generation of a link; `state` is `growing`, `sealed` or `abandoned`."""
 
@@ -26,7 +27,7 @@ class GenerationDescription:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SourceDescription:
     """How far a source has read."""
 
@@ -38,7 +39,7 @@ class SourceDescription:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RateDescription:
     """How fast a link grows: averages over the last few seconds."""
 
@@ -47,7 +48,7 @@ class RateDescription:
     bytes_per_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class DroppedDescription:
     """Values of a link that were ever dropped for this reason, though their generation stayed; the last of them at `last_at_ns`."""
 
@@ -56,7 +57,7 @@ class DroppedDescription:
     last_at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class HoldDescription:
     """Values that stay, whatever retention says: a named hold, or without a name what `holder` ("": an outsider) reads now.
 
@@ -73,7 +74,7 @@ class HoldDescription:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LinkDescription:
     """A link: who writes and reads it, and what it holds. `schema` is an encapsulated Arrow IPC schema message, empty while there is none.
 
@@ -110,7 +111,7 @@ class LinkDescription:
         return html.table(self.name, _LINK_HEADINGS, [_link_cells(self)])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class InputDescription:
     """An input of a task, its policy, and how far the task has come with it."""
 
@@ -122,7 +123,7 @@ class InputDescription:
     waiting_values: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LeaseDescription:
     """A snapshot in a program's hands since `since_ns`."""
 
@@ -132,7 +133,7 @@ class LeaseDescription:
     since_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskDescription:
     """A task and its present execution; `kind` is `run`, `sql`, `source` or `sink`.
 
@@ -156,7 +157,7 @@ class TaskDescription:
     given_up: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GroupDescription:
     """A consumer group of outsiders. `order` is one of its terms, `run_generation` counts how often it was moved, `lost_values` what was dropped
     before it was done with it."""
@@ -173,7 +174,7 @@ class GroupDescription:
     lost_values: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RunDescription:
     """The newest run; `outcome` is `running`, `done`, `failed`, `interrupted`, or empty where there was none."""
 
@@ -185,7 +186,7 @@ class RunDescription:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Description:
     """A pipeline as its home sees it. `transport` is how this client talks to it; `you` the task it is taken for, empty for an outsider.
 

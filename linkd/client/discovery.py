@@ -3,7 +3,7 @@
     connect()                     LINKD_ENDPOINT and LINKD_TOKEN_FILE, as tasks have them; else the one pipeline file here or above
     connect("flights.yaml")       the pipeline's home, running or started for this
     connect("some/directory")     the one pipeline file in it; or a state directory, which has `home.json` in it
-    connect("unix:/run/x.sock"), connect("host:port")
+    connect("unix:/run/x.sock"), connect("host:port"), connect("tls:host:port")
     connect("flights.yaml", task="clean")     the place of a task, in the run that is going on
 
 `home.json` in the state directory (`.linkd/<pipeline>/` beside the pipeline file) is one JSON object: {"endpoint": "unix:...", "pid": n}.
@@ -27,6 +27,7 @@ from pathlib import Path
 
 from linkd.client.calls import Dial, Endpoint
 from linkd.client.launch import serve_command, start_home
+from linkd.client.tls import host_port
 from linkd.core.diagnostics import with_suggestion
 from linkd.errors import ConnectionFailed, InvalidArgument, StateLocked
 from linkd.limits import (
@@ -121,9 +122,9 @@ def _address(target: str) -> str | None:
     except OSError:
         if "://" in target:
             raise InvalidArgument(
-                f"a URL ({target.partition('://')[0]}://...) is no target: linkd is reached by `unix:PATH` or `HOST:PORT`"
+                f"a URL ({target.partition('://')[0]}://...) is no target: linkd is reached by `unix:PATH`, `HOST:PORT` or `tls:HOST:PORT`"
             ) from None
-        return target if _HOST_PORT.fullmatch(target) else None
+        return target if _HOST_PORT.fullmatch(host_port(target)) else None
 
 
 def _place(path: Path) -> PipelinePlace | Path:
@@ -133,7 +134,7 @@ def _place(path: Path) -> PipelinePlace | Path:
     if not path.is_dir():
         beside = [item.name for item in path.parent.glob("*") if item.is_dir() or item.suffix in (".yaml", ".yml")]
         raise InvalidArgument(
-            with_suggestion(f"{path} is neither a file nor a directory, nor `unix:PATH` or `HOST:PORT`", path.name, beside)
+            with_suggestion(f"{path} is neither a file nor a directory, nor `unix:PATH`, `HOST:PORT` or `tls:HOST:PORT`", path.name, beside)
         )
     if (path / "home.json").is_file():
         return path.absolute()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 
 from linkd.client.calls import Connection
 from linkd.client.payloads import Arrived, Assembler
 from linkd.client.worker import Complete
 from linkd.errors import ConnectionFailed, InternalFault
 from linkd.limits import CREDIT_BYTES
+from linkd.model.frozen import frozen
 from linkd.wire.messages import ARROW
 from linkd.wire.methods import RUN_TASK_EXITED, SNAPSHOTS
 from linkd.wire.v1 import links_pb2 as pb
 from linkd.wire.v1 import runs_pb2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class OneValue:
     """A value, and the snapshot that consists of it."""
 

@@ -44,7 +44,7 @@ def encode_bytes(link: str, rows: Sequence[bytes], *, schema: bytes, declared: b
     largest = max(map(len, rows))
     if largest > VALUE_SIZE_MAX_BYTES:
         raise ValueTooLarge(
-            f"{link}: {largest:,} bytes, and a value has at most {VALUE_SIZE_MAX_BYTES:,}: publish a reference (a path, a URL) instead"
+            f"{link}: {largest:,} bytes, and a value has at most {VALUE_SIZE_MAX_BYTES:,}: publish it as a file: linkd.File(path)"
         )
     size_bytes = sum(map(len, rows))
     is_fresh = schema in (b"", OPAQUE_SCHEMA_MESSAGE)
@@ -99,15 +99,15 @@ def _arrow(link: str, table: Any, schema: bytes, declared: bool, inputs: Sequenc
     import pyarrow as pa
 
     from linkd.core import schema as schemas
+    from linkd.core.evolution import grown
 
     if schema:
         kept = pa.ipc.read_schema(pa.py_buffer(schema))
-        if not declared:
-            kept = schemas.widen(kept, table.schema) or kept
     else:
         kept = schemas.kept_schema(table, None, [pa.ipc.read_schema(pa.py_buffer(message)) for message in inputs if message])
-    batches = schemas.split(schemas.conform(table, kept, link=link), VALUE_SIZE_MAX_BYTES, link=link)
-    message = kept.serialize().to_pybytes()
+    rows = grown(table, kept, declared=declared, link=link)
+    batches = schemas.split(rows, VALUE_SIZE_MAX_BYTES, link=link)
+    message = rows.schema.serialize().to_pybytes()
     return tuple(_batch_payload(batch, message) for batch in batches)
 
 

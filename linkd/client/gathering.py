@@ -21,13 +21,14 @@ from linkd.limits import (
     GATHERED_VALUE_ROWS_MAX,
     PUBLISH_WINDOW_BYTES,
 )
+from linkd.model.frozen import frozen
 
 _ROW_TYPES = frozenset((dict, tuple, bytes))
 _SAMPLE_WEIGHT = 1 / 8
 """Of the newest sample in the average size of a row: rows that change are followed within some hundred."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Item:
     """One thing that was sent: `rows` of one type, or `data` of another kind. Without either it is a mark: `future` wants to know when all
     before it is durable."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from linkd.limits import CELL_SHOWN_MAX_CHARS, NOTEBOOK_COLUMNS_MAX
+from linkd.model.frozen import frozen
 
 _NULL = "<em>null</em>"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Heading:
     """Of a column; numbers stand right."""
 

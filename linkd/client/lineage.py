@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from linkd.client.description import SourceDescription, source_of
+from linkd.model.frozen import frozen
 from linkd.model.values import Envelope, Parent
 from linkd.wire.messages import envelope_of, portions_of
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Ancestor:
     """A value that another was made from, `depth` steps up; `source` is set where it came from a source."""
 
@@ -20,7 +20,7 @@ class Ancestor:
     source: SourceDescription | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Descendant:
     """A value that was made from another, `depth` steps down."""
 
@@ -28,7 +28,7 @@ class Descendant:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SinkCommit:
     """A sink (`to:LINK`) wrote these values of its link; `attributes` are the adapter's: `path`, `rows` and `digest` of a file."""
 
@@ -38,7 +38,7 @@ class SinkCommit:
     attributes: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Lineage:
     """Where a value comes from: itself (depth 0) and its ancestors, nearest first. `cut` says that there are more.
 

@@ -6,11 +6,12 @@ A payload of up to `STREAM_FRAME_MAX_BYTES` travels in its header message; of a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from linkd.client.lane_files import Region
 from linkd.errors import InternalFault
+from linkd.model.frozen import frozen
 from linkd.model.values import Producer
 from linkd.wire.chunks import ChunkMessage, cut
 from linkd.wire.v1 import links_pb2 as pb
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Payload:
     """One value as it will be sent: `content` gives its bytes when its turn comes, in parts one behind the other, so that nothing is held twice."""
 
@@ -33,7 +34,7 @@ class Payload:
     """Of Arrow: the record batch whose message `content` makes, for who writes it in place."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Publish:
     """The values of one publish, which become durable and visible together; staged for a commit if `snapshot_id` is set.
 
@@ -92,7 +93,7 @@ def publish_messages(publish: Publish, schemas_sent: dict[str, bytes], placed: S
             yield ChunkMessage(pb.PublishRequest, chunk)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Arrived:
     """A value as it came from linkd: its header message, all of its payload, and the schema message that goes with it."""
 
@@ -114,7 +115,7 @@ class Arrived:
         return from_payload(self.schema, self.payload, validate=validate)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ByPlace:
     """A message of a stream with a value that lies in a file, and where that is mapped."""
 

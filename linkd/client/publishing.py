@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from linkd.client.background import Background
@@ -12,6 +11,7 @@ from linkd.client.encoding import encode
 from linkd.client.numbered_stream import NumberedStream
 from linkd.client.payloads import Payload, Publish
 from linkd.errors import LinkNotFound, SchemaMismatch
+from linkd.model.frozen import frozen
 from linkd.model.values import Durability, Position
 from linkd.model.values import Producer as Numbers
 from linkd.wire.messages import durability_of, position_of
@@ -19,7 +19,7 @@ from linkd.wire.methods import DESCRIBE
 from linkd.wire.v1 import links_pb2 as pb
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Ack:
     """What linkd promises about a publish: which positions it took, how durable they are (`fsync`: power loss too), and where (`home`).
 
@@ -62,7 +62,7 @@ class Ack:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class KnownSchema:
     """The schema message of a link, empty while it has none; a declared one never changes."""
 
@@ -107,6 +107,7 @@ class Outlet:
     """Publishes that each wait for their ack; all go over one stream, numbered, so that each happens once."""
 
     def __init__(self, connection: Connection, background: Background, schemas: LinkSchemas, *, producer: Numbers | None = None) -> None:
+        self._connection = connection
         self._schemas = schemas
         name = f"linkd producer {producer.id}" if producer is not None else "linkd publish"
         self._stream = NumberedStream(connection, background, name, producer=producer, timeout_s=connection.timeout_s)
@@ -118,6 +119,8 @@ class Outlet:
 
     async def publish(self, link: str, data: object, attributes: Mapping[str, str] | None) -> Ack:
         """Publishes `data` and waits for its ack; see `Client.publish`."""
+        if self._connection.road is not None:
+            data, attributes = await self._connection.road.brought(data, attributes)
         payloads = await self._encoded(link, data)
         try:
             return await self._sent(link, payloads, attributes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from linkd.client import html
@@ -16,6 +16,7 @@ from linkd.client.row_stream import RowStream
 from linkd.client.values import Value
 from linkd.errors import ConnectionFailed, Draining, InvalidArgument, OutcomeUnknown, QueryInvalid
 from linkd.limits import NOTEBOOK_ROWS, QUERY_TEXT_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.wire.methods import QUERY, READ
 from linkd.wire.v1 import links_pb2 as pb
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Extent:
     """Which values of a link: 0 stands for the newest generation, the first and the last value, and all of them.
 
@@ -131,7 +132,7 @@ class Reading:
                             continue
                         arrived = assembler.take(message)
                         if arrived is not None:
-                            value = Value.of(arrived)
+                            value = Value.of(arrived, self._connection.road)
                             position = value.envelope.position
                             extent = _from(extent, value.envelope.generation, position.sequence + 1, position.incarnation)
                             yield value

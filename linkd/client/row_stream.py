@@ -36,13 +36,13 @@ class RowStream:
         return self
 
     async def __anext__(self) -> pa.RecordBatch:
-        from linkd.core.schema import conform
+        from linkd.core.schema import in_schema
 
         async for value in self._values:
             if isinstance(value, bytes):
                 continue
-            # A column of which only nulls had been seen has type null in the earlier values.
-            return conform(value.to_table(), self.schema, link=self._link)
+            # The schema may have grown since the earlier values came.
+            return in_schema(value.to_table(), self.schema, link=self._link)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from linkd.client.artifacts import ArtifactCalls, ArtifactRoad
 from linkd.client.background import Background
 from linkd.client.calls import Connection, Patience
 from linkd.client.description import Description, describe
@@ -34,7 +35,7 @@ from linkd.wire.methods import ATTEND, DESCRIBE, OBSERVE, OPEN_PRODUCER, SEAL, S
 from linkd.wire.v1 import links_pb2 as pb
 
 
-class Client:
+class Client(ArtifactCalls):
     """A program's way to the links of one pipeline; made by `connect`. Its calls may be made from any task of its event loop.
 
     Every call raises ConnectionFailed where linkd went away and stayed away for `timeout_s`, SessionFenced where a newer run has begun, and
@@ -45,6 +46,7 @@ class Client:
         self._connection = connection
         self._task = task
         self._background = Background()
+        self._artifacts = connection.road = ArtifactRoad(connection, self._background)
         self._schemas = LinkSchemas(connection)
         self._outlet = Outlet(connection, self._background, self._schemas)
         self._stage = PublishStream(connection, self._background, "linkd stage")
@@ -64,7 +66,8 @@ class Client:
         """Publishes `data` as one value (or as several that appear together, above 64 MiB), and returns when linkd has promised to keep it.
 
         `data` is anything with `__arrow_c_stream__` or `__arrow_c_array__` (frames of pandas and polars, Arrow tables), a dict of columns, a
-        list of dicts, or bytes. It is brought to the link's schema; an unnamed pandas index is dropped.
+        list of dicts, bytes, or a file or directory of any size (`linkd.File(path)`, or what `put_artifact` gave). It is brought to the link's
+        schema; an unnamed pandas index is dropped.
         It happens once: if the answer gets lost it is sent again, under the same number. For outsiders: a task publishes through its
         snapshots. Raises NotAllowed, SchemaMismatch, LinkNotFound, ValueTooLarge; where linkd stays away for `timeout_s`, ConnectionFailed if
         it cannot have happened, and OutcomeUnknown if it may have.
@@ -351,7 +354,7 @@ def connect(
     """Connects to linkd: `client = await connect(...)`, or `async with connect(...) as client:`.
 
     Without a target: what the environment says (as linkd sets it for tasks), else the one pipeline file here or in a parent. Else a pipeline
-    file, its directory, `unix:PATH` or `HOST:PORT`. A pipeline that is not running is opened for as long as it has clients.
+    file, its directory, `unix:PATH`, `HOST:PORT` or `tls:HOST:PORT`. A pipeline that is not running is opened for as long as it has clients.
     `task` takes the place of that task: its token is read from the state directory. `timeout_s` bounds connecting, and how long anything is
     tried again while linkd is away; without it connecting and single calls are tried for 30 s, and what goes on (iterations, publishers) for
     ever. `on_state` is called with a StateChange in the client's event loop. Raises ConnectionFailed, InvalidArgument, MissingExtra,

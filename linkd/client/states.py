@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from linkd.model.frozen import frozen
 
 log = logging.getLogger("linkd.client")
 
@@ -20,7 +21,7 @@ class ConnectionState(enum.StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StateChange:
     """The connection's state from now on.
 

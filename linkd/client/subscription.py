@@ -171,6 +171,7 @@ class Subscription:
     """
 
     def __init__(self, connection: Connection, background: Background, opening: pb.SubscribeOpen) -> None:
+        self._connection = connection
         self._opening = opening
         self._progress = Progress(opening.link, opening.group, position_of(opening.seen) if opening.HasField("seen") else None)
         settlements = Settlements()
@@ -191,7 +192,7 @@ class Subscription:
         feed = await self._flow.ready()
         if feed is None:
             raise StopAsyncIteration
-        return LeasedValue(feed.take(), self._settler)
+        return LeasedValue(feed.take(), self._settler, self._connection.road)
 
     def close(self) -> None:
         """Ends the subscription; what is on lease is offered to other members."""

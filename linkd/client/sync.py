@@ -17,6 +17,7 @@ from linkd.client.readers import reader_of_link, reader_of_query
 from linkd.client.snapshots import Snapshots as AsyncSnapshots
 from linkd.client.states import OnState
 from linkd.client.subscription import Start
+from linkd.client.sync_artifacts import ArtifactCalls
 from linkd.client.sync_publishing import Producer, Publisher
 from linkd.client.sync_subscription import Subscription
 from linkd.client.values import Input, Value
@@ -176,7 +177,7 @@ class Result(Tabular):
         return repr(self._inner)
 
 
-class Client:
+class Client(ArtifactCalls):
     """A program's way to the links of one pipeline; made by `connect`. Threads may share it.
 
     Every call raises ConnectionFailed where linkd went away and stayed away for `timeout_s`, SessionFenced where a newer run has begun, and
@@ -195,7 +196,8 @@ class Client:
         """Publishes `data` as one value (or as several that appear together, above 64 MiB), and returns when linkd has promised to keep it.
 
         `data` is anything with `__arrow_c_stream__` or `__arrow_c_array__` (frames of pandas and polars, Arrow tables), a dict of columns, a
-        list of dicts, or bytes. It is brought to the link's schema; an unnamed pandas index is dropped.
+        list of dicts, bytes, or a file or directory of any size (`linkd.File(path)`, or what `put_artifact` gave). It is brought to the link's
+        schema; an unnamed pandas index is dropped.
         It happens once: if the answer gets lost it is sent again, under the same number. For outsiders: a task publishes through its
         snapshots. Raises NotAllowed, SchemaMismatch, LinkNotFound, ValueTooLarge; where linkd stays away for `timeout_s`, ConnectionFailed if
         it cannot have happened, and OutcomeUnknown if it may have.
@@ -352,6 +354,7 @@ def connect(
     """See `linkd.connect`."""
     client = LOOP_THREAD.run(_connected, session.connect(target, task=task, token=token, timeout_s=timeout_s, on_state=on_state))
     LOOP_THREAD.keep(client)
+    client._artifacts.wait = LOOP_THREAD.run
     return Client(client)
 
 

@@ -20,7 +20,7 @@ class LeasedValue(Value):
     __slots__ = ("_inner", "_subscription")
 
     def __init__(self, subscription: Subscription, inner: values.LeasedValue) -> None:
-        super().__init__(inner._part, inner.envelope)
+        super().__init__(inner._part, inner.envelope, road=inner._road)
         self._subscription = subscription  # kept alive: its lease is this value's
         self._inner = inner
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from linkd.client import html
+from linkd.client.artifacts import Artifact, ArtifactRoad
 from linkd.client.content import Content, Held, Part
 from linkd.client.payloads import Arrived
 from linkd.errors import Error, InvalidArgument
@@ -22,18 +25,21 @@ class Value(Held):
     In a snapshot over windows of rows the first and the last value have only the rows that belong to it; the envelope is that of all of it.
     """
 
-    __slots__ = ("_envelope", "_part", "_rows")
+    __slots__ = ("_envelope", "_part", "_road", "_rows")
 
-    def __init__(self, part: Part, envelope: Envelope, rows: int | None = None) -> None:
+    def __init__(self, part: Part, envelope: Envelope, rows: int | None = None, *, road: ArtifactRoad | None = None) -> None:
         """`rows` are those of `part`, where it is not all of the value."""
         self._part = part
         self._envelope = envelope
         self._rows = envelope.rows if rows is None else rows
+        self._road = road
 
     @staticmethod
-    def of(arrived: Arrived) -> Value:
+    def of(arrived: Arrived, road: ArtifactRoad | None = None) -> Value:
+        """`road` is how files that are values come."""
         header = arrived.header
-        return Value(Part.of(arrived), envelope_of(header.envelope), header.end_row - header.first_row if header.end_row else None)
+        rows = header.end_row - header.first_row if header.end_row else None
+        return Value(Part.of(arrived), envelope_of(header.envelope), rows, road=road)
 
     @property
     def envelope(self) -> Envelope:
@@ -55,6 +61,21 @@ class Value(Held):
                 f'{self.name} holds {len(contents):,} rows of bytes that were gathered by a publisher: use [row["bytes"] for row in value.rows()]'
             )
         return contents[0]
+
+    def file(self) -> Artifact:
+        """The file or directory that this value is: name, size, media type, digest. Raises InvalidArgument for a value that is none."""
+        return Artifact.of(self._envelope)
+
+    def save(self, path: str | os.PathLike[str]) -> Any:
+        """Writes the file or directory that this value is to `path`, and returns that; with `linkd.aio` to be awaited.
+
+        Of any size, in bounded memory. A file has its name when all of it is there; a directory must not be there yet. Raises InvalidArgument for
+        a value that is no file, LinkNotFound, StateDamaged.
+        """
+        found = self.file()
+        if self._road is None:
+            raise InvalidArgument(f"{self.name} did not come over a connection: use client.save(value, path)")
+        return self._road.saved(found, Path(path))
 
     def first_rows(self, limit: int) -> list[dict[str, Any]]:
         """The first `limit` rows as dicts."""
@@ -101,8 +122,8 @@ class LeasedValue(Value):
 
     __slots__ = ("__weakref__", "_settled", "_settler", "attempt", "token")
 
-    def __init__(self, arrived: Arrived, settler: Settler) -> None:
-        super().__init__(Part.of(arrived), envelope_of(arrived.header.envelope))
+    def __init__(self, arrived: Arrived, settler: Settler, road: ArtifactRoad | None = None) -> None:
+        super().__init__(Part.of(arrived), envelope_of(arrived.header.envelope), road=road)
         self.token: int = arrived.header.token
         self.attempt: int = arrived.header.attempt
         self._settler = settler

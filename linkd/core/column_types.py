@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from linkd.core.diagnostics import did_you_mean
+from linkd.model.frozen import frozen
 
 PLAIN_TYPES = (
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"),
@@ -41,7 +41,7 @@ _OFFSET = re.compile(r"[+-][0-9]{2}:[0-9]{2}")
 _UNITS = ("s", "ms", "us", "ns")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ColumnType:
     """A parsed type. `name` is one of `PLAIN_TYPES`, `time64`, `timestamp` or `decimal`; what the name does not need is empty or 0.
 
@@ -62,7 +62,7 @@ class ColumnType:
         return f"{self.name}[{self.unit}]" if self.unit else self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class NoType:
     """Why a text is no type, and what to do."""
 

@@ -7,7 +7,7 @@ accepted commit are answered from its record; the same snapshot with other conte
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from linkd.core.dead_letters import Letter, dead_link
 from linkd.core.ids import derived_value_id
@@ -16,10 +16,11 @@ from linkd.core.links import Generation, GenerationState
 from linkd.core.publishing import Draft, Frame, Maker
 from linkd.core.tasks import Lease, Offer, Task
 from linkd.errors import Conflict, GenerationAbandoned, InvalidArgument, LeaseLost, NotAllowed
+from linkd.model.frozen import frozen
 from linkd.model.records import OutputRange, Record, SnapshotCommitted, SnapshotFailed, SnapshotLeased, TaskEnded, ValueStored
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CommitRequest:
     """Settle this snapshot with these values (in the order they were published). `final` seals the outputs in the same frame.
 

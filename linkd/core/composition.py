@@ -33,6 +33,7 @@ from typing import Protocol
 from linkd.core.links import Generation, Link
 from linkd.core.policies import FAMILIES, PolicyFamily, WirePolicy, WirePolicyKind
 from linkd.limits import WINDOW_TALLY_VALUES
+from linkd.model.frozen import frozen
 from linkd.model.values import Parent
 
 
@@ -44,7 +45,7 @@ class RowCounts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Composed:
     """The next snapshot. `settles` is what no later one will hold, empty where that is what it holds itself."""
 
@@ -53,17 +54,17 @@ class Composed:
     partial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Wait:
     """Nothing now; ask again when a link or a lease of the task has changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Again:
     """Many values had to be looked at, and more are to be: let others have their turn, then ask again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class End:
     """No further snapshot can come."""
 
@@ -254,7 +255,7 @@ class Composer:
         return _Drawn(_portion(name, generation, mark.next_sequence, last, mark.next_row), last >= mark.next_sequence, True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Drawn:
     """What an input of a batch gives. `settles` is what no later batch holds, where that is not the portion."""
 

@@ -27,12 +27,12 @@ nothing, so a letter is written exactly once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from linkd.core.ids import dead_letter_id
 from linkd.core.ledger import Ledger
 from linkd.core.publishing import Draft, Frame, Maker
 from linkd.limits import DEAD_LETTERS_KEPT_BYTES
+from linkd.model.frozen import frozen
 from linkd.model.records import GenerationBegan, LinkOpened, Record, SchemaKept
 from linkd.model.terms import LinkTerms, Retain
 from linkd.model.values import OUTSIDER, Parent
@@ -43,7 +43,7 @@ DEAD_LETTER_TERMS = LinkTerms(retain=Retain(size_bytes=DEAD_LETTERS_KEPT_BYTES))
 """The terms of every dead-letter link: the oldest letters go when there are very many."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Letter:
     """One portion that was given up. `token` is that of the attempt that failed last: no two letters of a portion have the same one."""
 

@@ -8,12 +8,11 @@ flights.yaml:4:4: nothing writes `flwn`; did you mean `flown`?
 
 from __future__ import annotations
 
-import difflib
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from linkd import limits
+from linkd.model.frozen import frozen
 
 _LINE_INDENT = "    "
 _REMEDY_INDENT = "  "
@@ -29,7 +28,7 @@ class Span:
     length: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Problem:
     """One thing that is wrong. `span` is None where no single place is to blame; `remedy` says what to do about it."""
 
@@ -40,6 +39,8 @@ class Problem:
 
 def did_you_mean(word: str, candidates: Collection[str], likeness: float = 0.6) -> str | None:
     """The candidate that `word` is most likely a slip of, or None if there is none of at least this likeness (1 is the same word)."""
+    import difflib  # only where something is wrong
+
     by_lower = {candidate.lower(): candidate for candidate in sorted(candidates)}
     close = difflib.get_close_matches(word.lower(), sorted(by_lower), n=1, cutoff=likeness)
     return by_lower[close[0]] if close and by_lower[close[0]] != word else None
@@ -100,7 +101,7 @@ def _pointed_line(line: str, span: Span) -> list[str]:
 
 def _printable(character: str) -> str:
     # A terminal must not obey what stands in a file: escape sequences and direction marks are shown as a blot.
-    return character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
+    return character if character.isprintable() or character == "\t" else "\ufffd"
 
 
 def _blank(character: str) -> str:
@@ -109,6 +110,8 @@ def _blank(character: str) -> str:
 
 def _cells(character: str) -> int:
     """Columns a character takes on a terminal."""
+    import unicodedata  # half a MiB of tables, only where something is wrong
+
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -9,7 +9,6 @@ programs and links there are, and what makes room in the end.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from linkd.limits import (
     DISK_PAUSED_SHARE,
@@ -24,6 +23,7 @@ from linkd.limits import (
     SHARED_FILE_BYTES,
     SHARED_FILE_DISK_SHARE,
 )
+from linkd.model.frozen import frozen
 
 
 class DiskState(enum.IntEnum):
@@ -34,7 +34,7 @@ class DiskState(enum.IntEnum):
     RESERVED = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Volume:
     """What the volume has, and how much of it nobody has taken."""
 

@@ -6,16 +6,16 @@ There are no types here beyond text, list and mapping: `on`, `NO`, `1e3` and `20
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from linkd.core.diagnostics import Problem, Span, one_of, with_suggestion
 from linkd.core.durations import duration_text, parse_duration
 from linkd.core.sizes import parse_size, size_text
+from linkd.model.frozen import frozen
 
 _SPELT_OUT = {"\\t": "\t", "tab": "\t"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Text:
     """A scalar. Its span is that of its first line; `style` is `|`, `>`, a quote, or nothing for a plain one."""
 
@@ -24,13 +24,13 @@ class Text:
     style: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Listing:
     items: tuple[Node, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Record:
     """A mapping: keys are texts, none twice."""
 

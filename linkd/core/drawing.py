@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linkd.core.drawing_tracks import Net, assign_tracks
+from linkd.model.frozen import frozen
 
 GAP = 3
 """Columns between two boxes of a layer."""
@@ -20,7 +21,7 @@ _SWEEPS = 6
 """Over the layers, down and up in turn: further ones change next to nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Node:
     """Something with a name of its own, and the lines of text in its box; `kind` is for those who show it."""
 
@@ -30,7 +31,7 @@ class Node:
     width: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Edge:
     """`target` reads `source`, in the way that `label` says (empty: nothing to say)."""
 
@@ -39,7 +40,7 @@ class Edge:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Box:
     """A node at its place: column and line of its upper left corner, and its size with its frame."""
 
@@ -50,7 +51,7 @@ class Box:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Line:
     """An edge as it runs, from corner to corner, down to the row above its target; its label stands right of that point."""
 
@@ -58,7 +59,7 @@ class Line:
     points: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Drawing:
     width: int
     height: int

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from itertools import pairwise
 
 from linkd.core.drawing import Box, Drawing, Line
+from linkd.model.frozen import frozen
 
 _UP, _DOWN, _LEFT, _RIGHT = 1, 2, 4, 8
 _VERTICAL, _HORIZONTAL = _UP | _DOWN, _LEFT | _RIGHT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Characters:
     """What lines are drawn with. `wires` has a character for each sum of directions; frames are the corners, then across and down."""
 

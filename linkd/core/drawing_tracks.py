@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from linkd.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Net:
     """The columns in which it leaves and arrives."""
 

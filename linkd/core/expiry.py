@@ -19,6 +19,7 @@ from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, Link
 from linkd.core.needs import Need, needs
 from linkd.core.retention import FORGOTTEN
+from linkd.model.frozen import frozen
 from linkd.model.records import Dropped
 from linkd.model.terms import Retain
 
@@ -29,7 +30,7 @@ ROOM = "room"
 """The reason of what went before it had to, because the disk was nearly full."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Loss:
     """Values that a reader had not settled when they were dropped."""
 
@@ -48,7 +49,7 @@ class Expiry:
     next_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Moment:
     """`now_ns` is when this is decided; `credible_ns` the same if age may be measured by it, else None."""
 

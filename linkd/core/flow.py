@@ -26,6 +26,7 @@ from linkd.core.links import Link, dropped_within
 from linkd.core.publishing import FULL
 from linkd.core.retention import FORGOTTEN
 from linkd.core.tasks import End, Task, Wait
+from linkd.model.frozen import frozen
 from linkd.model.records import Dropped, Record, ValueStored
 from linkd.model.terms import LinkTerms
 
@@ -42,7 +43,7 @@ class Sizes(RowCounts, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Reader:
     """A task, or a consumer group; who waits is told of them by this name."""
 
@@ -62,7 +63,7 @@ class _Backlog:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Full:
     """A link that has no room. `readers` are those that have not taken what fills it; `unsure` that one of them is still being looked at."""
 

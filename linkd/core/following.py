@@ -18,11 +18,12 @@ from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, GenerationState, Link, LinkShape
 from linkd.core.policies import EACH_TEXT
 from linkd.core.tasks import LATEST, SOURCE_PREFIX, Task
+from linkd.model.frozen import frozen
 from linkd.model.records import GenerationBegan, GenerationEnd, GenerationEnded, Record, SchemaKept, TaskBegan
 from linkd.model.values import Parent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Moment:
     """What the edge knows of time, in seconds of a monotonic clock. `changed_s` is when a link last got a value, as far as was seen."""
 

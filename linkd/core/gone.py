@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from linkd.limits import DROPPED_RANGES_KEPT
+from linkd.model.frozen import frozen
 
 SEVERAL = "several reasons"
 """The reason of ranges that became one long ago and had different ones. (How many values went for which, `Link.dropped` has.)"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Gone:
     """Values that were dropped, both ends included; `dropped_at_ns` is when the last of them was, 0 if that is not known."""
 
@@ -22,7 +23,7 @@ class Gone:
     dropped_at_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class DropCount:
     """How many values a link has dropped for one reason, one by one, and when the last of them."""
 

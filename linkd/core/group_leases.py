@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from linkd.model.frozen import frozen
+
 
 @dataclass(slots=True)
 class GroupLease:
@@ -45,7 +47,7 @@ class Member:
     hangs: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GroupOffer:
     """Hand this value out."""
 
@@ -53,14 +55,14 @@ class GroupOffer:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GiveUp:
     """This value failed as often as it may: its dead letter is due."""
 
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Look:
     """Nothing can be said before the slots of this value are known: `Group.looked`."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from linkd.core.links import Generation, GenerationState, Link, dropped_within, expired_text
 from linkd.core.value_names import BySequence, ByTime, Newest, parse_value_name
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 
 EARLIEST = "earliest"
 LATEST = "latest"
 FORMS = "earliest, latest, a sequence (42), or a time (2026-11-22T10:00)"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Place:
     """The next value that the group gets, and the generation in which that is."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from linkd.errors import InvalidArgument
 from linkd.limits import ATTEMPTS_MAX, LEASE_MAX_S, LEASE_MIN_S, LEASE_RENEWED_MAX_S, LEASE_S
+from linkd.model.frozen import frozen
 from linkd.model.terms import Order
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GroupTerms:
     """The terms of a group, kept with it. `key` is the column of `Order.KEY`.
 
@@ -24,7 +23,7 @@ class GroupTerms:
     max_attempts: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class AskedTerms:
     """The terms as members ask for them, and as records have them. "" and 0 leave it to the group, or to the defaults if it is made."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from linkd.core.dead_letters import DEAD_LETTER_TERMS, dead_link, is_dead_link
 from linkd.core.links import LinkShape
 from linkd.core.pipeline import REJECTS_SUFFIX, Pipeline
 from linkd.core.rights import Rights
 from linkd.core.tasks import EACH, SINK_PREFIX, SOURCE_PREFIX, WHOLE, TaskShape
+from linkd.model.frozen import frozen
 from linkd.model.records import TaskKind
 from linkd.model.terms import LinkTerms
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Layout:
     """What a pipeline file means for a home: its links and tasks, sources and sinks among them, writers before readers."""
 
@@ -59,7 +59,9 @@ def layout(pipeline: Pipeline, declared: Mapping[str, tuple[bytes, bytes]]) -> L
         if pipeline.tasks[task].terms.max_attempts is not None:
             links[dead_link(task)] = LinkShape(dead_link(task), task, terms=DEAD_LETTER_TERMS)
         inputs = tuple((wire.link, wire.policy) for wire in pipeline.tasks[task].inputs)
-        tasks[task] = TaskShape(task, pipeline.tasks[task].kind, inputs, pipeline.tasks[task].outputs, pipeline.tasks[task].terms)
+        told = pipeline.tasks[task]
+        has_own_types = told.kind is TaskKind.SQL or told.files is not None
+        tasks[task] = TaskShape(task, told.kind, inputs, told.outputs, told.terms, has_own_types)
     for spec in pipeline.links.values():
         if spec.sink is not None:
             name = SINK_PREFIX + spec.name

@@ -11,12 +11,13 @@ from linkd.core.gone import DropCount, Gone
 from linkd.core.iso8601 import timestamp_text
 from linkd.errors import LinkNotFound
 from linkd.limits import INCARNATIONS_KEPT
+from linkd.model.frozen import frozen
 from linkd.model.records import Dropped, SourceMoved
 from linkd.model.terms import LinkTerms
 from linkd.model.values import Parent, Position
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LinkShape:
     """What the pipeline file says of a link: who writes it ("" for outsiders), the schema it declares, as (id, schema message), its terms."""
 
@@ -103,7 +104,7 @@ class Generation:
             self.forgotten_sequence = max(self.forgotten_sequence, last_sequence)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Remembered:
     """A generation that was dropped, of whose values the envelopes are kept: something there still is was made from it."""
 

@@ -8,16 +8,16 @@ newest value again and again. What is on lease is needed until it is settled.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from linkd.core.groups import Group
 from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, Link
 from linkd.core.policies import WirePolicyKind, parse_input_policy
 from linkd.core.tasks import Task, TaskShape
+from linkd.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Need:
     """`reader` (the name of a task or of a group) needs the values from `first_sequence` on; those from `read_sequence` on it has not settled."""
 

@@ -21,6 +21,7 @@ from linkd.core.policies import EACH_TEXT
 from linkd.core.rights import sink_task
 from linkd.core.tasks import LATEST, Task, TaskShape
 from linkd.errors import LinkNotFound
+from linkd.model.frozen import frozen
 from linkd.model.records import TaskKind
 
 CONTINUE = "continue"
@@ -41,7 +42,7 @@ RUNS = frozenset({Action.BEGIN, Action.RESUME, Action.CONTINUE, Action.FOLLOW})
 """Actions of tasks that have something to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Facts:
     """What only the edge can find out.
 
@@ -56,7 +57,7 @@ class Facts:
     grown: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Wishes:
     """What the person asked for. `only` are links that are to be current, none for all; `on_change` says of a task `rerun` or `continue`."""
 
@@ -65,7 +66,7 @@ class Wishes:
     on_change: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Step:
     task: str
     action: Action

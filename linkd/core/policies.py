@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
 
 from linkd.core.diagnostics import did_you_mean
 from linkd.limits import WINDOW_ROWS_MAX, WINDOW_VALUES_MAX
+from linkd.model.frozen import frozen
 
 
 class WirePolicyKind(enum.StrEnum):
@@ -86,7 +86,7 @@ _TIME_SLIDE = re.compile(rf"{_DURATION}\s*/\s*{_DURATION}")
 _WINDOW_FORMS = "windows are `[N]`, `[A-B]` and `[N/S]` (values), `[N rows]`, and `[10s]` and `[1h/5m]` (time; ms, s, m, h, d)"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class WirePolicy:
     """A policy as parsed. `first` and `second` are N; A and B; N and S; rows; or window and slide in milliseconds. 0 where not used."""
 
@@ -98,7 +98,7 @@ class WirePolicy:
 BARE = WirePolicy()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PolicyError:
     """Why a text is no policy, and what to do."""
 

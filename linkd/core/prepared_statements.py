@@ -13,9 +13,10 @@ from linkd.limits import (
     PREPARED_STATEMENTS_MAX_BYTES,
     STATEMENT_PARAMETERS_MAX_BYTES,
 )
+from linkd.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PreparedStatement:
     """A statement that was checked once. `schema` is the schema message of its rows, empty for one that inserts.
 

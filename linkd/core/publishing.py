@@ -9,6 +9,7 @@ from linkd.core.ids import source_value_id, timed_value_id
 from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, GenerationState, Link
 from linkd.errors import InvalidArgument, NotAllowed, SchemaMismatch
+from linkd.limits import GENERATION_SCHEMAS_MAX
 from linkd.model.records import (
     Dropped,
     GenerationBegan,
@@ -42,7 +43,7 @@ class Draft:
     payload_xxh3: int
     attributes: Mapping[str, str] = field(default_factory=dict)
     widens: bytes = b""
-    """The id of the schema that this value's schema widens (a column of which only nulls were seen got its type), if it does."""
+    """The id of the schema that this value's schema has grown from (`evolution`), if it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Frame:
     records: list[Record] = field(default_factory=list)
     _next: dict[str, int] = field(default_factory=dict)
     _schema: dict[str, bytes] = field(default_factory=dict)
+    _schema_changes: dict[str, int] = field(default_factory=dict)
 
     def value(self, draft: Draft, generation: Generation, maker: Maker, identity: bytes) -> Envelope:
         """Adds one value at the end of its link. SchemaMismatch if it is not of the generation's schema."""
@@ -110,6 +112,13 @@ class Frame:
             raise SchemaMismatch(
                 f"{link.name}: another value gave the link its schema in the meantime, and this one has another; publish it again"
             )
+        changes = self._schema_changes.get(link.name, len(generation.schemas))
+        if changes >= GENERATION_SCHEMAS_MAX and draft.schema_id not in generation.schemas:
+            raise SchemaMismatch(
+                f"{link.name}: its columns have changed {changes} times, and no more changes are kept: "
+                f"publish all columns from the beginning, or declare links.{link.name}.schema"
+            )
+        self._schema_changes[link.name] = changes + 1
         self._schema[link.name] = draft.schema_id
         self.records.append(SchemaKept(link.name, draft.schema_id, draft.schema))
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from linkd.core.dead_letters import is_dead_link
 from linkd.core.tasks import SINK_PREFIX, SOURCE_PREFIX, TaskShape
 from linkd.errors import LinkNotFound, NotAllowed
+from linkd.model.frozen import frozen
 from linkd.model.records import TaskKind
 
 
@@ -23,7 +23,7 @@ class Role(enum.StrEnum):
     RUN = "run"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Identity:
     """Who calls. `task` is set for the role TASK; `epoch` is that of the run whose token was shown (0: none was)."""
 
@@ -40,7 +40,7 @@ class Identity:
 OUTSIDER = Identity(Role.OUTSIDER)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Rights:
     """The rules of one pipeline. `open_links` are those that outsiders may append to (`in*`); `anyone` is `--open`: every link is."""
 
@@ -142,6 +142,21 @@ class Rights:
     def supervise(self, who: Identity, operation: str) -> None:
         if who.role is not Role.RUN:
             raise NotAllowed(f"{operation} is for `linkd run` only")
+
+    def put_artifact(self, who: Identity) -> None:
+        """Putting content that a value will name: for those who may publish values."""
+        if who.role is Role.TASK and not self._shape(who).outputs:
+            raise NotAllowed(f"{who.task} has no outputs, so no value of it can name an artifact: it may not put any")
+        if who.role is Role.OUTSIDER and not (self.anyone or self.open_links):
+            raise NotAllowed(
+                "there is no link in this pipeline that people and programs outside may append to, so they put no artifacts: write `LINK*` in "
+                "the wiring"
+            )
+
+    def get_artifact(self, who: Identity) -> None:
+        """Getting content by its digest, which nobody knows who has neither the content nor a value that names it: for those who may read values."""
+        if who.role is Role.TASK and not (self._shape(who).inputs or self._shape(who).outputs):
+            raise NotAllowed(f"{who.task} has neither inputs nor outputs: it may not get artifacts")
 
     def _shape(self, who: Identity) -> TaskShape:
         return self.tasks[who.task]

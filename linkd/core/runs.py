@@ -15,6 +15,7 @@ from linkd.core.planning import abandoned_with, complete
 from linkd.core.publishing import Frame
 from linkd.core.tasks import Task, TaskShape
 from linkd.errors import NotAllowed
+from linkd.model.frozen import frozen
 from linkd.model.records import (
     GenerationBegan,
     GenerationEnd,
@@ -32,7 +33,7 @@ from linkd.model.records import (
 from linkd.model.values import OUTSIDER, Parent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RunPlan:
     """What a run begins with. `tasks` in an order in which writers come before readers.
 

@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linkd.limits import DEAD_LETTER_REASON_MAX_CHARS, LATE_REFUSALS_DOUBLE, LEASE_MAX_S, LEASE_MIN_S, LEASE_RENEWED_MAX_S
+from linkd.model.frozen import frozen
 from linkd.model.terms import Order, TaskTerms
 from linkd.model.values import Parent
 
@@ -77,7 +78,7 @@ class Lease:
         self.session, self.started_s, self.recalled = None, None, False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TakenBack:
     """A client is to forget this snapshot, if its program has not begun with it."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from linkd.model.frozen import frozen
+
 _TOKEN = re.compile(
     r"""
     (?P<end>;)
@@ -26,7 +28,7 @@ _TOKEN = re.compile(
 _BLOCK = re.compile(r"/\*|\*/")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SqlStatement:
     """A statement without its `;`, and the number of the line on which it begins, from 1."""
 

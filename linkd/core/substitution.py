@@ -18,6 +18,7 @@ from linkd.core.diagnostics import one_of, with_suggestion
 from linkd.core.document import Listing, Node, Reader, Record, Text
 from linkd.core.parameters import parameter_text
 from linkd.core.pipeline import ParamValue
+from linkd.model.frozen import frozen
 
 _PLACEHOLDER = re.compile(r"(?P<escape>\$?)\$\{(?P<kind>params|env|secret)\.(?P<name>[^${}\n]*)(?P<close>\}?)")
 _SECRET = re.compile(r"\$(\$\{secret\.)|\$\{secret\.([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -28,7 +29,7 @@ _STATEMENT = re.compile(r"(?:\(|(?:from|pivot|select|table|unpivot|values|with)\
 _SCHEME = "://"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Surroundings:
     """What the outside knows. With `environ` of None (somebody only reads the file) variables stay as written, and need not be set.
 

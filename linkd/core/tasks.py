@@ -31,6 +31,7 @@ from linkd.core.links import Link
 from linkd.core.policies import EACH_TEXT, LATEST_TEXT, WHOLE_TEXT, PolicyFamily, WirePolicy, WirePolicyKind, parse_input_policy
 from linkd.core.snapshot_leases import Holders, Lease
 from linkd.limits import COMMIT_RECORDS_KEPT, TASK_KEY_AHEAD_SNAPSHOTS
+from linkd.model.frozen import frozen
 from linkd.model.records import SnapshotCommitted, SnapshotFailed, SnapshotLeased, TaskKind
 from linkd.model.terms import Order, TaskTerms
 from linkd.model.values import Parent
@@ -61,7 +62,7 @@ WHOLE = WHOLE_TEXT
 LATEST = LATEST_TEXT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskShape:
     """What the pipeline file says of a task: its kind, its inputs with their policies in canonical form, its outputs, its terms."""
 
@@ -70,6 +71,8 @@ class TaskShape:
     inputs: tuple[tuple[str, str], ...]
     outputs: tuple[str, ...]
     terms: TaskTerms = TaskTerms()
+    has_own_types: bool = False
+    """What it publishes is typed for good: columns take no types from inputs that have one of that name."""
 
     @property
     def is_whole(self) -> bool:
@@ -77,7 +80,7 @@ class TaskShape:
         return all(policy in (WHOLE, LATEST) for _, policy in self.inputs)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Offer:
     """Hand this out, under a new token; if it is to be `recorded`, when the record of its lease is durable.
 
@@ -92,7 +95,7 @@ class Offer:
     recorded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Look:
     """With `order: key` nothing can be said before the slots of this snapshot are known (`Task.looked`); a new one waits from then on."""
 
@@ -100,7 +103,7 @@ class Look:
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GiveUp:
     """This snapshot failed as often as it may: put it aside, nothing else goes out before."""
 

@@ -12,11 +12,11 @@ Both ends of an extent belong to it; an end that is missing is that of the gener
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from linkd.core.iso8601 import parse_timestamp
 from linkd.core.names import COMMITS_LINK, NAME_PATTERN
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 
 LAST = "last"
 """The newest value that readers see."""
@@ -33,7 +33,7 @@ _EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
 _FORMS = "LINK@42, LINK@last, LINK@2026-11-22T10:00, or at least 8 characters of its id"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class BySequence:
     """`flown@42`."""
 
@@ -41,7 +41,7 @@ class BySequence:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ByTime:
     """`flown@2026-11-22T10:00`, in nanoseconds since 1970."""
 
@@ -49,14 +49,14 @@ class ByTime:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Newest:
     """`flown@last`."""
 
     link: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ById:
     """The beginning of an id, in hexadecimal digits alone."""
 
@@ -66,7 +66,7 @@ class ById:
 ValueName = BySequence | ByTime | Newest | ById
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ExtentName:
     """Values of a link, or the one value of an id (`link` is "" then). `first` and `last` are names of values, "" for an open end.
 

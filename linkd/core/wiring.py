@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from linkd.core.diagnostics import Problem, Span
@@ -28,11 +27,12 @@ from linkd.core.policies import (
     policy_slip,
     render_policy,
 )
+from linkd.model.frozen import frozen
 
 _SHAPE = "a line of the wiring is `(inputs) task (outputs)`"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Wire:
     """One end of a link at a task. `policy_text` is the policy as written, without brackets' surroundings: `latest`, `[10/5]`, or ""."""
 
@@ -44,7 +44,7 @@ class Wire:
     policy_span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class WiredTask:
     """One line of the wiring."""
 
@@ -54,14 +54,14 @@ class WiredTask:
     outputs: tuple[Wire, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Wiring:
     """All lines that could be read, in the order of the text."""
 
     tasks: tuple[WiredTask, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ParsedWiring:
     """`is_complete` says that every line was read: only then do checks of the whole graph make sense."""
 
@@ -70,7 +70,7 @@ class ParsedWiring:
     is_complete: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Origin:
     """Where a line of the wiring's text begins in the file around it; both count from 1."""
 
@@ -105,7 +105,7 @@ LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 """What YAML counts as the end of a line."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Token:
     kind: _Kind
     text: str

@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 
 from linkd.core.rights import Identity
-from linkd.errors import Error, InternalFault
+from linkd.errors import Error, InternalFault, NotAllowed
 from linkd.faces.lane_session import LaneSession
 from linkd.home.home import Home
 from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, status_name, trailing_metadata
@@ -33,6 +33,11 @@ class Context(Protocol):
 
     async def abort(self, code: Any, /, details: str = "", trailing_metadata: Any = ()) -> Never:
         """Ends the call with this status, by raising what only the road knows."""
+        ...
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether it came over a network, from somebody who showed no certificate. Who opens the socket is of this machine, and this user."""
         ...
 
 
@@ -111,12 +116,21 @@ class Presence:
 def call_of(home: Home, context: Context) -> Call:
     """Raises NotAllowed, SessionFenced."""
     metadata = dict(context.invocation_metadata() or ())
-    token = str(metadata.get(TOKEN_KEY, ""))
-    who = home.identify(token.removeprefix(TOKEN_PREFIX))
+    who = identified(home, str(metadata.get(TOKEN_KEY, "")).removeprefix(TOKEN_PREFIX), context)
     traceparent = str(metadata.get(TRACE_KEY, ""))
     if isinstance(context, OwnContext):
         return Call(who, traceparent, context.transport, functools.partial(context.session_of, who))
     return Call(who, traceparent)
+
+
+def identified(home: Home, token: str, context: Context) -> Identity:
+    """Who shows the token, which a stranger has to. Raises NotAllowed, SessionFenced."""
+    if not token and context.is_stranger:
+        raise NotAllowed(
+            "over the network linkd answers those who show a token, or a certificate it asks for: that of a client is in `token` in the state "
+            "directory, that of a task in LINKD_TOKEN_FILE"
+        )
+    return home.identify(token)
 
 
 @asynccontextmanager

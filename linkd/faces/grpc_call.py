@@ -17,6 +17,7 @@ from linkd.limits import GRPC_MESSAGE_MAX_BYTES
 from linkd.wire.methods import Kind, Method
 from linkd.wire.status import CLIENT_KEY
 
+_CERTIFICATE = "x509_pem_cert"
 _MAKERS = {
     Kind.UNARY_UNARY: grpc.unary_unary_rpc_method_handler,
     Kind.UNARY_STREAM: grpc.unary_stream_rpc_method_handler,
@@ -34,6 +35,10 @@ class GrpcContext:
 
     def invocation_metadata(self) -> Any:
         return self._context.invocation_metadata()
+
+    @property
+    def is_stranger(self) -> bool:
+        return is_stranger(self._context)
 
     async def write(self, message: Any, /) -> None:
         """Sends a response; returns when there is room for another one."""
@@ -90,6 +95,11 @@ def client_of(context: Any) -> Hashable:
     said = dict(context.invocation_metadata() or ()).get(CLIENT_KEY)
     peer: str = context.peer()
     return said or (object() if peer.startswith("unix:") else peer)
+
+
+def is_stranger(context: Any) -> bool:
+    """As `call.Context` has it. A certificate that is shown was checked by gRPC."""
+    return not context.peer().startswith("unix:") and not context.auth_context().get(_CERTIFICATE)
 
 
 def _decoded(method: Method, data: bytes) -> Any:

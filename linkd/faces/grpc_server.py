@@ -1,4 +1,4 @@
-"""The gRPC server of a home: build (bind), start, drain. Health and reflection included."""
+"""The gRPC server of a home: build (bind), start, drain. Health and reflection included. It listens on a unix socket, and on TCP when told."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
 
+from linkd.core.listening import ListenAddress
 from linkd.errors import InvalidArgument
 from linkd.faces.bulk_turns import BulkTurns
 from linkd.faces.call import Presence
 from linkd.faces.flight import FlightService
 from linkd.faces.flight_methods import FLIGHT, flight_handlers
 from linkd.faces.grpc_call import grpc_handler
+from linkd.faces.reflection import ReflectionHandler
 from linkd.faces.routes import Route
+from linkd.faces.tcp import TcpPort
 from linkd.limits import (
     DRAIN_LAST_ANSWER_S,
     GRPC_RECEIVE_MAX_BYTES,
     SOCKET_PATH_MAX_BYTES,
     STREAMS_PER_CONNECTION_MAX,
 )
-from linkd.wire.methods import LINKS, RUNS
+from linkd.wire.methods import ARTIFACTS, LINKS, RUNS
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     # Of all methods, for the sake of Flight, whose batches come and go in one piece; those of `linkd.v1` take less.
@@ -46,19 +48,28 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 
 @dataclass(slots=True)
 class GrpcFace:
-    """A server on one unix socket, mode 0600."""
+    """A server on one unix socket, mode 0600, and perhaps on a TCP port, `tcp`."""
 
     server: grpc.aio.Server
     socket_path: Path
     health: HealthServicer
     flight: FlightService
     presence: Presence
+    tcp: ListenAddress | None = None
 
     @staticmethod
     async def build(
-        socket_path: Path, routes: Mapping[str, Route], flight: FlightService, presence: Presence, turns: BulkTurns
+        socket_path: Path,
+        routes: Mapping[str, Route],
+        flight: FlightService,
+        presence: Presence,
+        turns: BulkTurns,
+        tcp: TcpPort | None = None,
     ) -> GrpcFace:
-        """Binds; nothing is answered yet. A socket that nobody serves is replaced. Raises InvalidArgument if the path cannot be a socket."""
+        """Binds; nothing is answered yet. A socket that nobody serves is replaced.
+
+        Raises InvalidArgument if the path cannot be a socket, or the port cannot be had.
+        """
         if len(os.fsencode(socket_path)) > SOCKET_PATH_MAX_BYTES:
             raise InvalidArgument(
                 f"the socket path {socket_path} has {len(os.fsencode(socket_path))} bytes, and a unix socket takes {SOCKET_PATH_MAX_BYTES}: "
@@ -69,7 +80,8 @@ class GrpcFace:
         server.add_generic_rpc_handlers((*_handlers(routes, turns), flight_handlers(flight, presence, turns)))
         servicer = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-        reflection.enable_server_reflection((LINKS, RUNS, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        server.add_generic_rpc_handlers((ReflectionHandler((LINKS, RUNS, ARTIFACTS, FLIGHT, health.SERVICE_NAME)),))
+        listening = tcp.bind(server) if tcp is not None else None
         mask = os.umask(0o177)
         try:
             server.add_insecure_port(f"unix:{socket_path}")
@@ -77,7 +89,7 @@ class GrpcFace:
             raise InvalidArgument(f"cannot listen on {socket_path}: {error}") from error
         finally:
             os.umask(mask)
-        return GrpcFace(server, socket_path, servicer, flight, presence)
+        return GrpcFace(server, socket_path, servicer, flight, presence, listening)
 
     @property
     def endpoint(self) -> str:
@@ -85,7 +97,7 @@ class GrpcFace:
 
     async def start(self) -> None:
         await self.server.start()
-        for service in ("", LINKS, RUNS, FLIGHT):
+        for service in ("", LINKS, RUNS, ARTIFACTS, FLIGHT):
             await self.health.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self, grace_s: float) -> None:
@@ -119,7 +131,7 @@ def _make_way(path: Path) -> None:
 
 
 def _handlers(routes: Mapping[str, Route], turns: BulkTurns) -> tuple[grpc.GenericRpcHandler[Any, Any], ...]:
-    services: dict[str, dict[str, Any]] = {LINKS: {}, RUNS: {}}
+    services: dict[str, dict[str, Any]] = {LINKS: {}, RUNS: {}, ARTIFACTS: {}}
     for route in routes.values():
         services[route.method.service][route.method.name] = grpc_handler(route, turns)
     return tuple(grpc.method_handlers_generic_handler(service, handlers) for service, handlers in services.items())

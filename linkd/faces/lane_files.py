@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from linkd.errors import LinkNotFound
 from linkd.faces.call import call_of, translated
 from linkd.faces.lane import LaneContext
 from linkd.faces.lane_session import LaneSession, LaneSessions
 from linkd.home.home import Home
+from linkd.model.frozen import frozen
 from linkd.wire.v1 import lane_pb2 as pb
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class FilesService:
     home: Home
     sessions: LaneSessions

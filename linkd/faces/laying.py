@@ -17,6 +17,7 @@ from linkd.home.home import Home
 from linkd.home.intake import ARROW, Incoming
 from linkd.home.publishing import PublishSession
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, LAID_AFTER_BYTES, LANE_HEAD_BYTES
+from linkd.model.frozen import frozen
 from linkd.model.terms import NEVER_S
 from linkd.store.placed_payload import PlacedPayload, SharedFile
 from linkd.store.shared_files import SharedFiles
@@ -26,7 +27,7 @@ from linkd.wire import arrow_ipc
 _ALIGNMENT_BYTES = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Message:
     """A record batch message as it came."""
 

@@ -41,6 +41,7 @@ class LinksService:
 
     def __post_init__(self) -> None:
         self.staged = StagedValues(int.from_bytes(self.home.clock.entropy(STAGED_ID_BYTES), "big"))
+        self.home.artifacts.store.uses.staged = self.staged.artifacts
 
     # -- publish --------------------------------------------------------------------------------------------------------------------------
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from linkd.faces.artifacts import ArtifactsService
 from linkd.faces.call import Handler, Presence
 from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
-from linkd.wire.methods import LINKS, METHODS, RUNS, Method
+from linkd.wire.methods import ARTIFACTS, LINKS, METHODS, RUNS, Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Route:
 
 def routes(links: LinksService, runs: RunsService, presence: Presence) -> dict[str, Route]:
     """By the methods' paths; every call is counted as present."""
+    artifacts = ArtifactsService(links.home)
     behaviours: Mapping[str, Mapping[str, Any]] = {
         LINKS: {
             "Publish": links.publish,
@@ -44,6 +46,11 @@ def routes(links: LinksService, runs: RunsService, presence: Presence) -> dict[s
             "Pause": runs.pause,
             "End": runs.end,
             "Watch": runs.watch,
+        },
+        ARTIFACTS: {
+            "PutArtifact": artifacts.put,
+            "GetArtifact": artifacts.get,
+            "StatArtifacts": artifacts.stat,
         },
     }
     return {method.path: Route(method, presence.counted(behaviours[method.service][method.name])) for method in METHODS}

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from linkd.core.listening import ListenAddress
 from linkd.faces.bulk_turns import BulkTurns
 from linkd.faces.call import Presence
 from linkd.faces.flight import FlightService
@@ -17,6 +18,7 @@ from linkd.faces.lane_session import LaneSessions
 from linkd.faces.links import LinksService
 from linkd.faces.routes import Route, routes
 from linkd.faces.runs import RunsService
+from linkd.faces.tcp import TcpPort
 from linkd.wire.methods import FILES
 
 
@@ -28,11 +30,14 @@ class Server:
     lane: LaneFace
 
     @staticmethod
-    async def build(socket_path: Path, links: LinksService, runs: RunsService, presence: Presence) -> Server:
-        """Binds; nothing is answered yet. Sockets that nobody serves are replaced. Raises InvalidArgument if the path cannot be a socket."""
+    async def build(socket_path: Path, links: LinksService, runs: RunsService, presence: Presence, tcp: TcpPort | None = None) -> Server:
+        """Binds; nothing is answered yet. Sockets that nobody serves are replaced.
+
+        Raises InvalidArgument if the path cannot be a socket, or the TCP port cannot be had.
+        """
         answers = routes(links, runs, presence)
         turns = BulkTurns()
-        grpc = await GrpcFace.build(socket_path, answers, FlightService(links, FlightSql(links)), presence, turns)
+        grpc = await GrpcFace.build(socket_path, answers, FlightService(links, FlightSql(links)), presence, turns, tcp)
         sessions = LaneSessions(links.home)
         links.home.store.shared.on_gone = sessions.gone
         files = Route(FILES, presence.counted(FilesService(links.home, sessions).files))
@@ -42,6 +47,11 @@ class Server:
     def endpoint(self) -> str:
         """As clients are told it: the socket of gRPC, beside which that of the lane lies."""
         return self.grpc.endpoint
+
+    @property
+    def tcp(self) -> ListenAddress | None:
+        """Where it listens for programs on other machines."""
+        return self.grpc.tcp
 
     async def start(self) -> None:
         await self.lane.start()

@@ -15,6 +15,7 @@ from linkd.home.intake import ARROW, BYTES, ROWS, Incoming
 from linkd.home.outgoing import Out
 from linkd.home.publishing import SourceStep
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, JSON_ROWS_BYTES_PER_BYTE, SCHEMA_MAX_BYTES, STREAM_FRAME_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.model.values import Producer
 from linkd.store.shared_files import PlacedPayload
 from linkd.store.staging import Piece
@@ -37,7 +38,7 @@ def form_of(number: int) -> str:
     return str(form)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Received:
     """One complete value of a publish stream, and the memory it takes, to be given back."""
 

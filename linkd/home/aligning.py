@@ -1,4 +1,4 @@
-"""Values in one schema: of a generation whose first values have columns of nothing but nulls, and its later ones the types of these columns."""
+"""Values in one schema: of a generation whose schema has grown since its first values came (`core.evolution`)."""
 
 from __future__ import annotations
 
@@ -41,4 +41,4 @@ def _conformed(out: Out, own: bytes, schema: bytes, pieces: Sequence[bytes]) -> 
 
     batch = schemas.from_payload(own, b"".join(pieces), validate=True)
     wanted = pa.ipc.read_schema(pa.py_buffer(schema))
-    return bytes(schemas.payload(schemas.conform(batch, wanted, link=out.envelope.link))[1])
+    return bytes(schemas.payload(schemas.in_schema(batch, wanted, link=out.envelope.link))[1])

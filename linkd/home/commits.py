@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from linkd.core import commits
 from linkd.core.commits import CommitRequest
@@ -16,6 +16,7 @@ from linkd.home.home import Home
 from linkd.home.intake import Prepared, Target, misfits, prepare_again, wanted_bytes
 from linkd.home.staging import StagedRef, StagedValues
 from linkd.limits import COMMIT_ROOM_WAIT_S
+from linkd.model.frozen import frozen
 from linkd.model.records import OutputRange
 from linkd.model.records import SnapshotCommitted as CommitRecord
 from linkd.model.values import Durability
@@ -23,7 +24,7 @@ from linkd.telemetry.events import SnapshotCommitted, SnapshotRefused, ValuePubl
 from linkd.telemetry.trace_context import Span
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CommitCall:
     """What a client asks: this snapshot, under this token, with these staged values. `task` names it for those who act for a task."""
 
@@ -36,7 +37,7 @@ class CommitCall:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CommitAnswer:
     outputs: tuple[OutputRange, ...]
     repeated: bool

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from linkd.core.commits import put_together
 from linkd.core.tasks import Again, End, GiveUp, Look, Offer, Task, Wait
 from linkd.home.changes import task_topic
 from linkd.home.home import Home
 from linkd.home.key_slots import slots_of
+from linkd.model.frozen import frozen
 from linkd.model.values import PlaceKind
 from linkd.store.store import Store
 
@@ -35,7 +35,7 @@ async def look(home: Home, task: Task, wanted: Look, session: int) -> None:
     home.changes.announce([task_topic(task.name)])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StoredRows:
     """The rows of durable values, for decisions on windows of rows."""
 

@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from linkd.core.artifacts import quota_bytes
 from linkd.core.disk import DiskState, Volume, budget_bytes, in_words, may_be_held, next_state, shared_file_bytes, surplus_bytes
 from linkd.errors import StorageFull
 from linkd.home.clock import Clock
 from linkd.limits import DISK_LOOK_BYTES, DISK_LOOK_INTERVAL_S
+from linkd.store.artifacts.naming import FOLDER as ARTIFACTS
+from linkd.store.artifacts.naming import INDEX_FILE
 from linkd.store.counted_files import CountedFiles
 from linkd.store.directory import CATALOG_FILE
 from linkd.store.files import LocalFiles
@@ -24,19 +27,27 @@ Look = Callable[[Path], Volume]
 
 SPILL = "spill"
 """Where queries and SQL tasks put what they read, below the home's directory."""
+FAILED = "failed"
+"""Where file tasks keep what their last failed runs were given and had written."""
 _LOGS = "logs"
 
 
 def counted(directory: Path) -> CountedFiles:
-    """The files of a home, with what is there already: but what others write, which is looked at now and then (`beside`)."""
+    """The files of a home, with what is there already: but what others write, which is looked at now and then (`beside`), and artifacts, of which
+    their index knows what they take."""
     files = CountedFiles(LocalFiles())
-    files.count(directory, but=(_LOGS, *(path.name for path in beside(directory))))
+    files.count(directory, but=(_LOGS, ARTIFACTS, *(path.name for path in beside(directory))))
     return files
 
 
 def beside(directory: Path) -> tuple[Path, ...]:
-    """The index, with what SQLite keeps beside it, and what queries spill."""
-    return directory / SPILL, *(directory / f"{CATALOG_FILE}{suffix}" for suffix in ("", "-wal", "-shm"))
+    """The indexes, with what SQLite keeps beside it, and what queries spill and programs on files are given."""
+    indexes = directory / CATALOG_FILE, directory / ARTIFACTS / INDEX_FILE
+    return (
+        directory / SPILL,
+        directory / FAILED,
+        *(index.with_name(index.name + suffix) for index in indexes for suffix in ("", "-wal", "-shm")),
+    )
 
 
 def volume_of(directory: Path) -> Volume:
@@ -94,6 +105,11 @@ class DiskBudget:
         """Whether clients may hold so much of segment files, which stays until they release it."""
         self.state()
         return may_be_held(by_one_bytes, by_all_bytes, self._budget_bytes)
+
+    def artifacts_bytes(self) -> int:
+        """How much artifacts may take."""
+        self.state()
+        return quota_bytes(self._budget_bytes)
 
     def temporary_bytes(self) -> int:
         """How much one query may keep on disk while it runs: half of what is left."""

@@ -20,6 +20,7 @@ from linkd.core.flow import Flow, Full, circle
 from linkd.errors import Overloaded, Stalled
 from linkd.home.changes import Watch, group_topic, link_topic, task_topic
 from linkd.limits import COMMIT_ROOM_WAIT_S, STALL_AFTER_S
+from linkd.model.frozen import frozen
 from linkd.model.records import Dropped, Record
 from linkd.model.terms import OnFull
 from linkd.store.store import Store
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from linkd.home.home import Home
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StoredSizes:
     """How large durable values are: what `core.flow` asks for."""
 
@@ -57,7 +58,7 @@ class Place:
     full: tuple[Full, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Relief:
     """What makes room: values to be dropped in the frame of the publish, and links whose newest values, those of the publish, are dropped."""
 

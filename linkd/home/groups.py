@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass
-
 from linkd.core.group_start import Place, check_start, place_of
 from linkd.core.group_terms import AskedTerms
 from linkd.core.groups import Group
@@ -15,6 +12,7 @@ from linkd.errors import InvalidArgument, LinkNotFound
 from linkd.home.changes import group_topic
 from linkd.home.home import Home
 from linkd.home.reading import allow_reading
+from linkd.model.frozen import frozen
 from linkd.model.records import GroupMoved, GroupOpened
 from linkd.model.terms import Order
 from linkd.model.values import Position
@@ -23,7 +21,7 @@ from linkd.telemetry.events import LOST, ValuesLost
 _GROUPS_SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Sought:
     """Where a group stands after a seek."""
 
@@ -142,6 +140,8 @@ def _no_group(home: Home, name: str, link: str) -> LinkNotFound:
         return LinkNotFound(
             f"{name} is a task and no consumer group: it reads {link} again in a run with --reset, or as another `version:`"
         )
+    import difflib  # only where something is wrong
+
     known = sorted(group for group, of_link in home.ledger.groups if of_link == link)
     near = difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean `{near[0]}`?" if near else ""

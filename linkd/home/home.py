@@ -25,6 +25,7 @@ from linkd.core.retention import FORGOTTEN
 from linkd.core.rights import Identity, Rights
 from linkd.device import Device, Nature, check_for_journal, device_of, tried
 from linkd.errors import Draining, Error, InvalidArgument, StorageFailed
+from linkd.home.artifacts import Artifacts
 from linkd.home.budget import Budget, Share
 from linkd.home.changes import Changes, link_topic, task_topic
 from linkd.home.clock import Clock
@@ -46,6 +47,7 @@ from linkd.limits import (
 )
 from linkd.machine import boot_id
 from linkd.model import records as said
+from linkd.model.frozen import frozen
 from linkd.model.records import Record, SnapshotCommitted, TaskBegan, TaskEnded
 from linkd.model.terms import AT_ONCE_S, LinkTerms
 from linkd.model.values import Durability
@@ -73,7 +75,7 @@ TOKEN_GAP_BYTES = 5
 """Of chance in the gap that a start leaves in the fencing tokens: two starts give the same ones once in 2**20 times, at worst."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Conduct:
     """How the present run is conducted, beyond what the journal has to know: see `home.conductor`. Without `begun` no run is on in this home."""
 
@@ -98,6 +100,7 @@ class Home:
     clock: Clock
     tracing: Tracing
     disk: DiskBudget
+    artifacts: Artifacts
     changes: Changes = field(default_factory=Changes)
     memory: Budget = field(default_factory=lambda: Budget(MEMORY_BUDGET_BYTES))
     draining: bool = False
@@ -127,7 +130,7 @@ class Home:
         admit = functools.partial(self.admit, durable=False)
         self.damage = DamageControl(self.ledger, admit, self.clock, self.telemetry)
         self.retention = Retention(self.ledger, Surroundings(admit, self.terms, self.clock, self.deadlines, self.telemetry))
-        self.disk.make_room = lambda missing_bytes: (self.store.shared.give_back(), self.retention.make_room(missing_bytes))
+        self.disk.make_room = self._make_room
 
     @staticmethod
     def open(
@@ -159,18 +162,20 @@ class Home:
         wanted = store_limits or StoreLimits()
         bounded = replace(wanted, queue_max_bytes=min(wanted.queue_max_bytes, memory_bytes // 4))
         store = Store.open(directory, files, limits=bounded, memory=memory.share(STAGED_IN_MEMORY_MAX_BYTES), volatile=volatile)
+        artifacts = Artifacts.open(directory, telemetry, clock, disk)
         ledger = restored(store.kept, layout.tasks)
         frames = 0
         for _, records in store.replay():
             ledger.restore(records)
+            artifacts.admitted(records)
             frames += 1
+        artifacts.recovered(ledger, store)
         # Leases are handed out before their records are on disk: a token of one that was lost with a crash must not be given to another.
         ledger.last_token += 1 + int.from_bytes(clock.entropy(TOKEN_GAP_BYTES), "big")
         telemetry.emit(Recovered(frames=frames, cut_bytes=store.recovery.cut_bytes, seconds=clock.monotonic_s() - began))
         tokens = Tokens.of_directory(directory)
-        return Home(
-            layout, directory, ledger, store, tokens, telemetry, clock, tracing, disk, memory=memory, stall_timeout_s=stall_timeout_s
-        )
+        parts = layout, directory, ledger, store, tokens, telemetry, clock, tracing, disk, artifacts
+        return Home(*parts, memory=memory, stall_timeout_s=stall_timeout_s)
 
     def start(self, *, boot: str | None = None) -> None:
         """Starts the store's threads, and the timer. Called in the event loop. `boot` names the boot of the machine; by default it is asked."""
@@ -178,12 +183,13 @@ class Home:
         self._timer = loop.create_task(self.deadlines.run(), name="home deadlines")
         self.store.start(
             loop,
-            keep=lambda: keep(self.ledger),
+            keep=self.artifacts.before_checkpoint(lambda: keep(self.ledger)),
             on_group=self._synced,
             on_failure=self._failed,
             on_full=self._full,
             on_damage=self.damage.met,
         )
+        self.artifacts.start(self.deadlines)
         self._begin(boot_id() if boot is None else boot)
         for group in self.ledger.groups.values():
             group.delay_anew(self.clock.monotonic_s())
@@ -213,6 +219,13 @@ class Home:
             self._timer.cancel()
             await asyncio.wait([self._timer])
         await self.store.close(fold_within_s)
+        await self.artifacts.close()
+
+    def _make_room(self, missing_bytes: int) -> None:
+        """The disk is nearly full."""
+        self.store.shared.give_back()
+        if self.retention.make_room(missing_bytes) < missing_bytes:
+            self.artifacts.store.give_back_soon(missing_bytes)
 
     def _synced(self, group: GroupCommitted) -> None:
         if group.synced and self.telemetry.wants(GroupSynced):
@@ -243,6 +256,7 @@ class Home:
         future = self.store.append(records, payloads, durable=durable, sync_within_s=within_s, bulk_within_s=bulk_s)
         self.ledger.apply(records)
         self.flow.admitted(records)
+        self.artifacts.admitted(records)
         future.add_done_callback(lambda done: self._settled(records, done))
         self._last = future
         return future
@@ -257,6 +271,7 @@ class Home:
         self.flow.settled(records)
         self.rates.settled(records, self.clock.monotonic_s())
         self.retention.settled(records)
+        self.artifacts.settled(records)
         for record in records:
             if isinstance(record, SnapshotCommitted | TaskBegan | TaskEnded):
                 topics.add(task_topic(record.task))

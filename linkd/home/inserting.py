@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from linkd.core.rights import Identity
 from linkd.home.budget import Taken
 from linkd.home.home import Home
-from linkd.home.intake import ARROW, Incoming
+from linkd.home.intake import ARROW, NO_TARGET, Incoming, Target
 from linkd.home.publishing import PublishSession
 from linkd.home.staging import StagedValues
 from linkd.home.tables import Extent
 from linkd.model.values import Parent
+from linkd.wire.arrow_ipc import PREFIX_BYTES, is_schema
 
 
-def target_schema(home: Home, who: Identity, link: str) -> bytes:
-    """The schema message of the link that rows are to be inserted into, empty if it has none yet. Raises NotAllowed (audited), LinkNotFound."""
+def insertion_target(home: Home, who: Identity, link: str) -> Target:
+    """The schema of the link that rows are to be inserted into, if it has one yet. Raises NotAllowed (audited), LinkNotFound."""
     with home.audited(who, "insert", link):
         if not home.layout.anyone:
             home.check_link(link)
@@ -24,9 +25,9 @@ def target_schema(home: Home, who: Identity, link: str) -> bytes:
     found = home.ledger.links.get(link)
     generation = found.current if found is not None else None
     if generation is not None:
-        return generation.schema
+        return Target(generation.schema_id, generation.schema, generation.declared)
     shape = home.layout.links.get(link)
-    return shape.declared[1] if shape is not None and shape.declared is not None else b""
+    return Target(*shape.declared, declared=True) if shape is not None and shape.declared is not None else NO_TARGET
 
 
 @dataclass(slots=True)
@@ -43,8 +44,8 @@ class Insertion:
         self._session = PublishSession(self.home, StagedValues(0), self.who, self.traceparent)
 
     async def add(self, link: str, message: bytes) -> None:
-        """The next Arrow message: first the schema, then record batches. Raises what a publish of them is refused with."""
-        if not self._schema:
+        """The next Arrow message: a schema, then record batches of it. Raises what a publish of them is refused with."""
+        if is_schema(memoryview(message)[PREFIX_BYTES:]):
             self._schema = message
             return
         await self.home.memory.take(len(message))

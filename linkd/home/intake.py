@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import xxhash
@@ -86,6 +86,8 @@ class Target:
     schema: bytes = b""
     declared: bool = False
     inputs: tuple[bytes, ...] = ()
+    came_later: bool = False
+    """The schema has grown since the value was taken: columns that it lacks are null."""
 
 
 NO_TARGET = Target()
@@ -94,9 +96,11 @@ NO_TARGET = Target()
 async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepared]:
     """The values that `incoming` is: one, or as many as its IPC stream has batches.
 
-    Raises SchemaMismatch, ValueTooLarge, InvalidArgument. Cancelling leaves nothing behind.
+    Raises SchemaMismatch, ValueTooLarge, InvalidArgument, LinkNotFound for an artifact that it names and that is not there. Cancelling leaves
+    nothing behind.
     """
     check_attributes(incoming)
+    home.artifacts.check(incoming.link, incoming.attributes)
     if incoming.placed is not None and _is_stored_as_sent(incoming, target):
         return [_draft(incoming, target.schema_id, target.schema, incoming.placed)]
     if _is_stored_as_sent(incoming, target):
@@ -176,7 +180,7 @@ async def prepare_again(home: Home, prepared: Prepared, target: Target) -> Prepa
     """Another form of a staged value, of a schema that its link got in the meantime. The one there is stays, for the caller to drop."""
     draft = prepared.draft
     incoming = Incoming(draft.link, ARROW, (prepared.payload.message(),), draft.schema, draft.attributes)
-    made = await prepare(home, incoming, target)
+    made = await prepare(home, incoming, replace(target, came_later=True))
     if len(made) != 1:
         discard(made)
         raise ValueTooLarge(f"{draft.link}: in the schema that the link got in the meantime the value is too large: publish it in pieces")
@@ -239,6 +243,7 @@ def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, mem
 
     from linkd.core import rows as json_rows
     from linkd.core import schema as schemas
+    from linkd.core.evolution import evolved, grown
 
     kept = pa.ipc.read_schema(pa.py_buffer(target.schema)) if target.schema else None
     batches: Sequence[Any]
@@ -253,9 +258,10 @@ def _convert(incoming: Incoming, target: Target) -> list[tuple[bytes, bytes, mem
     for batch in batches:
         if kept is None:
             kept = schemas.kept_schema(batch, None, inputs)
-        elif not target.declared:
-            kept = schemas.widen(kept, batch.schema) or kept
-        conformed = schemas.conform(batch, kept, link=incoming.link)
+        if target.came_later and not target.declared:
+            batch = schemas.in_schema(batch, evolved(kept, batch.schema), link=incoming.link)
+        conformed = grown(batch, kept, declared=target.declared, link=incoming.link)
+        kept = conformed.schema
         for piece in schemas.split(conformed, link=incoming.link):
             schema_message, payload = schemas.payload(piece)
             if len(schema_message) > SCHEMA_MAX_BYTES:

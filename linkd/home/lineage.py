@@ -21,11 +21,12 @@ from linkd.errors import InvalidArgument, LinkNotFound
 from linkd.home.home import Home
 from linkd.home.reading import allow_reading
 from linkd.limits import TRACE_SCAN_VALUES, TRACE_VALUES_DEFAULT, TRACE_VALUES_MAX
+from linkd.model.frozen import frozen
 from linkd.model.records import SnapshotCommitted, SourceMoved, TaskKind
 from linkd.model.values import Envelope, Parent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Relative:
     """A value of the family, `depth` steps away; `source` where it came from outside."""
 
@@ -34,7 +35,7 @@ class Relative:
     source: SourceMoved | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TraceCall:
     """Whose family: of the value that people call `name`, up to `limit` values (0: the default), `depth` steps away (0: any)."""
 
@@ -50,7 +51,7 @@ class TraceCall:
         return not self.depth or depth <= self.depth
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Posterity:
     """A value, what was made from it, nearest first, and what sinks wrote of all these. `cut` says that there is more."""
 

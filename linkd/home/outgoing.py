@@ -15,13 +15,14 @@ from linkd.home.home import Home
 from linkd.home.intake import ARROW, BYTES, ROWS
 from linkd.home.slicing import RowSlicer
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, JSON_BYTES_PER_PAYLOAD_BYTE, STREAM_FRAME_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.model.values import Envelope, Place
 from linkd.store.staging import Spool
 from linkd.wire.arrow_ipc import prefix
 from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_rows
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Out:
     """A value as it goes to one consumer.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from linkd.home.due import Due
 from linkd.home.home import Home
 from linkd.home.spans import Begun
 from linkd.home.staging import StagedRef
+from linkd.model.frozen import frozen
 from linkd.model.kept import AnswerKept
 from linkd.model.records import Dropped
 from linkd.model.values import Durability, Envelope, Position
@@ -19,7 +19,7 @@ from linkd.telemetry.events import ValuePublished
 from linkd.telemetry.trace_context import Span
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PublishAck:
     """All values of the publish are as durable as `durability` says, from `first` to `last`; for staged values only `staged` is set.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -33,13 +33,14 @@ from linkd.home.numbering import Numbered, check_unnumbered
 from linkd.home.published import DueAck, PublishAck, ack_again, ack_of_dropped, due_ack
 from linkd.home.staging import StagedRef, StagedValues
 from linkd.limits import DISK_LOOK_INTERVAL_S
+from linkd.model.frozen import frozen
 from linkd.model.kept import AnswerKept
-from linkd.model.records import Record, SourceMoved, TaskKind, ValueStored
+from linkd.model.records import Record, SourceMoved, ValueStored
 from linkd.model.values import Parent, Producer
 from linkd.telemetry.events import RowsRejected
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SourceStep:
     """Where a source stands behind the values that came with it."""
 
@@ -64,6 +65,8 @@ class PublishSession:
     replaces: bool = False
     parents: tuple[Parent, ...] = ()
     """What the values of its publishes are made from."""
+    check: Callable[[], None] | None = None
+    """Raises what a publish is refused with as its link stands: asked when nothing comes between it and the publish any more."""
     taken: Taken = field(default_factory=Taken)
     """The memory of the value in hand: given back as soon as the value only waits for room."""
     at_once: AtOnce = field(init=False)
@@ -194,13 +197,13 @@ class PublishSession:
     def _output_target(self, task_name: str, link: str) -> Target:
         """The schema of the task's output; while it has none, those of a program's inputs decide the types of columns of the same name.
 
-        (A query has types of its own: what it calls `x` need not be the `x` that went in.)
+        (A query, and a file, have types of their own: what they call `x` need not be the `x` that went in.)
         """
         task = self.home.ledger.tasks[task_name]
         links = self.home.ledger.links
         generation = links[link].generations[task.outputs[link]]
         schemas = [links[name].generations[number].schema for name, number in task.inputs.items()]
-        inputs = () if task.shape.kind is TaskKind.SQL else tuple(schema for schema in schemas if schema)
+        inputs = () if task.shape.has_own_types else tuple(schema for schema in schemas if schema)
         return Target(generation.schema_id, generation.schema, generation.declared, inputs)
 
     # -- at once --------------------------------------------------------------------------------------------------------------------------
@@ -266,6 +269,8 @@ class PublishSession:
             producer = numbered.complete() if numbered is not None else Producer()
             earlier = numbered.answer(producer) if numbered is not None else None
             if earlier is None:
+                if self.check is not None:
+                    self.check()
                 return self._publish(link, held, count, moved, producer, relief, began_s)
         except Error:
             discard(held)

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from linkd.limits import RATE_WINDOW_S
+from linkd.model.frozen import frozen
 from linkd.model.records import Record, ValueStored
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Rate:
     """Averages over the window, or over the time since the link began to move, whichever is shorter."""
 

@@ -11,11 +11,12 @@ from linkd.errors import InvalidArgument, LinkNotFound
 from linkd.home.changes import Watch, link_topic
 from linkd.home.home import Home
 from linkd.home.outgoing import Out, Outgoing
+from linkd.model.frozen import frozen
 from linkd.model.values import PlaceKind, Position
 from linkd.telemetry.events import LOST, ValuesLost
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReadCall:
     """What to read: a generation (0: the one that readers see) and a range of sequences (0: to that end), or the last few values.
 
@@ -34,7 +35,7 @@ class ReadCall:
     incarnation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReadOpened:
     """What is read: fixed when the call arrives. `generation` is 0 while the link has none; last < first if there is no value.
 

@@ -28,6 +28,7 @@ from linkd.limits import (
     RETENTION_HURRY_SHARE,
     RETENTION_LOOK_INTERVAL_S,
 )
+from linkd.model.frozen import frozen
 from linkd.model.records import (
     GenerationBegan,
     GenerationEnded,
@@ -62,7 +63,7 @@ class Reading:
     reader: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Surroundings:
     """What retention works with. `admit` makes records durable and raises what `Home.admit` does; `terms` are those of a link."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from linkd.core import runs
 from linkd.core.rights import Identity
@@ -11,12 +11,13 @@ from linkd.errors import LinkNotFound
 from linkd.home.changes import task_topic
 from linkd.home.home import Conduct, Home
 from linkd.home.tokens import ADAPTERS_NAME
+from linkd.model.frozen import frozen
 from linkd.model.records import TaskKind
 from linkd.telemetry.events import RunBegan, RunEnded
 from linkd.telemetry.trace_context import Span, SpanContext, parse_traceparent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RunCall:
     """How a run begins; `versions` by task, sources and sinks among them. `open_places` are tasks without a program of this run, `every_s` is
     how long the inputs of a `whole` task are idle before it begins again in a run that follows, by task."""

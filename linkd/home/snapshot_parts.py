@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from linkd.home.outgoing import Out
+from linkd.model.frozen import frozen
 from linkd.model.values import Envelope, Parent, Place
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class OutputSchema:
     link: str
     schema: bytes
     declared: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Opened:
     """First on the stream: who one is, what goes in (link, policy, generation), what may come out, how long a lease lasts."""
 
@@ -25,7 +24,7 @@ class Opened:
     lease_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Begin:
     snapshot_id: bytes
     token: int
@@ -33,7 +32,7 @@ class Begin:
     traceparent: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Ready:
     """The snapshot may be worked on. `empty` has the schemas of inputs that hold no value; `partial` says that a window was cut short."""
 
@@ -46,14 +45,14 @@ class Ready:
     partial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Over:
     """No further snapshot can come."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Recalled:
     """The client is to give this snapshot back, if its program has not begun with it."""
 
@@ -61,7 +60,7 @@ class Recalled:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Released:
     """The client gave this snapshot back, and all that this takes with it has been recalled."""
 
@@ -72,7 +71,7 @@ class Released:
 Part = Opened | Begin | Out | Ready | Over | Recalled | Released
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Stored:
     """A value of a snapshot: which of its rows belong to it, and whether no other snapshot holds it too."""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from linkd.core.ledger import Ledger
 from linkd.home.clock import Clock
 from linkd.limits import SPAN_CAUSES_MAX
+from linkd.model.frozen import frozen
 from linkd.model.records import RunBegan
 from linkd.telemetry.trace_context import Span, SpanContext, format_traceparent, parent_and_links, parse_traceparent
 from linkd.telemetry.tracing import Tracing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Begun:
     """Work that goes on: its own context, which the envelopes of what it makes carry, what it hangs under, and when it began."""
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from linkd.core.artifact_references import ATTRIBUTE, references_of
 from linkd.errors import Conflict, LeaseLost, StagedLost
 from linkd.home.intake import Prepared, Target
+from linkd.model.frozen import frozen
 
 STAGED_ID_BYTES = 6
 """Of chance in the first id of a home's life: as many more can follow."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StagedRef:
     """What a client names in its commit: the number it was given, and the checksum, so that two homes' numbers are not confused."""
 
@@ -54,6 +56,11 @@ class StagedValues:
         """The schema that an earlier value of the same snapshot gave the output, if there was one."""
         pending = self._pending.get(snapshot_id)
         return pending.schemas.get(link) if pending is not None and pending.token == token else None
+
+    def artifacts(self) -> set[bytes]:
+        """The artifacts that staged values name."""
+        named = (value.draft.attributes for pending in self._pending.values() for value in pending.values.values())
+        return {one.digest for attributes in named if ATTRIBUTE in attributes for one in references_of(attributes)}
 
     def find(self, snapshot_id: bytes, token: int, refs: Sequence[StagedRef]) -> list[tuple[int, Prepared]]:
         """The values that a commit names, in its order. StagedLost if one is not here (any more), Conflict if it is another one."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from linkd.core.group_start import check_start
 from linkd.core.group_terms import AskedTerms
 from linkd.core.names import check_group_name
 from linkd.home.outgoing import Out
 from linkd.limits import CREDIT_BYTES
+from linkd.model.frozen import frozen
 from linkd.model.values import Position
 
 NOT_KEPT = "not kept any more"
 """The reason of values of which only their absence is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SubscribeCall:
     """What a member asks for. `start` and `asked` are of the group: see `core.group_start` and `core.group_terms`.
 
@@ -39,7 +40,7 @@ class SubscribeCall:
         self.asked.check()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Opened:
     """`lost` are values that the member may have had and the link has no more."""
 
@@ -49,21 +50,21 @@ class Opened:
     lost: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class EndOfLink:
     """The generation is sealed and all of it is done."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Recalled:
     """These tokens are asked back from the member."""
 
     tokens: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Skipped:
     """These values were dropped before the group had them."""
 

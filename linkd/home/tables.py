@@ -9,16 +9,16 @@ import base64
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 from linkd.core.links import Generation, GenerationState, Link
 from linkd.core.names import COMMITS_LINK
 from linkd.core.rights import Identity, Role
 from linkd.errors import LinkNotFound, NotAllowed
 from linkd.home.home import Home
+from linkd.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TableAsked:
     """A table of a statement: a link, with `history` all of it; of a `generation` only that one (0: the one that readers see)."""
 
@@ -27,7 +27,7 @@ class TableAsked:
     history: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Extent:
     """The values of one generation that a statement reads: those on disk when it starts. `last_sequence` < `first_sequence` if there are none.
 

@@ -1,8 +1,9 @@
 """Tokens: who a caller is, and of which run.
 
-A token is `EPOCH.NAME.MAC`: the run's epoch in decimal, the name of a task (or of the role `run` or `adapters` behind an `@`), and the
+A token is `EPOCH.NAME.MAC`: the run's epoch in decimal, the name of a task (or of the role `run`, `adapters` or `outsider` behind an `@`), and the
 first 32 hex digits of HMAC-SHA-256 over `EPOCH.NAME` under a key that lives in the home's directory (32 random bytes in the file `key`,
-mode 0600). So a token needs no store, and one of an earlier run is told from a forged one.
+mode 0600). So a token needs no store, and one of an earlier run is told from a forged one. That of an outsider is of no run (epoch 0): it says that
+somebody on another machine was given it, and is good for as long as the key is.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ KEY_BYTES = 32
 _ROLES = {"@run": Role.RUN, "@adapters": Role.ADAPTERS}
 RUN_NAME = "@run"
 ADAPTERS_NAME = "@adapters"
+_OUTSIDER_NAME = "@outsider"
+_NO_EPOCH = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,10 @@ class Tokens:
         said = f"{epoch}.{name}"
         return f"{said}.{self._mac(said)}"
 
+    def outsider(self) -> str:
+        """A token that says no more than that its bearer was given one."""
+        return self.make(_OUTSIDER_NAME, _NO_EPOCH)
+
     def identify(self, token: str, epoch: int, tasks: Mapping[str, TaskShape]) -> Identity:
         """Who shows `token`; an empty one is an outsider's.
 
@@ -63,6 +70,8 @@ class Tokens:
         if not hmac.compare_digest(mac.encode(), self._mac(said).encode()):
             raise NotAllowed("this token was not given out by this home: check LINKD_TOKEN_FILE")
         number, _, name = said.partition(".")
+        if name == _OUTSIDER_NAME:
+            return OUTSIDER
         if int(number) != epoch:
             raise SessionFenced(f"this token is of run {number}, and run {epoch} has begun: end this program; the new run has its own")
         role = _ROLES.get(name)

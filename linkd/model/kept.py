@@ -7,13 +7,14 @@ on disk by the time a checkpoint counts, so nothing says what is durable; and no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from linkd.model.frozen import frozen
 from linkd.model.records import GroupLeased, HoldPlaced, RunBegan, SnapshotCommitted, SnapshotFailed, SnapshotLeased, SourceMoved
 from linkd.model.values import Parent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class HomeKept:
     """What belongs to no link and no task. `executions` has how often tasks were started, the one that began last at the end.
 
@@ -31,7 +32,7 @@ class HomeKept:
     weak_links: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SchemaMessage:
     """A schema that a value there still is may have, as an encapsulated Arrow IPC message."""
 
@@ -39,7 +40,7 @@ class SchemaMessage:
     schema: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GoneKept:
     """Values of a generation there still is that were dropped."""
 
@@ -49,7 +50,7 @@ class GoneKept:
     dropped_at_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncarnationKept:
     """An incarnation of a link began behind what was left of the one before."""
 
@@ -57,7 +58,7 @@ class IncarnationKept:
     first_sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class DroppedKept:
     """How many values of a link were dropped for a reason, and when the last of them."""
 
@@ -66,7 +67,7 @@ class DroppedKept:
     last_at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LinkKept:
     """A link. `durable_sequence` is that of its last value, `newest` the number of its last generation, `gone` what its generations lack.
 
@@ -84,7 +85,7 @@ class LinkKept:
     dropped: tuple[DroppedKept, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StretchKept:
     """Values of a generation that follow one another; see `core.accounts`."""
 
@@ -96,7 +97,7 @@ class StretchKept:
     parents: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class AccountKept:
     """What there is of a generation."""
 
@@ -104,7 +105,7 @@ class AccountKept:
     stretches: tuple[StretchKept, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GenerationKept:
     """A generation that was not dropped. `schema_id` is that of its next value, `schema_ids` are those of all its values.
 
@@ -135,7 +136,7 @@ class GenerationKept:
     forgotten_sequence: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RememberedKept:
     """A generation that was dropped, of whose values the envelopes are kept: something there still is was made from it."""
 
@@ -147,7 +148,7 @@ class RememberedKept:
     inputs: tuple[Parent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CursorKept:
     """How far a task has come in one input."""
 
@@ -156,7 +157,7 @@ class CursorKept:
     ahead: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskKept:
     """A task. `open` are the snapshots that were put together and not committed, `failed` those of them that failed before, `committed` the
     answers that may have to be repeated; `given_up` counts what went to the dead-letter link."""
@@ -180,7 +181,7 @@ class TaskKept:
     given_up: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GroupKept:
     """A consumer group, with what its members have on lease, and the tokens of its last acks."""
 
@@ -202,7 +203,7 @@ class GroupKept:
     lost_values: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class AnswerKept:
     """What a numbered publish was answered: the values `first_sequence` to `last_sequence` of its link, and the id of the last.
 
@@ -220,7 +221,7 @@ class AnswerKept:
     request_xxh3: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ProducerKept:
     """A producer that numbers its publishes; `answers` are those of its last ones. They stand in the order in which they were used last."""
 
@@ -233,7 +234,7 @@ class ProducerKept:
 Kept = HomeKept | SchemaMessage | LinkKept | GenerationKept | RememberedKept | TaskKept | GroupKept | ProducerKept | HoldPlaced
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SegmentFileHeld:
     """A segment file. `copies` says that its values were copied; the message at the gate may lack its prefix (0: none).
 
@@ -255,7 +256,7 @@ class SegmentFileHeld:
     volatile: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PartDropped:
     """Values of generations there still are that were dropped, and of which something may be on disk. `forgotten`: their envelopes go too."""
 
@@ -264,7 +265,7 @@ class PartDropped:
     forgotten: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LinkHeld:
     """What the store holds of a link.
 
@@ -281,7 +282,7 @@ class LinkHeld:
     parts: tuple[PartDropped, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Held:
     """What the store holds, beside the journal.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from linkd.model.frozen import frozen
 from linkd.model.values import Envelope, Parent, Place, Position, Producer
 
 
@@ -30,7 +31,7 @@ class TaskKind(enum.StrEnum):
     SINK = "sink"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RunBegan:
     """A run of the pipeline began. Calls of an older epoch are fenced from here on.
 
@@ -50,7 +51,7 @@ class RunBegan:
     follow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RunEnded:
     """The run of `epoch` ended; `outcome` is `done`, `failed` or `interrupted`."""
 
@@ -59,7 +60,7 @@ class RunEnded:
     ended_at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LinkOpened:
     """A link exists from here on, or begins a new incarnation because its tail may have been lost."""
 
@@ -69,7 +70,7 @@ class LinkOpened:
     created_at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SchemaKept:
     """The link's values have this schema from here on. `schema` is an encapsulated Arrow IPC schema message."""
 
@@ -79,7 +80,7 @@ class SchemaKept:
     declared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GenerationBegan:
     """The next generation of a link begins. `inputs` are the generations (and, of `whole` inputs, the extents) it is made from."""
 
@@ -92,7 +93,7 @@ class GenerationBegan:
     inputs: tuple[Parent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GenerationEnded:
     """A generation is sealed behind `last_sequence` (which is first_sequence - 1 if it is empty), or abandoned there."""
 
@@ -103,7 +104,7 @@ class GenerationEnded:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GenerationReopened:
     """A sealed generation grows again: an outsider appended, or a followed source, or a task made from such.
 
@@ -116,7 +117,7 @@ class GenerationReopened:
     within_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskBegan:
     """A task starts over: its subscription to `inputs` begins at their first values, its outputs go to these generations.
 
@@ -132,7 +133,7 @@ class TaskBegan:
     extents: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskResumed:
     """A task that may have ended goes on where it stands: its input grows again, or another version of it continues (`on_change`)."""
 
@@ -141,7 +142,7 @@ class TaskResumed:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskEnded:
     """An execution of a task is complete: nothing of it will be handed out again."""
 
@@ -150,7 +151,7 @@ class TaskEnded:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ValueStored:
     """A value is part of its link, and its payload lies at `place`.
 
@@ -163,7 +164,7 @@ class ValueStored:
     volatile: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SnapshotLeased:
     """A snapshot was put together, or handed out again: its composition is the same for every attempt, `token` is the newest.
 
@@ -181,7 +182,7 @@ class SnapshotLeased:
     partial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SnapshotFailed:
     """An attempt at a snapshot failed, for the `failures`-th time: it was given back, its lease ended, or the process died that worked on it."""
 
@@ -192,7 +193,7 @@ class SnapshotFailed:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class OutputRange:
     """The values a commit added to one link."""
 
@@ -203,7 +204,7 @@ class OutputRange:
     last_sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SnapshotCommitted:
     """These portions are done and these values exist. `request_xxh3` tells a repeat of the request from a contradiction.
 
@@ -223,7 +224,7 @@ class SnapshotCommitted:
     settled: tuple[Parent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PolicySaved:
     """The state of a task's input policy changed (window start, cells of swap): opaque here, part of the frame that fired it."""
 
@@ -232,7 +233,7 @@ class PolicySaved:
     state: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GroupOpened:
     """A consumer group of an outsider exists: it reads `link` from behind `done_sequence`.
 
@@ -252,7 +253,7 @@ class GroupOpened:
     max_attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GroupMoved:
     """A group's durable cursor: all up to `done_sequence` is done, and so are the `ahead` ranges (first, last) beyond it.
 
@@ -273,7 +274,7 @@ class GroupMoved:
     token: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GroupLeased:
     """A value was handed to a consumer of a group under `token`; attempts, and those that failed before, are counted here.
 
@@ -291,7 +292,7 @@ class GroupLeased:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GroupFailed:
     """A consumer of a group gave a value back, for `delay_ms` at least: so many attempts at it have failed now, the last one for this `reason`."""
 
@@ -303,7 +304,7 @@ class GroupFailed:
     delay_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SourceMoved:
     """A source has published all before `position` (opaque to linkd, from the adapter) of the file (or whatever) named by `digest`.
 
@@ -320,7 +321,7 @@ class SourceMoved:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ProducerOpened:
     """A named producer was opened: `epoch` is its newest, and fences whoever opened it before. Its count goes on."""
 
@@ -328,7 +329,7 @@ class ProducerOpened:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class DigestKnown:
     """The BLAKE3 over a value's canonical content was computed."""
 
@@ -337,7 +338,7 @@ class DigestKnown:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Dropped:
     """These sequences hold no value any more (or never did), for this reason; they stay in the order and are counted.
 
@@ -358,7 +359,7 @@ class Dropped:
     """Who numbered the publish of which these were to be the values."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class HoldPlaced:
     """These values stay, whatever retention says, until `until_ns` or the hold is released. A second one of that name replaces the first."""
 
@@ -371,14 +372,14 @@ class HoldPlaced:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class HoldReleased:
     """The hold of that name is no more: it was released, or its time is over."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class HomeStarted:
     """A home works on this boot of the machine ("": unknown) from here on, and `weak_links` (`*`: every link) may lose what they acked with
     the power.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
 
 from linkd.limits import DURABILITY_INTERVAL_S, LEASE_S
+from linkd.model.frozen import frozen
 from linkd.model.values import Durability
 
 AT_ONCE_S = 0.0
@@ -46,7 +46,7 @@ class Order(enum.StrEnum):
     NONE = "none"  # nothing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Retain:
     """What stays of a link, at most: what is older than `age_s`, above `size_bytes` or more than the last `values` goes; None: no bound.
 
@@ -59,7 +59,7 @@ class Retain:
     hard: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LinkTerms:
     """The terms of one link. `interval_s` is that of `Durability.INTERVAL`.
 
@@ -82,7 +82,7 @@ class LinkTerms:
         return NEVER_S if self.durability is Durability.MEMORY else self.interval_s
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskTerms:
     """The terms of one task. `key` is the column of `Order.KEY`.
 

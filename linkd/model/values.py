@@ -6,6 +6,8 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from linkd.model.frozen import frozen
+
 OUTSIDER = ""
 """The task name of whoever is not a task of the pipeline."""
 
@@ -29,7 +31,7 @@ class Position:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Portion:
     """A value and a selection of its rows: what a snapshot, a lease or an ack names. `rows` of `None` is all of them."""
 
@@ -38,7 +40,7 @@ class Portion:
     rows: tuple[tuple[int, int], ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Parent:
     """The values `first_sequence` to `last_sequence` of one incarnation and generation of a link, both included.
 
@@ -54,7 +56,7 @@ class Parent:
     end_row: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Producer:
     """Who numbered a publish: an idempotent producer's id, the epoch that fences its predecessors, and its own count from 1.
 
@@ -68,7 +70,7 @@ class Producer:
     request_xxh3: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Envelope:
     """All that is known of a value beside its rows. Immutable once committed.
 
@@ -109,7 +111,7 @@ class PlaceKind(enum.IntEnum):
     DROPPED = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Place:
     """Where the payload of a value lies.
 

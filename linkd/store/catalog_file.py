@@ -25,13 +25,13 @@ import sqlite3
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
 from linkd.errors import StateDamaged, StorageFailed, StorageFull
+from linkd.model.frozen import frozen
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.wire.frames import decode_envelope
 
@@ -53,13 +53,14 @@ PRAGMA user_version = {_VERSION};
 """
 _REFUSED_BY_SYSTEM = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 _INTEGERS = struct.Struct("<5Q6Q")
+_LENGTH = struct.Struct("<I")
 
 Row = tuple[Any, ...]
 Position = tuple[int, int]
 """Incarnation and sequence."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CatalogEntry:
     """A value as the catalog has it. `envelope_bytes` is the envelope encoded."""
 
@@ -104,7 +105,7 @@ def new_catalog(path: Path, store_id: str) -> sqlite3.Connection:
     return writer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CatalogMeta:
     """What an index says of itself: of which store it is, its last frame, and the first journal file that places may name."""
 
@@ -178,13 +179,11 @@ def _checksum(content: Row) -> int | None:
     try:
         link, incarnation, sequence, generation, identity, created_at_ns, lsn, envelope, *place = content
         numbers = _INTEGERS.pack(incarnation, sequence, generation, created_at_ns, lsn, *place)
-        state = xxhash.xxh3_64(numbers)
-        for part in (link.encode(), identity, envelope):
-            state.update(struct.pack("<I", len(part)))
-            state.update(part)
+        name, length = link.encode(), _LENGTH.pack
+        data = b"".join((numbers, length(len(name)), name, length(len(identity)), identity, length(len(envelope)), envelope))
     except (struct.error, TypeError, ValueError, AttributeError):
         return None
-    return _signed(state.intdigest())
+    return _signed(xxhash.xxh3_64_intdigest(data))
 
 
 def _signed(number: int) -> int:

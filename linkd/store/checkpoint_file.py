@@ -27,13 +27,13 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
 from linkd.errors import StateDamaged, StateForeign, StorageFull
 from linkd.limits import CHECKPOINT_PIECE_ITEMS
+from linkd.model.frozen import frozen
 from linkd.model.kept import Held, Kept
 from linkd.store.files import File, Files
 from linkd.wire.checkpoints import decode_held, decode_piece, encode_held, encode_piece
@@ -49,7 +49,7 @@ _CHECKSUM = struct.Struct("<Q")
 _HELD, _KEPT, _END = 1, 2, 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Checkpoint:
     """The state behind the frame of this LSN: what the store holds, and the home's."""
 
@@ -58,7 +58,7 @@ class Checkpoint:
     kept: tuple[Kept, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CheckpointRecovery:
     """What a start found: the newest whole checkpoint, and the files beside it that do not count. `lacking` are files of this checkpoint
     that are damaged, not there, or of one before it of the same frame (power failed between the two names); `damaged` are not what was written."""
@@ -173,7 +173,7 @@ def _piece(kind: int, content: bytes) -> bytes:
     return data + _CHECKSUM.pack(xxhash.xxh3_64_intdigest(data))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Raw:
     """What a file holds that is whole: pieces (kind and content) without the end piece."""
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from linkd.model.frozen import frozen
 from linkd.model.values import PlaceKind
 from linkd.store import directory as layout_of
 from linkd.store.catalog import Catalog
@@ -28,7 +28,7 @@ _NOTE = "note.json"
 _WHY = "frames could not be read"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LostValues:
     """Values of a generation that follow one another, of which no payload is left."""
 
@@ -39,7 +39,7 @@ class LostValues:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Damage:
     """Frames of a journal file that cannot be read. `quarantine` has their bytes, `lost` are the values that were nowhere else."""
 

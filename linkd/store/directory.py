@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import metadata
 from pathlib import Path
 
 from linkd.errors import StateForeign
+from linkd.model.frozen import frozen
 from linkd.store.files import Files
 
 FORMAT = "linkd store"
@@ -40,7 +41,7 @@ Step = Callable[[Files, Path], None]
 """Makes of a directory of one format one of the next. May be interrupted, and is then done again from its beginning."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Format:
     """What `format.json` says. `written_by` is the linkd that made or upgraded the directory, "" where it does not say."""
 
@@ -49,7 +50,7 @@ class Format:
     written_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Formats:
     """The formats that a linkd reads, from `oldest` to `newest`, and the step from each to the next. New directories have the newest."""
 

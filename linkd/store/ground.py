@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from linkd.model.frozen import frozen
 from linkd.store.catalog import Catalog
 from linkd.store.commit_log import CommitLog
 from linkd.store.copying import Copier
@@ -20,7 +20,7 @@ from linkd.store.shared_files import SharedFiles
 from linkd.store.store_limits import StoreLimits
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Ground:
     """See the head of the file."""
 

@@ -7,9 +7,9 @@ to fill it. Where more room was left than metadata may take, or values that were
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 from linkd.model.values import Envelope
 from linkd.store.segment_format import FILLER_KEY, stamped_metadata
 from linkd.wire import arrow_ipc
@@ -21,7 +21,7 @@ IsFree = Callable[[int, int], bool]
 """Whether no body that may still be committed lies in any of these bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Seat:
     """The value's message begins at `offset`. `filler` (prefix and metadata, "" if there is none) goes to where the end mark is now."""
 

@@ -54,12 +54,12 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import xxhash
 
 from linkd.errors import StateForeign
 from linkd.limits import PAGE_BYTES
+from linkd.model.frozen import frozen
 
 FORMAT_VERSION = 1
 FILE_MAGIC = b"LKDJRNL\n"
@@ -86,7 +86,7 @@ class GroupKind(enum.IntEnum):
     SEAL = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class FileHeader:
     """Page 0 of a journal file."""
 
@@ -96,7 +96,7 @@ class FileHeader:
     void_from_lsn: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GroupHeader:
     """The beginning of a group. `size_bytes` is without padding."""
 
@@ -124,7 +124,7 @@ class GroupHeader:
         return self.first_lsn + self.frames
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Frame:
     """A frame as read: its records' bytes, where its first payload byte lies in the file, and the last LSN that its group names as durable."""
 

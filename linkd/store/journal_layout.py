@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from linkd.limits import PAGE_BYTES
+from linkd.model.frozen import frozen
 from linkd.store.journal_format import (
     FRAME_HEADER_BYTES,
     GROUP_HEADER_BYTES,
@@ -24,7 +25,7 @@ from linkd.store.journal_format import (
 from linkd.store.store_limits import StoreLimits
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class JournalEnd:
     """Where the journal ends: the file in use and where its next group starts. `file` is `None` if there is none yet."""
 
@@ -34,7 +35,7 @@ class JournalEnd:
     sealed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class FramePlace:
     """Where a frame lies: payload bytes begin at `payload_offset` of journal file `file`."""
 

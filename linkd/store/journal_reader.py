@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from linkd.errors import StateDamaged
 from linkd.limits import MIB, PAGE_BYTES
+from linkd.model.frozen import frozen
 from linkd.store.files import File, Files
 from linkd.store.journal import create_file
 from linkd.store.journal_format import (
@@ -32,7 +32,7 @@ from linkd.store.journal_layout import JournalEnd, random_generation
 from linkd.store.tail import TailPayloads
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class JournalRecovery:
     """What `recover` found: the files in order, where the journal ends, and what it had to do.
 
@@ -258,7 +258,7 @@ def _headers(files: Files, directory: Path) -> tuple[tuple[FileHeader, ...], tup
     return tuple(headers), notes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _End:
     """Where the last file ends. `voids`: whole groups lie behind it that must not come back."""
 

@@ -12,13 +12,13 @@ import functools
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
 from linkd import limits
 from linkd.errors import InvalidArgument, LinkNotFound, StateDamaged
+from linkd.model.frozen import frozen
 from linkd.model.values import Envelope, Place, PlaceKind
 from linkd.store import journal_format, segment_format
 from linkd.store.files import File
@@ -27,7 +27,7 @@ from linkd.store.open_files import OpenFiles
 from linkd.wire import arrow_ipc
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Source:
     """A message as published: `head`, and behind it `length` bytes of a file from `offset`."""
 

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from linkd.errors import StorageFailed
+from linkd.model.frozen import frozen
 from linkd.model.records import ValueStored
 from linkd.model.terms import NEVER_S
 from linkd.model.values import Durability, Place, PlaceKind
@@ -23,7 +24,7 @@ _SETTLED_AT_ONCE = 256
 """Futures resolved in one callback: well under a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Committed:
     """A frame is as durable as was asked for, and `durability` says: its LSN, and where its payloads lie, in the order of its values."""
 
@@ -32,7 +33,7 @@ class Committed:
     durability: Durability = Durability.FSYNC
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class GroupCommitted:
     """A group was committed. `seconds` is the time of its writes and syncs; `synced` says that it was synced, and all before it."""
 
@@ -43,7 +44,7 @@ class GroupCommitted:
     synced: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class FrameDraft:
     """A frame, but for its LSN. Places in the journal count from the frame's first payload byte."""
 

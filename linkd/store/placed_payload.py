@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import xxhash
 
 from linkd import limits
 from linkd.errors import InvalidArgument, StateDamaged
+from linkd.model.frozen import frozen
 from linkd.store.inodes import Inode
 from linkd.store.staging import Piece, StagedPayload
 from linkd.wire import arrow_ipc
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SharedFile:
     """What a writer session holds: room for values of one link, schema and generation, from `start` on up to `size_bytes`.
 
@@ -33,7 +33,7 @@ class SharedFile:
     """Nothing was ever written to it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Located:
     """Where a value lies, for a reader that maps the file: its body, and the metadata as it was published. `size_bytes` are the file's now."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.errors import StateDamaged
+from linkd.model.frozen import frozen
 from linkd.model.kept import SchemaMessage, SegmentFileHeld
 from linkd.model.records import Dropped, Record, SchemaKept, ValueStored
 from linkd.model.values import PlaceKind
@@ -26,7 +26,7 @@ from linkd.store.store_limits import StoreLimits
 from linkd.wire.frames import decode_frame, encode_envelope
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RecoveryReport:
     """What opening a store met. `notes` are for people: what was cut or deleted, and why that is no loss. Complete after `replay`.
 

@@ -62,12 +62,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import xxhash
 
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 from linkd.model.values import Envelope, Parent, Place, PlaceKind, Position, Producer
 from linkd.wire import arrow_ipc
 
@@ -80,7 +80,7 @@ _PARENT_FIELDS = tuple(field.name for field in dataclasses.fields(Parent))
 _KEYS = {"linkd.envelope", "linkd.envelope_xxh3", "linkd.position", "linkd.generation", "linkd.metadata_bytes"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SegmentHead:
     """The file that a link's next value goes to, if schema and generation are the same. `end` is where its end mark lies."""
 
@@ -90,7 +90,7 @@ class SegmentHead:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SegmentPlacement:
     """Where a value goes. `schema` is the schema message that a new file begins with, else `None`."""
 

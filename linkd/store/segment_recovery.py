@@ -12,6 +12,7 @@ from pathlib import Path
 
 from linkd.errors import InvalidArgument, StateDamaged
 from linkd.limits import MESSAGE_METADATA_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.model.kept import SegmentFileHeld
 from linkd.model.values import Envelope, Place
 from linkd.store.files import File, Files
@@ -19,7 +20,7 @@ from linkd.store.segment_format import SPARE_SUFFIX, directory_name, file_name, 
 from linkd.wire import arrow_ipc
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Message:
     """A message that may lack its prefix, or the filler before one: then the message that has rows begins at `gap_end`."""
 

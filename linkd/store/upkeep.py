@@ -33,9 +33,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 from linkd.errors import StateDamaged, StorageFull
+from linkd.model.frozen import frozen
 from linkd.model.kept import Held, Kept, SegmentFileHeld
 from linkd.model.records import Dropped
 from linkd.store import checkpoint_file, slack
@@ -48,7 +48,7 @@ from linkd.store.ground import Ground
 from linkd.store.journal_format import FileHeader, Frame
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class State:
     """What a checkpoint of the frame `lsn` says. `durable` is done when that frame is; its result is False if that will not be soon."""
 

@@ -11,9 +11,9 @@ A reason with few values that machines count (an error's `code`, the reason of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import get_args
 
+from linkd.model.frozen import frozen
 from linkd.telemetry.trace_context import Span
 
 OUTCOME_DONE = "done"
@@ -21,7 +21,7 @@ OUTCOME_DONE = "done"
 
 
 # -- the home --------------------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class HomeStarted:
     """The home serves: recovered and bound. `seconds` since its process began to work."""
 
@@ -32,21 +32,21 @@ class HomeStarted:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class HomeDraining:
     """The home takes no new work and finishes what it holds."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class HomeStopped:
     """The home has let go of everything; `seconds` of draining."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Recovered:
     """The journal was read again: `frames` of it apply, `cut_bytes` of a torn tail were cut."""
 
@@ -55,7 +55,7 @@ class Recovered:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class IncarnationBegan:
     """After an unclean stop the tail of a link whose durability is weak may be lost: what comes has positions of its own, from here on."""
 
@@ -64,7 +64,7 @@ class IncarnationBegan:
     first_sequence: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StorageVolatile:
     """The directory lies where nothing survives the power: acks say `memory`."""
 
@@ -72,7 +72,7 @@ class StorageVolatile:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StorageFull:
     """There is no room for what waits to be written, for this reason; with "" it was written after all."""
 
@@ -80,7 +80,7 @@ class StorageFull:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FileQuarantined:
     """A damaged file was set aside under another name; what it held is gone, the rest is served."""
 
@@ -88,7 +88,30 @@ class FileQuarantined:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
+class ArtifactKept:
+    """An artifact was put, and is durable; `seconds` since all of it had come. One that was there already is told of, too."""
+
+    size_bytes: int
+    seconds: float
+
+
+@frozen(kw_only=True)
+class ArtifactRead:
+    """So much of an artifact was given to a client."""
+
+    size_bytes: int
+
+
+@frozen(kw_only=True)
+class ArtifactsEvicted:
+    """Artifacts that no value names made room for others, those that were used least."""
+
+    count: int
+    size_bytes: int
+
+
+@frozen(kw_only=True)
 class StorageFailedEvent:
     """The disk refused `operation`; nothing more is acked. `error` is the name of the operating system's error, such as ENOSPC."""
 
@@ -97,7 +120,7 @@ class StorageFailedEvent:
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GroupSynced:
     """The committer made one group durable: `frames` of `size_bytes` in one sync of `sync_seconds`."""
 
@@ -106,14 +129,14 @@ class GroupSynced:
     sync_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LoopLag:
     """The event loop came back this much later than it was asked to."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DiskPaused:
     """The disk budget is nearly used up: nothing is published until there is room."""
 
@@ -122,7 +145,7 @@ class DiskPaused:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DiskResumed:
     """There is room again, and publishing goes on."""
 
@@ -131,7 +154,7 @@ class DiskResumed:
 
 
 # -- runs and tasks --------------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RunBegan:
     """A run of the pipeline began; `detail` says why it starts over, or that it continues."""
 
@@ -142,7 +165,7 @@ class RunBegan:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RunEnded:
     """The run is over; `outcome` is `done`, `failed` or `interrupted`. Its span is the root of the run's trace."""
 
@@ -154,7 +177,7 @@ class RunEnded:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TaskStarted:
     """A program of the pipeline was started."""
 
@@ -163,7 +186,7 @@ class TaskStarted:
     execution: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TaskExited:
     """A program of the pipeline ended: `code` as the shell has it, negative for the signal that killed it."""
 
@@ -173,7 +196,7 @@ class TaskExited:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GenerationBegan:
     """The next contents of a link begin."""
 
@@ -181,7 +204,7 @@ class GenerationBegan:
     generation: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GenerationEnded:
     """The contents of a link are complete (`sealed`) or superseded."""
 
@@ -193,7 +216,7 @@ class GenerationEnded:
 
 
 # -- values ----------------------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ValuePublished:
     """Values became part of a link; `seconds` from their arrival until they were as durable as acked.
 
@@ -212,7 +235,7 @@ class ValuePublished:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class PublishRepeated:
     """A publish came that its producer had sent before: it was answered as it was then, and happened once."""
 
@@ -221,7 +244,7 @@ class PublishRepeated:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ProducerRefused:
     """A publish was refused for its number: `reason` is the error's code (`conflict`, `producer_fenced`, `invalid_argument`, ...)."""
 
@@ -231,7 +254,7 @@ class ProducerRefused:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ValueDelivered:
     """Values of a link were handed to a task or to a consumer of a group; `wait_seconds` since the oldest of them was created."""
 
@@ -246,7 +269,7 @@ class ValueDelivered:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ValueDropped:
     """Values left a link, or never came to be, for an enumerated `reason`."""
 
@@ -255,7 +278,7 @@ class ValueDropped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LinkFilled:
     """A link holds as much as its bound allows, and who publishes to it waits for `readers`."""
 
@@ -265,7 +288,7 @@ class LinkFilled:
     readers: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CircleOfWaits:
     """Tasks wait for each other for room, each for the next and the last for the first."""
 
@@ -276,7 +299,7 @@ class CircleOfWaits:
 LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ValuesLost:
     """Values were dropped, for an enumerated `reason`, before a task or a consumer group had done them: retention of the link is `hard`.
 
@@ -289,7 +312,7 @@ class ValuesLost:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ClockJumped:
     """The clock of the machine jumped by so many seconds (0: between two lives of the home): for `paused_seconds` nothing is dropped for its age."""
 
@@ -297,7 +320,7 @@ class ClockJumped:
     paused_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RowsRejected:
     """Rows of a source's file that did not fit went to `<link>.rejects`."""
 
@@ -305,7 +328,7 @@ class RowsRejected:
     rows: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SnapshotCommitted:
     """A task's snapshot is done: `inputs` values taken and `outputs` values made in one frame; `seconds` from the call to durable."""
 
@@ -317,7 +340,7 @@ class SnapshotCommitted:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SnapshotRefused:
     """A commit was refused: `reason` is the error's code (`lease_lost`, `generation_abandoned`, ...)."""
 
@@ -327,7 +350,7 @@ class SnapshotRefused:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SnapshotLeaseEnded:
     """The program that worked on a snapshot gave no sign of life for `seconds`: it goes to whoever asks next."""
 
@@ -336,7 +359,7 @@ class SnapshotLeaseEnded:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SnapshotGivenUp:
     """A snapshot failed as often as it may (`attempts`) and went to the dead-letter link; `detail` is why it failed last."""
 
@@ -346,7 +369,7 @@ class SnapshotGivenUp:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GroupLeaseEnded:
     """A member of a consumer group gave no sign of life for `seconds`: what it had goes to the others, or to it again."""
 
@@ -355,7 +378,7 @@ class GroupLeaseEnded:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ValueGivenUp:
     """A consumer group failed at a value as often as it may (`attempts`), and it went to the dead-letter link `to`."""
 
@@ -366,7 +389,7 @@ class ValueGivenUp:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LinkLag:
     """How far a group is behind its link now: values it has not done, and the age of the oldest of them."""
 
@@ -376,7 +399,7 @@ class LinkLag:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GroupClosed:
     """A group of a link is no more: its lag is not told any longer."""
 
@@ -385,7 +408,7 @@ class GroupClosed:
 
 
 # -- callers ---------------------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ConnectionOpened:
     """A client connected by `face` (`grpc`, `lane`); `peer` is who it is (a task, or a user id), never a token."""
 
@@ -393,14 +416,14 @@ class ConnectionOpened:
     peer: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ConnectionClosed:
     face: str
     peer: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CallRefused:
     """Default deny: every denial is audited. `reason` is the error's code, `task` is "" for an outsider, `link` "" where none is meant."""
 
@@ -411,7 +434,7 @@ class CallRefused:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class QueryRan:
     """A query ended: `outcome` is `done` or the error's code. The text of the query is not told."""
 
@@ -424,7 +447,7 @@ class QueryRan:
 
 
 # -- telemetry itself ------------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SinkFailed:
     """A sink raised on an event. `first` is true once for each sink."""
 
@@ -434,7 +457,7 @@ class SinkFailed:
     first: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SpansLost:
     """Spans could not be exported. `first` is true when this begins, and not again before an export succeeded."""
 
@@ -444,7 +467,7 @@ class SpansLost:
     first: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SpansResumed:
     """Spans are exported again; `lost` of them were not."""
 
@@ -452,7 +475,7 @@ class SpansResumed:
     lost: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LogLinesLost:
     """Whoever reads the log was too slow for this many lines."""
 
@@ -468,6 +491,9 @@ Event = (
     | StorageVolatile
     | StorageFull
     | FileQuarantined
+    | ArtifactKept
+    | ArtifactRead
+    | ArtifactsEvicted
     | StorageFailedEvent
     | GroupSynced
     | LoopLag

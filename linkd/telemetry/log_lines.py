@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from linkd import limits
+from linkd.model.frozen import frozen
 from linkd.telemetry import events as e
 
 
@@ -24,7 +24,7 @@ class LogLevel(enum.IntEnum):
     ERROR = 40
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LogLine:
     level: LogLevel
     text: str
@@ -77,6 +77,10 @@ def _recovered(event: e.Recovered) -> LogLine:
 
 def _file_quarantined(event: e.FileQuarantined) -> LogLine:
     return _error(f"{event.path} is damaged and was set aside: {event.detail}")
+
+
+def _artifacts_evicted(event: e.ArtifactsEvicted) -> LogLine:
+    return _info(f"{event.count} artifacts of {event.size_bytes:,} bytes, which no value names, made room for others")
 
 
 def _storage_failed(event: e.StorageFailedEvent) -> LogLine:
@@ -290,6 +294,7 @@ LINES: Mapping[type[e.Event], Callable[[Any], LogLine | None]] = {
     e.StorageVolatile: _storage_volatile,
     e.StorageFull: _storage_full,
     e.FileQuarantined: _file_quarantined,
+    e.ArtifactsEvicted: _artifacts_evicted,
     e.StorageFailedEvent: _storage_failed,
     e.LoopLag: _loop_lag,
     e.RunBegan: _run_began,

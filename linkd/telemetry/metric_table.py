@@ -8,9 +8,9 @@ Buckets lie where a decision hangs on them; each list says which.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from linkd import limits
+from linkd.model.frozen import frozen
 
 
 class MetricType(enum.StrEnum):
@@ -20,7 +20,7 @@ class MetricType(enum.StrEnum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class MetricSpec:
     """One metric. `series_max` bounds the label values it may take; 1 for a metric without labels."""
 
@@ -96,6 +96,11 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("linkd_recovered_cut_bytes", _GAUGE, "Bytes of a torn tail that the last start cut."),
     MetricSpec("linkd_recovery_seconds", _GAUGE, "How long the last start read the journal."),
     MetricSpec("linkd_files_quarantined_total", _COUNTER, "Damaged files that were set aside."),
+    MetricSpec("linkd_artifacts_put_total", _COUNTER, "Artifacts that were put, those that were there already included."),
+    MetricSpec("linkd_artifact_put_bytes_total", _COUNTER, "Bytes of artifacts that were put."),
+    MetricSpec("linkd_artifact_put_seconds", _HISTOGRAM, "From the last byte of an artifact until it was acked.", buckets=DURABLE_SECONDS),
+    MetricSpec("linkd_artifact_read_bytes_total", _COUNTER, "Bytes of artifacts that were given to programs."),
+    MetricSpec("linkd_artifacts_evicted_total", _COUNTER, "Artifacts that no value names and that made room for others."),
     MetricSpec("linkd_storage_failed", _GAUGE, "1 when the disk has refused and nothing more is acked."),
     MetricSpec("linkd_publishing_paused", _GAUGE, "1 while nothing is published, because the disk budget is nearly used up."),
     # Callers and tasks

@@ -110,6 +110,11 @@ class Metrics:
         self._recovered_cut_bytes = self._gauge("linkd_recovered_cut_bytes")
         self._recovery_seconds = self._gauge("linkd_recovery_seconds")
         self._files_quarantined = self._counter("linkd_files_quarantined_total")
+        self._artifacts_put = self._counter("linkd_artifacts_put_total")
+        self._artifact_put_bytes = self._counter("linkd_artifact_put_bytes_total")
+        self._artifact_put_seconds = self._histogram("linkd_artifact_put_seconds")
+        self._artifact_read_bytes = self._counter("linkd_artifact_read_bytes_total")
+        self._artifacts_evicted = self._counter("linkd_artifacts_evicted_total")
         self._storage_failed_flag = self._gauge("linkd_storage_failed")
         self._publishing_paused = self._gauge("linkd_publishing_paused")
 
@@ -174,6 +179,9 @@ class Metrics:
             e.GroupSynced: self._group_synced,
             e.Recovered: self._recovered,
             e.FileQuarantined: self._file_quarantined,
+            e.ArtifactKept: self._artifact_kept,
+            e.ArtifactRead: self._artifact_read,
+            e.ArtifactsEvicted: self._artifacts_were_evicted,
             e.StorageFailedEvent: self._storage_failed,
             e.DiskPaused: self._disk_paused,
             e.DiskResumed: self._disk_resumed,
@@ -292,6 +300,17 @@ class Metrics:
 
     def _file_quarantined(self, event: e.FileQuarantined) -> None:
         self._files_quarantined.inc()
+
+    def _artifact_kept(self, event: e.ArtifactKept) -> None:
+        self._artifacts_put.inc()
+        self._artifact_put_bytes.inc(event.size_bytes)
+        self._artifact_put_seconds.observe(event.seconds)
+
+    def _artifact_read(self, event: e.ArtifactRead) -> None:
+        self._artifact_read_bytes.inc(event.size_bytes)
+
+    def _artifacts_were_evicted(self, event: e.ArtifactsEvicted) -> None:
+        self._artifacts_evicted.inc(event.count)
 
     def _storage_failed(self, event: e.StorageFailedEvent) -> None:
         self._storage_failed_flag.set(1)

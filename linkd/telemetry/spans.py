@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from linkd.model.frozen import frozen
 from linkd.telemetry import events as e
 from linkd.telemetry.trace_context import Span
 
@@ -35,7 +35,7 @@ class SpanKind(enum.StrEnum):
     CONSUMER = "CONSUMER"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SpanShape:
     """A span without its place in a trace. `error` is the low-cardinality type of what went wrong, "" if nothing did."""
 

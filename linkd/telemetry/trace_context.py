@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from linkd.model.frozen import frozen
 
 FLAG_SAMPLED = 0x01
 
@@ -22,7 +23,7 @@ _VERSION_INVALID = "ff"
 _VERSION_ZERO = "00"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SpanContext:
     """Which span: `trace_id` of 128 bits and `span_id` of 64 bits, neither zero, and the flags that travel with them."""
 
@@ -43,7 +44,7 @@ class SpanContext:
         return f"{self.span_id:016x}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Span:
     """The place of an event in a trace. `context` was chosen before the work began, for it travels in the envelopes of what it made.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from linkd.model.frozen import frozen
 from linkd.telemetry.events import SpansLost
 from linkd.telemetry.hub import Telemetry
 from linkd.telemetry.trace_context import SpanContext, TraceIds
@@ -22,7 +22,7 @@ _PROTOCOL_SPOKEN = "grpc"
 _EXPORTERS_SPOKEN = ("", "otlp")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TraceSettings:
     """What the environment says: traces go to `endpoint` ("" is nowhere); `refused` says why a wish cannot be met, for people."""
 

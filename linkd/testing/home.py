@@ -26,6 +26,7 @@ from linkd.faces.call import Presence
 from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
 from linkd.faces.server import Server
+from linkd.faces.tcp import TcpPort
 from linkd.home.clock import Clock, SystemClock
 from linkd.home.home import Home
 from linkd.home.tokens import RUN_NAME
@@ -53,6 +54,7 @@ class InProcessHome:
     device: Device = SOLID
     boot: str = "this boot"
     disk_budget_bytes: int | None = None
+    tcp: TcpPort | None = None
     home: Home = field(init=False)
     links: LinksService = field(init=False)
     face: Server = field(init=False)
@@ -86,7 +88,7 @@ class InProcessHome:
         if self.supervised:
             self.home.new_epoch()
         self.links = LinksService(self.home, QueryChildren(self.home, self.endpoint, self.directory / "spill"))
-        self.face = await Server.build(self.socket, self.links, RunsService(self.home), Presence())
+        self.face = await Server.build(self.socket, self.links, RunsService(self.home), Presence(), self.tcp)
         self.home.start(boot=self.boot)
         await self.face.start()
 
@@ -128,12 +130,13 @@ async def running_home(
     device: Device = SOLID,
     boot: str = "this boot",
     disk_budget_bytes: int | None = None,
+    tcp: TcpPort | None = None,
 ) -> AsyncIterator[InProcessHome]:
     """Serves `layout` from `directory` until the block is left. The socket has a short directory of its own: its path is bounded."""
     private = Path(tempfile.mkdtemp(prefix=f"linkd-{os.getpid()}-"))
     socket = private / "socket"
     home = InProcessHome(
-        directory, socket, layout, clock or SystemClock(), memory_bytes, supervised, store_limits, device, boot, disk_budget_bytes
+        directory, socket, layout, clock or SystemClock(), memory_bytes, supervised, store_limits, device, boot, disk_budget_bytes, tcp
     )
     try:
         await home.start()

@@ -10,8 +10,6 @@ import json
 import os
 import secrets
 import subprocess
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from linkd.client.description import Description
 from linkd.client.worker import connected, described, dial_to
 from linkd.errors import InternalFault
 from linkd.home.conductor import Conductor
+from linkd.testing.forked_programs import Program, start_program
 from linkd.testing.home import running_home as serving
 from linkd.wire.methods import RUN_BEGIN, RUN_TASK_EXITED
 from linkd.wire.v1 import runs_pb2
@@ -43,7 +42,7 @@ class HomeUnderTest:
     connection: Connection
     tokens: Mapping[str, str]
     follows: bool = False
-    process: Process | None = None
+    process: Program | None = None
 
     def kill(self) -> None:
         """SIGKILL, where it is a process of its own."""
@@ -94,15 +93,7 @@ async def running_home(
     Its log is `DIRECTORY.log`.
     """
     with directory.with_suffix(".log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "linkd.app.supervised_home",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log.fileno(),
-            env=plain_environment(),
-        )
+        process = await start_program("linkd.app.supervised_home", plain_environment(), stdin=subprocess.PIPE, stderr=log.fileno())
     assert process.stdin is not None
     assert process.stdout is not None
     try:

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from linkd.app.run.processes import Processes
 from linkd.app.state import read_json, socket_path, state_directory
+from linkd.testing.forked_commands import Command, start_command, steers_start
 
 RUN_TIMEOUT_S = 60.0
 
@@ -65,23 +65,15 @@ class PipelineDirectory:
             except subprocess.TimeoutExpired:
                 command.kill()
                 raise
-        return Finished(command.returncode, stdout, stderr)
+        return Finished(command.wait(), stdout, stderr)
 
     def run(self, *words: str, timeout_s: float = RUN_TIMEOUT_S, env: Mapping[str, str] | None = None) -> Finished:
         """`linkd run NAME.yaml`."""
         return self.linkd("run", self.file.name, *words, timeout_s=timeout_s, env=env)
 
-    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(self, *words: str, env: Mapping[str, str] | None = None) -> Command:
         """Starts a verb and leaves it running, its output in pipes."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "linkd", *words],
-            cwd=self.path,
-            env={**clean_environment(), **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
+        return start_command(words, {**clean_environment(), **(env or {})}, self.path, cold=steers_start(env or {}))
 
     def groups(self) -> dict[str, int]:
         """Process ids of what the present run has started, by name: `home`, `adapters`, and the tasks."""
@@ -137,11 +129,9 @@ def clean_environment() -> dict[str, str]:
 def open_home() -> Iterator[str]:
     """A home under `--open` as a process of its own; gives its endpoint. Ends with the block, and its state with it."""
     directory = Path(tempfile.mkdtemp(prefix="linkd-"))  # short: a socket's path is bounded
-    command = [sys.executable, "-m", "linkd", "serve", "--open", f"--dir={directory / 'state'}", f"--socket={directory / 'socket'}"]
+    words = ["serve", "--open", f"--dir={directory / 'state'}", f"--socket={directory / 'socket'}"]
     try:
-        with subprocess.Popen(
-            command, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as home:
+        with start_command(words, clean_environment(), directory) as home:
             assert home.stdout is not None
             try:
                 yield str(json.loads(home.stdout.readline())["endpoint"])

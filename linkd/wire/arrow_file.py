@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 from linkd.wire.arrow_ipc import PREFIX_BYTES, message_view, metadata_length
 
 FILE_MAGIC = b"ARROW1"
@@ -25,7 +25,7 @@ ReadAt = Callable[[int, int], bytes]
 """The bytes from an offset on, so many, fewer only at the end."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StoredMessage:
     """A message: rows of a record batch (0 for the others), and bytes of its body once unpacked."""
 

@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from linkd import limits
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 from linkd.wire.flatbuffers import Flatbuffer, Table
 
 CONTINUATION = b"\xff\xff\xff\xff"
@@ -39,7 +40,7 @@ _VERSIONS = (3, 4)
 """MetadataVersion V4 (Arrow 0.8 to 0.17) and V5 (since 1.0)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class BatchInfo:
     """What the metadata of a record batch message says, checked."""
 
@@ -47,7 +48,7 @@ class BatchInfo:
     body_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class BatchMessage:
     """A record batch message of a stream. `message` is all of it (what linkd calls the payload); the others are parts of it."""
 
@@ -121,15 +122,32 @@ def check_batch(metadata: Bytes, body_bytes: int | None = None) -> BatchInfo:
         raise InvalidArgument(f"expected an Arrow IPC record batch, got a {_kind(message.header_type)}")
     if body_bytes is not None and message.body_bytes != body_bytes:
         raise InvalidArgument(f"an Arrow record batch says that its body has {message.body_bytes} bytes, but it has {body_bytes}")
-    batch = message.header
+    return BatchInfo(_checked_rows(message.header, message.body_bytes), message.body_bytes)
+
+
+def check_dictionary(metadata: Bytes, body_bytes: int) -> int | None:
+    """The id of a dictionary batch message, checked as `check_batch` does; None for another message. Raises `InvalidArgument`, also for a delta."""
+    message = message_view(metadata)
+    if message.header_type != _DICTIONARY_BATCH:
+        return None
+    values = message.header.table(1)
+    if values is None or message.body_bytes != body_bytes:
+        raise InvalidArgument("a dictionary of the Arrow data has no values, or another size than it says")
+    if message.header.uint8(2, 0):
+        raise InvalidArgument("the Arrow data adds to a dictionary that came before (a delta); send whole dictionaries, or decoded columns")
+    _checked_rows(values, message.body_bytes)
+    return message.header.int64(0, 0)
+
+
+def _checked_rows(batch: Table, body_bytes: int) -> int:
     if batch.table(3) is not None:
         raise InvalidArgument("the Arrow data is compressed; send it uncompressed (in pyarrow: IpcWriteOptions(compression=None))")
     rows = batch.int64(0, 0)
     if rows < 0:
         raise InvalidArgument(f"an Arrow record batch says that it has {rows} rows")
     _check_nodes(batch.structs(1, 16), rows)
-    _check_buffers(batch.structs(2, 16), message.body_bytes)
-    return BatchInfo(rows, message.body_bytes)
+    _check_buffers(batch.structs(2, 16), body_bytes)
+    return rows
 
 
 def read_message(message: Bytes) -> BatchMessage:
@@ -294,7 +312,7 @@ def _key_values(entries: Mapping[str, str]) -> bytes:
     return struct.pack(f"<{count + 1}I", *offsets) + b"".join(pieces)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Taken:
     """A message cut out of a stream: [start, end) of `view`."""
 
@@ -351,7 +369,7 @@ def _kind(header_type: int) -> str:
     return names[header_type] if header_type < len(names) else f"message of kind {header_type}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class MessageView:
     """The root table of a message and what every reader of it wants."""
 

@@ -12,11 +12,11 @@ which is all there is to it; whatever else comes is protobuf's. The generated cl
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from linkd.limits import HEADER_PAYLOAD_MAX_BYTES, INLINE_PAYLOAD_MAX_BYTES, STREAM_FRAME_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.wire.varints import field_tag, varint
 
 Bytes = bytes | memoryview
@@ -26,7 +26,7 @@ _LENGTH_MAX_BYTES = 5
 """Of the varint of a length below 4 GiB; a gRPC message is smaller by far."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ChunkMessage:
     """A message of the class `kind` that holds a chunk, in parts that lie wherever they are: of one that goes it is made when it is sent."""
 

@@ -111,24 +111,32 @@ def _envelope_message(envelope: Envelope) -> pb.Envelope:
 
 
 def _envelope_of(message: pb.Envelope) -> Envelope:
-    return Envelope(
-        id=message.id,
-        link=message.link,
-        position=Position(message.incarnation, message.sequence),
-        generation=message.generation,
-        rows=message.rows,
-        size_bytes=message.size_bytes,
-        schema_id=message.schema_id,
-        payload_xxh3=message.payload_xxh3,
-        created_at_ns=message.created_at_ns,
-        task=message.task,
-        task_version=message.task_version,
-        attempt=message.attempt,
-        parents=tuple(map(_parent_of, message.parents)),
-        producer=_producer_of(message.producer),
-        traceparent=message.traceparent,
-        attributes=_dict_of(message.attributes),
-    )
+    identity, link, incarnation, sequence, *scalars, traceparent = _SCALARS(message)
+    parents = tuple(map(_parent_of, message.parents))
+    producer = _producer_of(message.producer) if message.HasField("producer") else _NO_PRODUCER
+    position, attributes = Position(incarnation, sequence), _dict_of(message.attributes)
+    fields = (identity, link, position, *scalars, parents, producer, traceparent, attributes)
+    return Envelope(*fields)
+
+
+_SCALARS = attrgetter(
+    "id",
+    "link",
+    "incarnation",
+    "sequence",
+    "generation",
+    "rows",
+    "size_bytes",
+    "schema_id",
+    "payload_xxh3",
+    "created_at_ns",
+    "task",
+    "task_version",
+    "attempt",
+    "traceparent",
+)
+"""In the order of `Envelope`. All at once: with every value that is read these are asked for."""
+_NO_PRODUCER = Producer()
 
 
 def _dict_of(pairs: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -140,8 +148,11 @@ def _producer_fields(producer: Producer) -> Fields:
     return {"id": producer.id, "epoch": producer.epoch, "sequence": producer.sequence, "request_xxh3": producer.request_xxh3}
 
 
+_PRODUCER_FIELDS = attrgetter("id", "epoch", "sequence", "request_xxh3")
+
+
 def _producer_of(message: pb.Producer) -> Producer:
-    return Producer(message.id, message.epoch, message.sequence, message.request_xxh3)
+    return Producer(*_PRODUCER_FIELDS(message))
 
 
 def _parent_fields(parent: Parent) -> Fields:
@@ -156,16 +167,11 @@ def _parent_fields(parent: Parent) -> Fields:
     }
 
 
+_PARENT_FIELDS = attrgetter("link", "incarnation", "generation", "first_sequence", "last_sequence", "first_row", "end_row")
+
+
 def _parent_of(message: pb.Parent) -> Parent:
-    return Parent(
-        message.link,
-        message.incarnation,
-        message.generation,
-        message.first_sequence,
-        message.last_sequence,
-        message.first_row,
-        message.end_row,
-    )
+    return Parent(*_PARENT_FIELDS(message))
 
 
 def _stored_fields(envelope: bytes, record: model.ValueStored) -> Fields:

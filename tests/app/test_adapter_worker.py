@@ -6,8 +6,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from linkd.client.encoding import encode
 from linkd.client.session import Client
 from linkd.client.worker import SourceStep, publishing
 from linkd.errors import BadRow, ConnectionFailed, Error, InvalidArgument
+from linkd.testing.forked_programs import Program, start_program
 from linkd.testing.home_process import HomeUnderTest, home_beside, plain_environment, running_home
 
 COPY = """
@@ -58,7 +57,7 @@ def write_rows(directory: Path, count: int = ROWS) -> None:
 class Worker:
     """A worker process, and what it has told so far."""
 
-    process: Process
+    process: Program
     events: list[dict[str, Any]] = field(default_factory=list)
 
     async def exit_code(self) -> int:
@@ -74,14 +73,7 @@ class Worker:
 
 @asynccontextmanager
 async def worker_for(home: HomeUnderTest) -> AsyncIterator[Worker]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "linkd.app.adapter_worker",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=plain_environment(),
-    )
+    process = await start_program("linkd.app.adapter_worker", plain_environment(), stdin=subprocess.PIPE)
     assert process.stdin is not None
     try:
         process.stdin.write(home.adapter_settings())

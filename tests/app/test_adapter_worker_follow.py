@@ -6,8 +6,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from typing import Any
 
 from linkd.app.adapter_worker import Settings
 from linkd.client.session import Client
+from linkd.testing.forked_programs import Program, start_program
 from linkd.testing.home_process import HomeUnderTest, home_beside, plain_environment
 
 DEADLINE_S = 30
@@ -40,13 +39,22 @@ links:
 tasks:
   count: {sql: "SELECT count(*) AS rows FROM rows"}
 """
+INCOMING = """
+pipeline: incoming
+wiring: |
+  (rows)  count  (counted)
+links:
+  rows: {from: incoming/, to: out/log.csv, mode: append}
+tasks:
+  count: {sql: "SELECT count(*) AS rows FROM rows"}
+"""
 
 
 @dataclass
 class Worker:
     """A worker process, and what it has told so far."""
 
-    process: Process
+    process: Program
     events: list[dict[str, Any]] = field(default_factory=list)
 
     async def listen(self) -> None:
@@ -65,9 +73,7 @@ class Worker:
 
 @asynccontextmanager
 async def worker_for(home: HomeUnderTest) -> AsyncIterator[Worker]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "linkd.app.adapter_worker"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=plain_environment()
-    )
+    process = await start_program("linkd.app.adapter_worker", plain_environment(), stdin=subprocess.PIPE)
     assert process.stdin is not None
     worker = Worker(process)
     async with asyncio.TaskGroup() as group:
@@ -183,3 +189,22 @@ def test_settings_say_whether_the_run_follows_and_who_takes_part() -> None:
     line = {"endpoint": "unix:/x", "token": "secret", "pipeline": "p.yaml", "params": {"year": "2013"}, "follow": True, "tasks": ["from:a"]}
     settings = Settings.parse(json.dumps(line).encode())
     assert (settings.params, settings.follow, settings.tasks) == ({"year": "2013"}, True, {"from:a"})
+
+
+async def test_each_file_that_comes_into_a_directory_is_taken_once_through_kills_of_the_worker(tmp_path: Path) -> None:
+    (tmp_path / "incoming.yaml").write_text(INCOMING)
+    incoming, log = tmp_path / "incoming", tmp_path / "out/log.csv"
+    incoming.mkdir()
+    async with home_beside(tmp_path / "incoming.yaml", tmp_path / "state", every_ms={}) as home:
+        async with worker_for(home) as first:
+            await until(lambda: bool(first.told("waiting")), first)
+            (incoming / "1.csv").write_text("id\n1\n")
+            await until(lambda: content(log) == "id\n1\n", first)
+            (incoming / "3.csv").write_text("id\n3\n")
+            first.process.kill()
+        (incoming / "4.csv").write_text("id\n4\n")
+        async with worker_for(home) as second:
+            await until(lambda: content(log) == "id\n1\n3\n4\n", second)
+            (incoming / "1.csv").unlink()
+            (incoming / "2.csv").write_text("id\n2\n")
+            await until(lambda: content(log) == "id\n1\n3\n4\n2\n", second)

@@ -126,3 +126,24 @@ def test_a_reader_that_goes_away_is_no_failure(endpoint: str, kind: str) -> None
     command = f"'{sys.executable}' -m linkd cat trips -p {endpoint} --format {kind} | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], env=clean_environment(), capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_a_value_that_is_a_file_is_written_as_it_is(endpoint: str, tmp_path: Path) -> None:
+    source = tmp_path / "photo.jpg"
+    source.write_bytes(bytes(range(256)) * 5_000)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/a.txt").write_text("hello")
+    with client_face.connect(endpoint) as client:
+        for published in (client_face.File(source), client_face.File(tmp_path / "folder")):
+            client.publish("photos", published)
+    assert linkd("cat", "photos@1", "-p", endpoint).stdout_bytes == source.read_bytes()
+    target = tmp_path / "target.jpg"
+    result = linkd("cat", "photos@1", "-o", str(target), "-p", endpoint)
+    assert (result.exit_code, result.stderr) == (0, f"photos@1: 1.3 MB in {target}\n")
+    assert target.read_bytes() == source.read_bytes()
+    assert linkd("cat", "photos@2", "-o", str(tmp_path / "got"), "-p", endpoint).exit_code == 0
+    assert (tmp_path / "got/a.txt").read_text() == "hello"
+    refused = linkd("cat", "photos@2", "-p", endpoint)
+    assert (refused.exit_code, refused.stderr.strip()) == (2, "photos@2 is a directory, folder: name the one to make with -o")
+    named = linkd("cat", "photos@1", "--format", "jsonl", "-p", endpoint)
+    assert json.loads(named.stdout)["name"] == "photo.jpg"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from linkd.app.cli.log_files import LogReader, last_lines, log_paths
 from linkd.app.main import command_line
 from linkd.app.run.task_log import AttemptHeader
 from linkd.limits import LOG_FILES_KEPT, LOG_LINE_MAX_BYTES
+from linkd.testing.forked_commands import start_command
 from linkd.testing.pipelines import clean_environment
 
 DEADLINE_S = 30.0
@@ -161,8 +160,7 @@ def test_a_task_that_printed_nothing_is_no_mistake_and_a_mistyped_one_is(pipelin
 def test_logs_go_on_while_the_log_is_written_and_rotated(pipeline: Callable[[str, str], str], tmp_path: Path) -> None:
     path = pipeline("clean", "one\ntwo\n")
     log = tmp_path / ".linkd" / "flights" / "logs" / "clean.log"
-    command = [sys.executable, "-m", "linkd", "logs", "clean", "-f", "-n", "1", "-p", path]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()) as process:
+    with start_command(["logs", "clean", "-f", "-n", "1", "-p", path], clean_environment(), tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "two\n"
         write(log, "three\n")

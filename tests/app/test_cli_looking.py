@@ -24,6 +24,7 @@ import linkd as client_face
 from linkd.app.cli.schema import block
 from linkd.app.main import command_line
 from linkd.errors import UsageFault
+from linkd.testing.forked_commands import Command, start_command
 from linkd.testing.pipelines import clean_environment, open_home
 
 DEADLINE_S = 30.0
@@ -43,16 +44,15 @@ def linkd(*words: str) -> Result:
 
 
 @contextlib.contextmanager
-def started(*words: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "linkd", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()) as process:
+def started(*words: str) -> Iterator[Command]:
+    with start_command(words, clean_environment(), Path.cwd()) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def next_line(process: subprocess.Popen[str]) -> str:
+def next_line(process: Command) -> str:
     assert process.stdout is not None
     return process.stdout.readline().rstrip("\n")
 

@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 import linkd as client_face
 from linkd.app.main import command_line
+from linkd.testing.forked_commands import start_command
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
@@ -27,8 +26,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT 
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An open home with a link `trips` of three values and 30,000 rows, and a link `odd` of awkward ones."""
     directory = tmp_path_factory.mktemp("home")
-    command = [sys.executable, "-m", "linkd", "serve", "--open", "--dir", str(directory / "state"), "--socket", str(directory / "s")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT) as process:
+    words = ["serve", "--open", "--dir", str(directory / "state"), "--socket", str(directory / "s")]
+    with start_command(words, ENVIRONMENT, directory) as process:
         assert process.stdout is not None
         address = str(json.loads(process.stdout.readline())["endpoint"])
         with client_face.connect(address) as client:

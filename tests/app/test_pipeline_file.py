@@ -1,50 +1,22 @@
 # ruff: noqa: E501 - messages stand here as they are shown
-"""The pipeline file as people meet it: found, read, and every problem shown with its place, its line, a caret and a remedy."""
+"""The pipeline file as people meet it: read, and every problem shown with its place, its line, a caret and a remedy."""
 
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
+from flights_file import GOOD, message, shown
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkd.app.pipeline_file import Settings, find_pipeline, load_pipeline
+from linkd.app.pipeline_file import load_pipeline
 from linkd.app.yaml_document import read_yaml
 from linkd.core.assembly import check
 from linkd.core.declaration import read_declaration
 from linkd.core.declared import Knowledge
 from linkd.core.wiring import parse_wiring
-from linkd.errors import EXIT_USAGE, PipelineFileInvalid, UsageFault
+from linkd.errors import PipelineFileInvalid
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights" / "flights.yaml"
-
-GOOD = """\
-pipeline: flights
-wiring: |
-  (flights)          clean   (flown, cancelled)
-  (flown, airlines)  sum_up  (totals)
-links:
-  flights:  {from: data/flights.csv.zip, nulls: [NA]}
-  airlines: {from: data/airlines.csv}
-  totals:   {to: out/totals.csv}
-tasks:
-  clean:  {run: "python clean.py"}
-  sum_up: {sql: "SELECT 1 AS one"}
-"""
-
-
-def message(directory: Path, content: str | bytes) -> str:
-    """What a person reads about a file, with the directory taken out of it."""
-    path = directory / "flights.yaml"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    with pytest.raises(PipelineFileInvalid) as caught:
-        load_pipeline(path)
-    assert caught.value.exit_code == EXIT_USAGE
-    return str(caught.value).replace(f"{directory}/", "")
-
-
-def shown(text: str) -> str:
-    return dedent(text).strip("\n")
 
 
 def test_the_flights_example_is_the_pipeline_of_the_readme() -> None:
@@ -334,176 +306,6 @@ def test_yaml_beyond_texts_lists_and_mappings_is_refused(tmp_path: Path, line: s
     assert what in message(tmp_path, GOOD.replace("pipeline: flights", line))
 
 
-PLACES = """\
-pipeline: flights
-params: {year: 2013, rate: 1.5, deep: true, mode: fast, code: "007", dir: data}
-wiring: |
-  (flights)          clean   (flown, cancelled)
-  (flown, airlines)  sum_up  (totals)
-links:
-  flights:  {from: "${params.dir}/${params.year}.csv"}
-  airlines: {from: "postgresql://${env.PG_USER}:${secret.PG_PASSWORD}@db/x?year=${params.year}"}
-  totals:   {to: "out/$${params.year}.csv"}
-tasks:
-  clean:
-    run: |
-      cd $HOME && echo $$ '$x' ${HOME}
-      python clean.py --year ${params.year} --rate ${params.rate} ${params.deep} ${params.mode} ${params.code}
-    env: {KEY: "${secret.KEY}", WHO: "${env.PG_USER}-$${env.PG_USER}", NOTE: "$${secret.KEY}"}
-  sum_up: {sql: "SELECT $year AS year, '$$' AS note FROM flown"}
-"""
-ENVIRON = {"PG_USER": "ro", "PG_PASSWORD": "s3cret", "KEY": "k"}
-
-
-def test_parameters_and_variables_are_put_in_and_secrets_stay_as_written(tmp_path: Path) -> None:
-    path = tmp_path / "flights.yaml"
-    path.write_text(PLACES)
-    pipeline = load_pipeline(path, Settings({"year": "2014", "mode": "slow and ${secret.KEY}"}, ENVIRON))
-    assert pipeline.params == {"year": 2014, "rate": 1.5, "deep": True, "mode": "slow and ${secret.KEY}", "code": "007", "dir": "data"}
-    assert pipeline.links["flights"].source == "data/2014.csv"
-    assert pipeline.links["airlines"].source == "postgresql://ro:${secret.PG_PASSWORD}@db/x?year=2014"
-    assert pipeline.links["totals"].sink == "out/${params.year}.csv"
-    clean = pipeline.tasks["clean"]
-    assert str(clean.command).splitlines() == [
-        "cd $HOME && echo $$ '$x' ${HOME}",
-        "python clean.py --year 2014 --rate 1.5 true slow and ${secret.KEY} 007",
-    ]
-    assert clean.env == {"KEY": "${secret.KEY}", "WHO": "ro-${env.PG_USER}", "NOTE": "$${secret.KEY}"}
-    assert pipeline.tasks["sum_up"].sql == "SELECT $year AS year, '$$' AS note FROM flown"
-    assert pipeline.secrets == ("PG_PASSWORD", "KEY")
-
-
-def test_who_only_reads_a_pipeline_needs_nothing_set(tmp_path: Path) -> None:
-    path = tmp_path / "flights.yaml"
-    path.write_text(PLACES)
-    pipeline = load_pipeline(path)
-    assert pipeline.links["airlines"].source == "postgresql://${env.PG_USER}:${secret.PG_PASSWORD}@db/x?year=2013"
-    assert pipeline.tasks["clean"].env["WHO"] == "${env.PG_USER}-$${env.PG_USER}"
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        (
-            "--year ${params.year}",
-            "--year ${params.yaer}",
-            """
-            flights.yaml:14:30: there is no parameter `yaer`; did you mean `year`?
-                python clean.py --year ${params.yaer} --rate ${params.rate} ${params.deep} ${params.mode} ${params.code}
-                                       ^^^^^^^^^^^^^^
-              parameters are `year`, `rate`, `deep`, `mode`, `code` and `dir`
-            """,
-        ),
-        (
-            "${env.PG_USER}:",
-            "${env.PG_USR}:",
-            """
-            flights.yaml:8:34: the environment has no variable `PG_USR`; did you mean `PG_USER`?
-                airlines: {from: "postgresql://${env.PG_USR}:${secret.PG_PASSWORD}@db/x?year=${params.year}"}
-                                               ^^^^^^^^^^^^^
-              set it before the run: export PG_USR=...
-            """,
-        ),
-        (
-            "${secret.PG_PASSWORD}",
-            "${secret.PGPASS}",
-            """
-            flights.yaml:8:49: the secret `PGPASS` is not set
-                airlines: {from: "postgresql://${env.PG_USER}:${secret.PGPASS}@db/x?year=${params.year}"}
-                                                              ^^^^^^^^^^^^^^^^
-              set the variable PGPASS, or name a file that holds it in PGPASS_FILE
-            """,
-        ),
-        (
-            "echo $$",
-            "echo ${secret.KEY}",
-            """
-            flights.yaml:13:24: `${secret.KEY}`: it stands only in addresses (`from:` and `to:` with `://`) and in the values of `env:`
-                cd $HOME && echo ${secret.KEY} '$x' ${HOME}
-                                 ^^^^^^^^^^^^^
-              give it to the program: `env: {KEY: "${secret.KEY}"}`, and read it there
-            """,
-        ),
-        (
-            "$year AS year",
-            "${params.year} AS year",
-            """
-            flights.yaml:16:25: `${params.year}`: it does not stand in SQL: nothing is pasted into a statement
-                sum_up: {sql: "SELECT ${params.year} AS year, '$$' AS note FROM flown"}
-                                      ^^^^^^^^^^^^^^
-              write `$year`: a prepared parameter, which may stand wherever a value may
-            """,
-        ),
-        (
-            "$year AS year",
-            "$yaer AS year",
-            """
-            flights.yaml:16:25: there is no parameter `yaer`; did you mean `year`?
-                sum_up: {sql: "SELECT $yaer AS year, '$$' AS note FROM flown"}
-                                      ^^^^^
-              parameters are `code`, `deep`, `dir`, `mode`, `rate` and `year`: declare it with `params: {yaer: ...}`, or correct the name
-            """,
-        ),
-        (
-            "${params.dir}/",
-            "${params.dir/",
-            """
-            flights.yaml:7:21: `${params.dir/` has no `}` behind it
-                flights:  {from: "${params.dir/${params.year}.csv"}
-                                  ^^^^^^^^^^^^^
-              write `${params.NAME}`, or `$${` for a `${` itself
-            """,
-        ),
-        (
-            "mode: fast",
-            "mode: '${env.PG_USER}'",
-            """
-            flights.yaml:2:52: `${env.PG_USER}`: nothing is put into `params`: write it out
-                params: {year: 2013, rate: 1.5, deep: true, mode: '${env.PG_USER}', code: "007", dir: data}
-                                                                   ^^^^^^^^^^^^^^
-              write the value itself
-            """,
-        ),
-    ],
-)
-def test_what_cannot_be_put_in_is_shown_so(tmp_path: Path, before: str, after: str, expected: str) -> None:
-    path = tmp_path / "flights.yaml"
-    path.write_text(PLACES.replace(before, after, 1))
-    with pytest.raises(PipelineFileInvalid) as caught:
-        load_pipeline(path, Settings({}, ENVIRON))
-    assert str(caught.value).replace(f"{tmp_path}/", "") == shown(expected)
-
-
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        ({"yaer": "2014"}, "flights.yaml: `-s yaer=...`: the file declares no parameter `yaer`; did you mean `year`?"),
-        ({"year": "soon"}, "flights.yaml:2:16: `-s year=soon`: `year` is a whole number here, and that is none"),
-        ({"rate": "high"}, "flights.yaml:2:28: `-s rate=high`: `rate` is a number here, and that is none"),
-        ({"deep": "1"}, "flights.yaml:2:39: `-s deep=1`: `deep` is `true` or `false` here, and that is none"),
-    ],
-)
-def test_a_parameter_on_the_command_line_has_the_type_of_the_file(tmp_path: Path, said: dict[str, str], expected: str) -> None:
-    path = tmp_path / "flights.yaml"
-    path.write_text(PLACES)
-    with pytest.raises(PipelineFileInvalid) as caught:
-        load_pipeline(path, Settings(said, ENVIRON))
-    assert str(caught.value).replace(f"{tmp_path}/", "").splitlines()[0] == expected
-
-
-def test_sql_in_a_file_has_the_parameters_of_the_pipeline(tmp_path: Path) -> None:
-    (tmp_path / "totals.sql").write_text("SELECT $year AS year\nFROM flown WHERE x = $yaer")
-    sql = "{sql: \"SELECT $year AS year, '$$' AS note FROM flown\"}"
-    assert sql in PLACES
-    path = tmp_path / "flights.yaml"
-    path.write_text(PLACES.replace(sql, "{sql: totals.sql}"))
-    with pytest.raises(PipelineFileInvalid, match=r"16:17: line 2 of `totals.sql`: there is no parameter `yaer`; did you mean `year`\?"):
-        load_pipeline(path)
-    (tmp_path / "totals.sql").write_text("SELECT\n${params.year} AS year")
-    with pytest.raises(PipelineFileInvalid, match=r"`\$\{params.year\}` in line 2 of `totals.sql`: nothing is pasted into a statement"):
-        load_pipeline(path)
-
-
 @pytest.mark.parametrize("encoding", ["latin-1", "UTF8", "utf-16", "cp1252"])
 def test_an_encoding_is_a_codec_of_text(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "flights.yaml"
@@ -583,61 +385,6 @@ def test_sql_in_a_file_is_read_from_beside_the_pipeline_file(tmp_path: Path) -> 
 def test_an_sql_file_that_is_none_is_refused_at_the_line_that_names_it(tmp_path: Path, content: bytes, what: str) -> None:
     (tmp_path / "q.sql").write_bytes(content)
     assert message(tmp_path, GOOD.replace('"SELECT 1 AS one"', "q.sql")).startswith(f"flights.yaml:11:17: {what}\n")
-
-
-def test_a_file_that_is_not_there_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
-    (tmp_path / "flights.yaml").write_text(GOOD)
-    with pytest.raises(PipelineFileInvalid) as caught:
-        load_pipeline(tmp_path / "flihgts.yaml")
-    assert str(caught.value) == f"{tmp_path}/flihgts.yaml: there is no such file; did you mean `flights.yaml`?"
-
-
-def test_a_directory_is_told_with_the_file_in_it(tmp_path: Path) -> None:
-    (tmp_path / "flights.yaml").write_text(GOOD)
-    with pytest.raises(PipelineFileInvalid) as caught:
-        load_pipeline(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: is a directory, not a pipeline file\n  did you mean `{tmp_path}/flights.yaml`?"
-
-
-def test_the_one_pipeline_here_is_found(tmp_path: Path) -> None:
-    (tmp_path / "flights.yml").write_text(GOOD)
-    (tmp_path / "settings.yaml").write_text("name: other\njobs:\n  pipeline: no\n")
-    (tmp_path / ".hidden.yaml").write_text(GOOD)
-    (tmp_path / "ci.yaml").write_text("pipeline:\n  build: {}\n")
-    assert find_pipeline(tmp_path) == tmp_path / "flights.yml"
-    assert find_pipeline(tmp_path / "flights.yml") == tmp_path / "flights.yml"
-
-
-def test_a_pipeline_with_errors_in_it_is_found_too(tmp_path: Path) -> None:
-    (tmp_path / "flights.yaml").write_bytes(b"pipeline: flights\n\twiring: [\xff\n")
-    assert find_pipeline(tmp_path) == tmp_path / "flights.yaml"
-
-
-def test_the_pipeline_of_the_nearest_parent_is_found(tmp_path: Path) -> None:
-    (tmp_path / "flights.yaml").write_text(GOOD)
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    assert find_pipeline(tmp_path / "a" / "b") == tmp_path / "flights.yaml"
-
-
-def test_several_pipelines_are_listed(tmp_path: Path) -> None:
-    for name in ("b.yaml", "a.yaml"):
-        (tmp_path / name).write_text(GOOD)
-    with pytest.raises(UsageFault) as caught:
-        find_pipeline(tmp_path)
-    assert str(caught.value) == (
-        f"there are several pipeline files in {tmp_path}:\n    {tmp_path}/a.yaml\n    {tmp_path}/b.yaml\n"
-        f"  name one of them: linkd run {tmp_path}/a.yaml, or -p {tmp_path}/a.yaml with the verbs that look"
-    )
-
-
-def test_no_pipeline_anywhere_is_told_with_what_one_looks_like(tmp_path: Path) -> None:
-    with pytest.raises(UsageFault) as caught:
-        find_pipeline(tmp_path)
-    assert str(caught.value) == (
-        f"there is no pipeline file in {tmp_path} or above it\n"
-        "  a pipeline file ends in .yaml and begins with `pipeline: NAME`; name it if it is elsewhere: "
-        "linkd run FILE, or -p FILE with the verbs that look"
-    )
 
 
 pieces = st.lists(

@@ -110,10 +110,21 @@ def test_comments_white_space_and_how_often_it_is_tried_change_nothing(directory
         ("  totals:  {to: totals.csv}\n", "", {"to:totals": "its `to:` is gone"}),
         ("sum_up: {", 'sum_up: {version: "2", ', {"sum_up": "its SQL is gone, its version is new"}),
         ("pipeline: flights", "pipeline: flights\nparams: {year: 2013}", {"clean": "its parameters is new"}),
+        (
+            'clean.toml"}',
+            'clean.toml", files: whole}',
+            {"clean": "its `files:` is new, its `format:` is new, its wiring changed"},
+        ),
     ],
 )
 def test_an_edit_of_the_pipeline_file_is_named(directory: Path, before: str, after: str, expected: dict[str, str]) -> None:
     assert edited(directory, before, after) == expected
+
+
+def test_of_files_all_counts_but_how_many_are_worked_on_at_a_time(directory: Path) -> None:
+    edited(directory, 'clean.toml"}', 'clean.toml", each: true}')
+    assert edited(directory, "each: true", "each: true, parallel: 4") == {}
+    assert edited(directory, "parallel: 4", "format: jsonl") == {"clean": "its `format:` changed"}
 
 
 def test_a_select_depends_on_the_parameters_that_it_names(directory: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from pure_home import OTHER, SCHEMA, PureHome, draft, envelopes, step
 
 from linkd.core import publishing
 from linkd.core.links import GenerationState
 from linkd.errors import InvalidArgument, LinkNotFound, NotAllowed, SchemaMismatch
+from linkd.limits import GENERATION_SCHEMAS_MAX
 from linkd.model.records import GenerationReopened, SchemaKept, TaskEnded
 from linkd.model.values import Position
 
@@ -37,6 +40,19 @@ def test_a_schema_may_widen_from_value_to_value_of_one_publish() -> None:
     home.publish(draft("a"))
     home.publish(draft("a", schema=OTHER, widens=SCHEMA[0]), draft("a", schema=OTHER, widens=SCHEMA[0]))
     assert [record.schema_id for frame in home.frames for record in frame if isinstance(record, SchemaKept)] == [SCHEMA[0], OTHER[0]]
+
+
+def test_a_schema_does_not_grow_without_end_and_what_it_has_grown_to_stays() -> None:
+    home = PureHome()
+    schemas = [(bytes([number]) * 16, b"schema") for number in range(GENERATION_SCHEMAS_MAX + 2)]
+    grown = [draft("a", schema=schema, widens=before[0]) for before, schema in itertools.pairwise(schemas)]
+    home.publish(draft("a", schema=schemas[0]))
+    home.publish(*grown[: GENERATION_SCHEMAS_MAX - 1])
+    for frame in (grown[GENERATION_SCHEMAS_MAX - 1 :][:1], grown[GENERATION_SCHEMAS_MAX - 1 :]):
+        with pytest.raises(SchemaMismatch, match=f"its columns have changed {GENERATION_SCHEMAS_MAX} times"):
+            home.publish(*frame)
+    home.publish(draft("a", schema=schemas[GENERATION_SCHEMAS_MAX - 1]))
+    assert len(home.ledger.links["a"].generations[1].schemas) == GENERATION_SCHEMAS_MAX
 
 
 def test_dates_never_go_back_within_a_link() -> None:

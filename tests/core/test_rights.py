@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pure_home import TASKS
 
@@ -102,3 +104,16 @@ def test_refusals_say_what_to_do() -> None:
 def test_names_for_describe_and_audit() -> None:
     assert [who.name for who in EVERYBODY.values()] == ["", "double", "sum_up", "adapters", "run"]
     assert (source_task("a"), sink_task("a")) == ("from:a", "to:a")
+
+
+def test_artifacts_are_put_by_who_may_publish_anything_and_got_by_who_may_read() -> None:
+    silent = Identity(Role.TASK, "silent", 1)
+    shapes = {**TASKS, "silent": replace(TASKS["double"], inputs=(), outputs=())}
+    for rights, refused in ((Rights(shapes, frozenset()), {"outsider", "silent"}), (Rights(shapes, frozenset({"numbers"})), {"silent"})):
+        for name, who in {**EVERYBODY, "silent": silent}.items():
+            for operation, denied in ((rights.put_artifact, name in refused), (rights.get_artifact, name == "silent")):
+                if denied:
+                    with pytest.raises(NotAllowed):
+                        operation(who)
+                else:
+                    operation(who)

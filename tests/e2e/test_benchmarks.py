@@ -47,6 +47,20 @@ def test_the_first_hour_is_measured(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="anonymous memory is told by /proc, which this system has not")
+def test_artifacts_are_measured(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    words = ["--mb", "24", "--count", "300", "--dir", str(tmp_path), "--results", str(results)]
+    command = [sys.executable, str(BENCHMARKS / "artifacts.py"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    large, small = json.loads(results.read_text())["figures"]
+    assert large["put_s"] > 0
+    assert 0 < large["home_peak_mib"] <= 128, "bounded memory, whatever the size"
+    assert small["per_s"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="anonymous memory is told by /proc, which this system has not")
 def test_a_stalled_consumer_costs_no_memory(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     words = ["--backlog-mb", "100", "--dir", str(tmp_path), "--results", str(results)]
@@ -73,3 +87,13 @@ def test_what_is_tried_for_long_is_told_in_a_table(tmp_path: Path) -> None:
     died, hung = rows["redelivery after a death, and a hang"]["figures"]
     assert (died["rounds"], hung["rounds"]) == (2, 1)
     assert died["max_s"] < hung["lease_s"] <= hung["max_s"] + 0.5
+
+
+@pytest.mark.slow
+def test_what_a_run_of_a_program_on_files_costs_is_measured(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    command = [sys.executable, str(BENCHMARKS / "file_face.py"), "--dir", str(tmp_path), "--results", str(results)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = {figure["name"]: figure for figure in json.loads(results.read_text())["figures"]}
+    assert figures["each"]["run_ms"] > figures["each"]["start_ms"] > 0

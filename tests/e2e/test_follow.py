@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import watchfiles
 
 import linkd
+from linkd.testing.forked_commands import Command
 from linkd.testing.pipelines import PipelineDirectory, make_pipeline
 
 DEADLINE_S = 40.0
@@ -77,7 +77,7 @@ def _files() -> dict[str, str | bytes]:
 
 
 @contextmanager
-def following(pipeline: PipelineDirectory) -> Iterator[subprocess.Popen[str]]:
+def following(pipeline: PipelineDirectory) -> Iterator[Command]:
     """The run; killed at the end if the test did not end it."""
     with pipeline.start("run", "--follow", pipeline.file.name) as command:
         try:
@@ -86,7 +86,7 @@ def following(pipeline: PipelineDirectory) -> Iterator[subprocess.Popen[str]]:
             command.kill()
 
 
-def until(pipeline: PipelineDirectory, command: subprocess.Popen[str], what: str, holds: Callable[[], bool]) -> None:
+def until(pipeline: PipelineDirectory, command: Command, what: str, holds: Callable[[], bool]) -> None:
     """Waits for a state of the files that the run writes."""
     deadline_s = time.monotonic() + DEADLINE_S
     out = pipeline.path / "out"

@@ -25,6 +25,7 @@ import linkd
 from linkd.errors import EXIT_DONE, EXIT_INTERNAL, EXIT_TASK_FAILED
 from linkd.limits import RESTARTS_MAX
 from linkd.testing.flights import Expected, expected
+from linkd.testing.forked_commands import Command
 from linkd.testing.pipelines import RUN_TIMEOUT_S, PipelineDirectory
 
 if TYPE_CHECKING:
@@ -132,9 +133,7 @@ def _killed(pipeline: PipelineDirectory, victim: str, moment_s: float) -> tuple[
         return run.returncode, told, complaint
 
 
-def _first_pid(
-    pipeline: PipelineDirectory, name: str, run: subprocess.Popen[str], after: int = 0, *, may_be_missed: bool = False
-) -> int | None:
+def _first_pid(pipeline: PipelineDirectory, name: str, run: Command, after: int = 0, *, may_be_missed: bool = False) -> int | None:
     """The process id of a part of the run, as soon as there is one, or another than the one before; None if it was missed, and may be."""
     while (pid := pipeline.groups().get(name)) in (None, after):
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -14,6 +14,7 @@ import pytest
 
 from linkd.errors import EXIT_DONE
 from linkd.testing.flights import expected
+from linkd.testing.forked_commands import Command
 from linkd.testing.pipelines import RUN_TIMEOUT_S, PipelineDirectory
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def test_without_the_names_of_linux_a_killed_run_is_completed_by_the_next(demo: 
     assert asked["full sync"] > 10, "the journal, the segments and the file that was written"
 
 
-def _stuck(pipeline: PipelineDirectory, run: subprocess.Popen[str]) -> int:
+def _stuck(pipeline: PipelineDirectory, run: Command) -> int:
     """The process id of the task's program, as soon as it has done the first value and stands still."""
     while not (told := pipeline.path / "stuck").exists():
         with contextlib.suppress(subprocess.TimeoutExpired):

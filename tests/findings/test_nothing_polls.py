@@ -12,6 +12,7 @@ from pathlib import Path
 from index import ROOT
 
 TIMED = {
+    "adapters/linkd_adapters/objects/source.py": "no object store tells when an object changes: `every:`",
     "adapters/linkd_adapters/sql/incremental.py": "no database tells when a table grows (`every:`), nor when those who write have ended",
     "adapters/linkd_adapters/sql/source.py": "no database tells when a table changes: `every:`",
     "linkd/app/patience.py": "the pause between two tries to reach a place that is away",

@@ -212,7 +212,7 @@ DEFECTS = {
 }
 
 ELSEWHERE = {
-    13: "paths within artifacts, which come with a later step; of a backup: tests/store/test_backup.py",
+    13: "paths within artifacts: tests/core/test_artifacts_decided.py, tests/home/test_artifacts_served.py; of a backup: tests/store/test_backup.py",
     16: "pods: a program is started once for all its snapshots (tests/e2e/test_run.py); pods are of a later step",
     17: "`restart` as a policy of tasks, which there is not",
     25: "a library for annotations, which there is not",

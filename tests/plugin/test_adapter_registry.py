@@ -56,4 +56,4 @@ def test_a_scheme_is_what_stands_before_two_slashes(location: str, scheme: str |
 
 
 def test_looking_for_installed_adapters_loads_none() -> None:
-    assert set(installed_adapters().names) == {"duckdb", "file", "postgres", "postgresql", "sqlite"}
+    assert set(installed_adapters().names) == {"az", "duckdb", "file", "gs", "postgres", "postgresql", "s3", "sqlite"}

@@ -30,9 +30,9 @@ class WatchedFiles(FaultyFiles):
         super().__init__()
         self.synced_by: list[int] = []
 
-    def _step(self, operation: str, path: Path) -> None:
+    def _step(self, operation: str, path: str) -> None:
         super()._step(operation, path)
-        if operation == "sync" and path.suffix:
+        if operation == "sync" and Path(path).suffix:
             self.synced_by.append(threading.get_ident())
 
 

@@ -376,7 +376,7 @@ async def test_a_failed_group_that_reached_the_disk_all_the_same_is_void(tmp_pat
     class SyncFailsOnce(FaultyFiles):
         failing = False
 
-        def _step(self, operation: str, path: Path) -> None:
+        def _step(self, operation: str, path: str) -> None:
             super()._step(operation, path)
             if operation == "sync" and self.failing:
                 self.failing = False

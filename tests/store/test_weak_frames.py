@@ -52,9 +52,9 @@ class CountingFiles(FaultyFiles):
         self.syncs = 0
         self.synced = threading.Event()
 
-    def _step(self, operation: str, path: Path) -> None:
+    def _step(self, operation: str, path: str) -> None:
         super()._step(operation, path)
-        if operation == "sync" and path.suffix:
+        if operation == "sync" and Path(path).suffix:
             self.syncs += 1
             self.synced.set()
 

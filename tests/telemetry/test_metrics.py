@@ -111,6 +111,20 @@ def test_the_store_tells_its_syncs_and_its_recovery() -> None:
     assert scrape.value("linkd_storage_failed") == 1
 
 
+def test_artifacts_are_counted_as_they_come_and_go() -> None:
+    scrape = Scrape(
+        e.ArtifactKept(size_bytes=1_000, seconds=0.002),
+        e.ArtifactKept(size_bytes=500, seconds=0.001),
+        e.ArtifactRead(size_bytes=700),
+        e.ArtifactsEvicted(count=3, size_bytes=3_000),
+    )
+    assert scrape.value("linkd_artifacts_put_total") == 2
+    assert scrape.value("linkd_artifact_put_bytes_total") == 1_500
+    assert scrape.value("linkd_artifact_put_seconds_count") == 2
+    assert scrape.value("linkd_artifact_read_bytes_total") == 700
+    assert scrape.value("linkd_artifacts_evicted_total") == 3
+
+
 def test_what_is_refused_or_lost_is_counted_by_reason() -> None:
     scrape = Scrape(
         e.CallRefused(task="clean", operation="publish", link="totals", reason="not_allowed"),

@@ -221,3 +221,26 @@ def test_hostile_bytes_are_refused_and_never_crash(seed: int) -> None:
 def test_any_metadata_is_read_or_refused(data: bytes) -> None:
     with pytest.raises(InvalidArgument):
         arrow_ipc.check_batch(data, 8)
+
+
+def dictionary_of(**options: object) -> tuple[bytes, bytes]:
+    """The metadata and the body of a dictionary message."""
+    sink = pa.BufferOutputStream()
+    batch = pa.RecordBatch.from_arrays([pa.array(["a" * 100, "b"]).dictionary_encode()], names=["d"])
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_batch(batch)
+    messages = list(pa.ipc.MessageReader.open_stream(sink.getvalue()))
+    [found] = [message for message in messages if message.type == "dictionary"]
+    return found.metadata.to_pybytes(), found.body.to_pybytes()
+
+
+def test_a_dictionary_is_checked_as_a_batch_is_and_has_a_number() -> None:
+    metadata, body = dictionary_of()
+    assert arrow_ipc.check_dictionary(metadata, len(body)) == 0
+    with pytest.raises(InvalidArgument, match="another size than it says"):
+        arrow_ipc.check_dictionary(metadata, len(body) - 8)
+    compressed, short = dictionary_of(compression="zstd")
+    with pytest.raises(InvalidArgument, match="compressed"):
+        arrow_ipc.check_dictionary(compressed, len(short))
+    batch = pa.record_batch({"n": [1]}).serialize().to_pybytes()
+    assert arrow_ipc.check_dictionary(batch[arrow_ipc.PREFIX_BYTES :], 64) is None

@@ -39,19 +39,18 @@ def append(
     """
     import os
 
-    from linkd.app.cli.appending import append_file, spooled
+    from linkd.app.cli.appending import append_file, file_at, spooled
+    from linkd.app.cli.moving_progress import moving
 
     if file is None and sys.stdin.isatty():
         raise UsageFault(f"which rows? linkd append {link} FILE, or send them to standard input")
     target = find_target(pipeline, os.environ)
     if file in (None, STANDARD_INPUT):
-        with spooled(sys.stdin.buffer, kind) as (place, found):
-            appended = ask(target, lambda client: append_file(client, link, place, found))
+        with spooled(sys.stdin.buffer, kind) as (place, found), moving(quiet=quiet) as progress:
+            appended = ask(target, lambda client: append_file(client, link, place, found, progress))
     else:
-        from linkd.app.cli.appending import file_at
-
-        place = file_at(str(file))
-        appended = ask(target, lambda client: append_file(client, link, place, kind))
+        with moving(quiet=quiet) as progress:
+            appended = ask(target, lambda client: append_file(client, link, file_at(str(file)), kind, progress))
     if json:
         from linkd.app.cli.terminal import print_json
 

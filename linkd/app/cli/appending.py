@@ -10,21 +10,20 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import pyarrow as pa
-
 from linkd import limits
 from linkd.app.wording import counted, sequence_text
-from linkd.core.arrow_types import parse_type, type_text
 from linkd.core.rights import OUTSIDER, Rights
 from linkd.errors import BadRow, Error, InvalidArgument, SchemaMismatch
+from linkd.model.frozen import frozen
+from linkd.plugin.column_types import declared_words
 from linkd.plugin.contract import REJECT, LinkOptions, Source, Survey
 from linkd.plugin.registry import installed_adapters
 
 if TYPE_CHECKING:
+    from linkd.app.cli.moving_progress import Moving
     from linkd.client.description import LinkDescription
     from linkd.client.publishing import Ack
     from linkd.client.session import Client
@@ -34,7 +33,7 @@ _MAGIC = ((b"PAR1", "parquet"), (b"\xff\xff\xff\xff", "arrow"), (b"ARROW1", "arr
 """First bytes that tell a format; everything else is CSV."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RowsPlace:
     """A file by the name a person knows it by, and the directory that this is relative to."""
 
@@ -42,7 +41,7 @@ class RowsPlace:
     base: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Appended:
     """What a link has got: values `first` to `last`, None where there were no rows."""
 
@@ -76,27 +75,32 @@ def spooled(stream: BinaryIO, kind: str | None) -> Iterator[tuple[RowsPlace, str
         yield RowsPlace(SHOWN_INPUT, Path(directory)), kind or found
 
 
-async def append_file(client: Client, link: str, place: RowsPlace, kind: str | None) -> Appended:
-    """Checks all rows, then publishes them. Raises NotAllowed, LinkNotFound, BadRow, SchemaMismatch, and what the home refuses.
+async def append_file(client: Client, link: str, place: RowsPlace, kind: str | None, progress: Moving) -> Appended:
+    """Checks all rows, then publishes them; `progress` is told of both.
 
-    Where it ends in the middle, the message says what was appended by then.
+    Raises NotAllowed, LinkNotFound, BadRow, SchemaMismatch, and what the home refuses. Where it ends in the middle, the message says what was
+    appended by then.
     """
     described = await client.describe(link)
     info = described.links[0] if described.links else None
     if not (described.open or (info is not None and info.open)):
         Rights({}, frozenset()).publish(OUTSIDER, link, source=False)
     source = _source(link, place, kind, info)
+    progress.begin(f"looking at {place.shown}", None)
     try:
         survey = await source.survey()
     except SchemaMismatch as error:
         raise SchemaMismatch(f"{error} (as {link} has them); nothing was appended") from error
-    await _check(source, survey, place.shown)
+    progress.begin(f"looking at {place.shown}", survey.rows)
+    rows = await _check(source, survey, place.shown, progress)
+    progress.begin(f"appending to {link}", rows)
     appended = Appended(link)
     try:
         async with aclosing(source.read(survey, None)) as batches:
             async for batch in batches:
                 if batch.data.num_rows:
                     appended = appended.and_then(await client.publish(link, batch.data, attributes=batch.attributes))
+                    progress.moved(batch.data.num_rows, batch.data.num_rows, batch.data.nbytes)
     except Error as error:
         raise type(error)(f"{error}{_so_far(appended)}") from error
     return appended
@@ -106,36 +110,25 @@ def _source(link: str, place: RowsPlace, kind: str | None, info: LinkDescription
     adapter = installed_adapters().serving(place.shown)
     if kind is not None and kind not in adapter.formats:
         raise InvalidArgument(f"`{kind}` is no format to append from; formats are {', '.join(adapter.formats)}")
-    schema = _declared(info.schema) if info is not None else None
+    schema = declared_words(info.schema) if info is not None else None
     return adapter.source(LinkOptions(link, place.shown, place.base, kind, schema=schema, on_bad_row=REJECT))
 
 
-def _declared(message: bytes) -> dict[str, str] | None:
-    """The types of a link as a pipeline file would declare them; None where one has no word, for then the home must make them fit."""
-    if not message:
-        return None
-    types = {field.name: type_text(field.type) for field in pa.ipc.read_schema(pa.py_buffer(message))}
-    try:
-        for word in types.values():
-            parse_type(word)
-    except InvalidArgument:
-        return None
-    return types
-
-
-async def _check(source: Source, survey: Survey, shown: str) -> None:
-    """Raises BadRow, naming the first row that does not fit, and how many do not."""
+async def _check(source: Source, survey: Survey, shown: str, progress: Moving) -> int:
+    """How many rows there are. Raises BadRow, naming the first row that does not fit, and how many do not."""
     async with aclosing(source.read(survey, None)) as batches:
         first = None
         rejected = rows = 0
         async for batch in batches:
             if first is None and batch.rejects is not None:
                 first = batch.rejects.slice(0, 1).to_pylist()[0]
+            progress.moved(batch.rows_read - rows, batch.rows_read - rows, batch.data.nbytes)
             rejected, rows = batch.rows_rejected, batch.rows_read
     if first is not None:
         column = f"column {first['column']}: " if first["column"] else ""
         others = f"; {rejected:,} of {counted(rows, 'row')} do not fit" if rejected > 1 else ""
         raise BadRow(f"{shown}:{first['line']}: {column}{first['reason']}{others}; nothing was appended: correct the file and try again")
+    return rows
 
 
 def _so_far(appended: Appended) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,8 +13,10 @@ from linkd.core.dead_letters import is_dead_link
 from linkd.core.names import COMMITS_LINK
 from linkd.core.value_names import ExtentName, parse_extent_name
 from linkd.errors import EXIT_DONE, LinkNotFound, UsageFault
+from linkd.model.frozen import frozen
 
 if TYPE_CHECKING:
+    from linkd.client.artifacts import Artifact
     from linkd.client.sync import Client
     from linkd.model.values import Envelope
 
@@ -48,10 +49,11 @@ def cat(
     """Write the values of a link to a file or a pipe.
 
     All of its newest complete generation, or of the growing one while none is: what is durable at the call. As CSV, unless --format or the
-    name of the file says else. It holds nothing back, and takes little memory however much there is.
+    name of the file says else; of one value that is a file, its bytes. It holds nothing back, and takes little memory however much there is.
     """
     from linkd.app.cli.delivery import Destination, deliver
     from linkd.app.cli.encoders import JSONL
+    from linkd.app.cli.file_values import deliver_file
     from linkd.app.cli.terminal import remark
     from linkd.client.sync import connect
 
@@ -67,6 +69,11 @@ def cat(
     target = readable_target(pipeline)
     with connect(target.reachable()) as client:
         extent = _extent(client, target, named, generation)
+        if kind is None and not json and (file := _only_file(client, extent)) is not None:
+            made = deliver_file(client, extent.shown, file, output)
+            if made:
+                remark(f"{extent.shown}: {made}", quiet=quiet)
+            return EXIT_DONE
         reader = client.read(extent.link, generation=extent.generation, first=extent.first, last=extent.last).to_reader()
         delivered = deliver(reader, destination, extent.link, extent.values, quiet=quiet)
     if delivered.made or verbose:
@@ -74,7 +81,17 @@ def cat(
     return EXIT_DONE
 
 
-@dataclass(frozen=True, slots=True)
+def _only_file(client: Client, extent: _Extent) -> Artifact | None:
+    """The file that an extent of one value is."""
+    from linkd.app.cli.file_values import file_in
+
+    if extent.first is None or extent.first != extent.last:
+        return None
+    envelope = client.trace(f"{extent.link}@{extent.first}", limit=1).value
+    return file_in(envelope) if envelope is not None else None
+
+
+@frozen()
 class _Extent:
     """Values `first` to `last` of one generation of a link; None stands for that end of it. `values` is how many, as far as is known."""
 

@@ -7,30 +7,27 @@ Importing this module imports pyarrow.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from linkd.app.cli.encoders import BINARY, CSV, FORMATS, JSONL, OutputPipe, encoder
+from linkd.app.cli.moving_progress import Moving, moving
 from linkd.app.wording import counted, size_text
 from linkd.client.loop_thread import LOOP_THREAD
 from linkd.core.diagnostics import with_suggestion
 from linkd.errors import UsageFault
+from linkd.model.frozen import frozen
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from linkd.plugin.contract import Sink
 
 STANDARD_OUTPUT = "-"
 _DIGEST_SHOWN_CHARS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Destination:
     """A kind of file (None: what the name of the file says, else CSV), and a file (None: standard output)."""
 
@@ -51,7 +48,7 @@ class Destination:
         return made
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Delivered:
     """How many rows went where; `made` says of a file what it is now."""
 
@@ -64,25 +61,14 @@ def deliver(reader: pa.RecordBatchReader, destination: Destination, shown: str, 
 
     Raises BrokenPipeError, SchemaMismatch, and what the reader raises.
     """
-    with _progress(destination, values, quiet=quiet) as advance:
+    with moving(quiet=quiet, shares_terminal=destination.file is None and sys.stdout.isatty()) as progress:
+        progress.begin(shown, values)
         if destination.file is not None:
-            return _to_file(reader, destination.file, destination.kind, shown, advance)
-        return Delivered(_to_standard_output(reader, destination.kind or CSV, shown, advance))
+            return _to_file(reader, destination.file, destination.kind, shown, progress)
+        return Delivered(_to_standard_output(reader, destination.kind or CSV, shown, progress))
 
 
-@dataclass(frozen=True, slots=True)
-class _Advance:
-    """Tells of each batch that was written, where somebody looks."""
-
-    progress: Progress | None = None
-    task: TaskID | None = None
-
-    def __call__(self, rows: int) -> None:
-        if self.progress is not None and self.task is not None:
-            self.progress.update(self.task, advance=1, rows=counted(rows, "row"))
-
-
-def _to_standard_output(reader: pa.RecordBatchReader, kind: str, shown: str, advance: _Advance) -> int:
+def _to_standard_output(reader: pa.RecordBatchReader, kind: str, shown: str, progress: Moving) -> int:
     sys.stdout.flush()
     pipe = OutputPipe(sys.stdout.buffer, harmless=sys.stdout.isatty())
     written = encoder(kind, reader.schema, pipe, shown)
@@ -90,13 +76,13 @@ def _to_standard_output(reader: pa.RecordBatchReader, kind: str, shown: str, adv
     for batch in reader:
         written.write(batch)
         rows += batch.num_rows
-        advance(rows)
+        progress.moved(1, batch.num_rows, batch.nbytes)
     written.end()
     pipe.flush()
     return rows
 
 
-def _to_file(reader: pa.RecordBatchReader, file: str, kind: str | None, shown: str, advance: _Advance) -> Delivered:
+def _to_file(reader: pa.RecordBatchReader, file: str, kind: str | None, shown: str, progress: Moving) -> Delivered:
     sink = _sink(file, kind, shown)
     rows = 0
     try:
@@ -104,7 +90,7 @@ def _to_file(reader: pa.RecordBatchReader, file: str, kind: str | None, shown: s
         for batch in reader:
             LOOP_THREAD.run(sink.write, batch)
             rows += batch.num_rows
-            advance(rows)
+            progress.moved(1, batch.num_rows, batch.nbytes)
         made = LOOP_THREAD.run(sink.finish)
     finally:
         LOOP_THREAD.run(sink.abort)
@@ -118,17 +104,3 @@ def _sink(file: str, kind: str | None, shown: str) -> Sink:
     # Whoever names a file with -o wants that file, whatever is there.
     options = LinkOptions(link=shown, location=file, base=Path.cwd(), format=kind, overwrite=True)
     return installed_adapters().serving(file).sink(options)
-
-
-@contextmanager
-def _progress(destination: Destination, values: int | None, *, quiet: bool) -> Iterator[_Advance]:
-    """A bar on standard error, if a person looks there and does not look at the rows themselves."""
-    if quiet or not sys.stderr.isatty() or (destination.file is None and sys.stdout.isatty()):
-        yield _Advance()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(), TextColumn("{task.fields[rows]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield _Advance(progress, progress.add_task("", total=values, rows=counted(0, "row")))

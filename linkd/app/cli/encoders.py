@@ -18,7 +18,7 @@ from linkd.errors import QueryInvalid
 from linkd.plugin.contract import LinkOptions
 
 if TYPE_CHECKING:
-    from linkd_adapters.file.writers import RowWriter
+    from linkd.plugin.contract import RowWriter
 
 CSV, JSONL, PARQUET, ARROW = "csv", "jsonl", "parquet", "arrow"
 FORMATS = (CSV, JSONL, PARQUET, ARROW)

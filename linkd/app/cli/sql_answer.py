@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from linkd import limits
 from linkd.app.cli.delivery import Destination, deliver
 from linkd.app.wording import counted
 from linkd.core.sql_text import is_insert
+from linkd.model.frozen import frozen
 
 if TYPE_CHECKING:
     from linkd.client.sync import Client
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RESULT = "the result"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Presentation:
     """How answers are shown: as tables, unless there is a `destination`; at most `rows` rows; and whether it is told how long they took."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from linkd.core.names import SQL_WORDS
 from linkd.core.sql_text import StatementCutter
+from linkd.model.frozen import frozen
 from linkd.query.functions import FUNCTIONS, TABLE_FUNCTIONS, WINDOW_FUNCTIONS
 
 _WORD = re.compile(r"[\w.]*$")
@@ -24,7 +24,7 @@ _KEYWORDS = tuple(sorted(SQL_WORDS.union(_MORE_WORDS.split())))
 _FUNCTIONS = tuple(sorted(name for name in FUNCTIONS | TABLE_FUNCTIONS | WINDOW_FUNCTIONS if _NAME.fullmatch(name) and name[0] != "_"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Suggestion:
     """A word that may stand here, and what it is: `link`, `column of flown`, `function`, or nothing for a word of SQL."""
 

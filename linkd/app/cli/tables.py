@@ -8,7 +8,6 @@ A number or a time is never cut: half a number is a lie.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from linkd import limits
 from linkd.app.cli.terminal import room
+from linkd.model.frozen import frozen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +26,7 @@ _GAP = 2
 _NULL = "null"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Column:
     """A heading and its cells, None for null. Numbers stand right; of a `rigid` column, as of a number, no cell is ever cut.
 
@@ -50,7 +50,7 @@ class Column:
         return min(widest, max(limits.CELL_SHOWN_MAX_CHARS, cell_len(self.heading))) if self.can_narrow else widest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Fitted:
     """Which columns are shown and how wide; `gap_at` is how many stand before the mark of those left out, None if all are shown."""
 

@@ -156,10 +156,9 @@ def values_wanted(rows: int, values_there: int, rows_there: int) -> int:
 
 
 def _last_rows(values: list[Value], rows: int) -> pa.Table:
-    import pyarrow as pa
+    from linkd.core.evolution import together
 
-    # A column of which only nulls had been seen has type null in the earlier values.
-    table = pa.concat_tables([value.to_table() for value in values], promote_options="default")
+    table = together([value.to_table() for value in values], link=values[0].envelope.link)
     return table.slice(max(0, table.num_rows - rows))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from linkd.errors import ConnectionFailed, UsageFault
+from linkd.model.frozen import frozen
 
 if TYPE_CHECKING:
     from linkd.client.description import Description
@@ -19,7 +19,7 @@ ENDPOINT_VARIABLE = "LINKD_ENDPOINT"
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Target:
     """What to connect to: `address` as `linkd.connect` takes it, and the pipeline file and its state directory where it is one."""
 

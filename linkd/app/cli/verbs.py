@@ -6,7 +6,6 @@ file there and a line in `VERBS`. Importing this module imports typer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from linkd.core.diagnostics import with_suggestion
+from linkd.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Verb:
     """What the help says of a verb: under which heading, in one line, and with which example."""
 
@@ -45,7 +45,12 @@ VERBS = {
         Verb("Data", "cat", "Write the values of a link to a file or a pipe.", "linkd cat flown --format parquet -o flown.parquet"),
         Verb("Data", "append", "Append a file's rows to an open link.", "linkd append events new.csv"),
         Verb("Explain", "trace", "Tell where a value comes from.", "linkd trace totals@last"),
-        Verb("Operate", "serve", "Serve links on a unix socket.", "linkd serve --pipeline flights.yaml --http-port 9090"),
+        Verb(
+            "Operate",
+            "serve",
+            "Serve links on a unix socket, and on TCP where --listen says so.",
+            "linkd serve --pipeline flights.yaml --http-port 9090",
+        ),
         Verb("Operate", "seek", "Move a consumer group to another place of its link.", "linkd seek alerts flown --to earliest"),
         Verb("Operate", "verify", "Read everything that is kept, and say what is damaged.", "linkd verify -p flights.yaml"),
         Verb("Operate", "repair", "Mend what is damaged, and say what is lost.", "linkd repair -p flights.yaml --yes"),
