@@ -55,8 +55,8 @@ TASK_KEYS: Mapping[str, str] = {
     "header": "Whether the first line of its CSV names the columns.",
     "each": "Whether the program runs once for each snapshot, with files of its own, instead of once over all there is.",
     "parallel": "With `each`: how many snapshots are worked on at a time; results keep the order of the input.",
-    "commit": "What a pipe commits when: its whole `run` (the default); `line`: rows as they come, at least once; `none`: a value of the input is done when"
-    " the next one is handed over, at most once.",
+    "commit": "What a pipe commits when: its whole `run` (the default); `line`: rows as they come, at least once; `none`: a value of the input is"
+    " done when the next one is handed over, at most once.",
     "env": "Variables for the program; their values may name `${params.x}`, `${env.X}` and `${secret.X}`.",
     "retries": "How often a program that failed is started again; 0 unless said otherwise.",
     "timeout": "How long one attempt may take: then the program is ended. Under `--follow` it is how long a program may work on one snapshot.",
