@@ -79,7 +79,9 @@ async def test_two_members_share_and_one_takes_over_what_the_other_leaves(open_h
     assert of_left
     assert of_right
     assert {of_left.sequence, of_right.sequence} == {1, 2}
+    both = len(open_home.tasks_of_calls())
     left.cancel()
+    await until(lambda: len(open_home.tasks_of_calls()) < both)
     await send_ack(right, of_right)
     seen = [of_right.sequence]
     while (value := await next_value(right)) is not None:
