@@ -132,7 +132,7 @@ class Exchange:
                 self._writing = True
                 placed = [await self._placer.place(flight.publish, one) for one in flight.publish.payloads] if self._placer else []
                 messages = publish_messages(flight.publish, self._schemas_sent, placed)
-                if not await self._sent(messages, more=bool(placed) and not self._out.empty()):
+                if not await self._sent(messages, more=any(one is not None for one in placed) and not self._out.empty()):
                     return
                 flight.sent = True
         except BaseException as error:

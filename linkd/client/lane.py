@@ -305,11 +305,18 @@ class _Connection(asyncio.BufferedProtocol):
             await self._can_write.wait()
 
     def hold(self, content: bytes) -> bool:
-        """Has a message go out with the next one, or before anything is read; False, and it was not taken, if that would be much."""
+        """Has a message go out with the next one, if that comes in this turn of the loop, or else at its end; False, and it was not taken, if that
+        would be much."""
         if len(self._held) + len(content) > _JOIN_MAX_BYTES:
             return False
         self._held += frame(FrameKind.MESSAGE, content)
+        asyncio.get_running_loop().call_soon(self._let_go)  # who places the next one may have to wait for room that this one gives back
         return True
+
+    def _let_go(self) -> None:
+        if self._held and self._in_call and self.is_open:
+            self._writable().write(self._held)
+            self._held = b""
 
     def send_now(self, content: bytes) -> None:
         """Sends a message. Raises ConnectionFailed."""
