@@ -180,9 +180,10 @@ class Working:
         return work
 
     def _takes_part(self, task: TaskDescription) -> bool:
+        """What the journal knows counts, not the task's state: a home that was started again may not have been told yet that its run goes on."""
         if self.settings.tasks and task.name not in self.settings.tasks:
             return False
-        return self.settings.follow if task.ended else task.state != "stopped"
+        return self.settings.follow or not task.ended
 
     def _sink(self, pipeline: Pipeline, spec: LinkSpec, location: str, told: TaskDescription, connection: Connection) -> Work:
         options = link_options(pipeline, spec, location, environ=os.environ)

@@ -17,12 +17,15 @@ import pytest
 
 from linkd.app.adapter_events import AdapterEvents
 from linkd.app.adapter_worker import Crew, Settings
+from linkd.app.layout import layout_of
+from linkd.client.calls import Endpoint
 from linkd.client.description import Description, LinkDescription, TaskDescription
 from linkd.client.encoding import encode
 from linkd.client.session import Client
-from linkd.client.worker import SourceStep, publishing
+from linkd.client.worker import SourceStep, connected, dial_to, publishing
 from linkd.errors import BadRow, ConnectionFailed, Error, InvalidArgument
 from linkd.testing.forked_programs import Program, start_program
+from linkd.testing.home import running_home as home_without_a_run
 from linkd.testing.home_process import HomeUnderTest, home_beside, plain_environment, running_home
 
 COPY = """
@@ -156,6 +159,23 @@ async def test_a_worker_that_is_killed_at_work_is_continued_and_no_row_comes_twi
         assert await ids_of(home, "rows") == list(range(ROWS))
     assert (tmp_path / "out/copy.csv").read_text() == (tmp_path / "rows.csv").read_text()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["copy.csv", "counted.csv"]
+
+
+async def test_a_worker_that_meets_the_next_home_of_its_run_before_this_is_told_of_the_run_does_its_work(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    write_rows(tmp_path, 3)
+    async with home_beside(pipeline, tmp_path / "state") as first:
+        pass
+    async with (
+        home_without_a_run(tmp_path / "state", layout=layout_of(pipeline, {}), supervised=False) as second,
+        connected(dial_to(Endpoint(second.endpoint, second.token()))) as connection,
+    ):
+        home = HomeUnderTest(second.endpoint, tmp_path / "state", pipeline, connection, first.tokens)
+        async with worker_for(home) as worker, asyncio.timeout(30):
+            await home.until(lambda told: task(told, "to:rows").ended or worker.process.returncode is not None)
+            assert worker.process.returncode is None
+    assert (tmp_path / "out/copy.csv").read_text() == (tmp_path / "rows.csv").read_text()
 
 
 async def test_a_worker_with_nothing_left_to_do_ends_at_once(pipeline: Path, tmp_path: Path) -> None:

@@ -116,8 +116,12 @@ def test_an_interrupt_cancels_the_call_and_goes_on_to_the_program() -> None:
         finally:
             cancelled.set()
 
-    with pytest.raises(KeyboardInterrupt):
-        LOOP_THREAD.run(wait_for_ever)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            LOOP_THREAD.run(wait_for_ever)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert cancelled.wait(5)
 
 
