@@ -45,9 +45,15 @@ class Place:
 
 @dataclass(slots=True)
 class Standing:
-    """What is known of a group beside its places. `seeking`: so often it was put somewhere, and that is not durable yet; after a crash, who knows."""
+    """What is known of a group beside its places. `seeking`: so often it was put somewhere, and that is not durable yet; after a crash, who knows.
+
+    `sure` is the generation that it durably stands in or behind: a crash may take it back to there, and it is handed values of that again, of
+    which no ack was durable either.
+    """
 
     generation: int = 0
+    sure: int = 0
+    in_doubt: bool = False
     seeking: int = 0
     lost: bool = False
     tokens: set[int] = field(default_factory=set)
@@ -69,8 +75,8 @@ class GroupPromises:
     def handed_value(self, group: GroupName, value: Handed) -> None:
         self._take_token(value.token)
         place, standing, sequence = self._place(group, value.generation), self._stands(group), value.sequence
-        check(standing.generation <= value.generation, "a cursor never goes back", (group, value))
-        standing.generation = value.generation
+        check((standing.sure if standing.in_doubt else standing.generation) <= value.generation, "a cursor never goes back", (group, value))
+        standing.generation, standing.in_doubt = value.generation, False
         standing.tokens.add(value.token)
         check(sequence not in place.settled, "what was settled is not handed out again", (group, value))
         known = self._known[group.link].get(sequence)
@@ -112,8 +118,11 @@ class GroupPromises:
         for place in self._groups.get(group, {}).values():
             place.holder = {sequence: holder for sequence, holder in place.holder.items() if holder != member}
 
-    def moved(self, group: GroupName, generation: int, first: int) -> None:
+    def moved(self, group: GroupName, generation: int, first: int, *, durable: bool) -> None:
         """What it did not settle in the generation before is nobody's any more; it may be told again of it, after a power failure."""
+        if durable:
+            self._stands(group).sure = generation
+            return
         for place in self._groups.get(group, {}).values():
             place.asked |= place.tries.keys()
         self._place(group, generation).first = first
@@ -122,7 +131,7 @@ class GroupPromises:
         """From here on nothing that it was told before counts, nor any token that it was given."""
         standing = self._stands(group)
         if durable:
-            standing.seeking -= 1
+            standing.seeking, standing.sure = standing.seeking - 1, generation
             return
         self._groups[group] = {generation: Place(first)}
         standing.generation = min(standing.generation, generation) if standing.lost else generation
@@ -158,7 +167,7 @@ class GroupPromises:
         for group, places in self._groups.items():
             standing = self._stands(group)
             place = places.get(standing.generation)
-            if group.link != link or place is None or standing.lost or standing.seeking:
+            if group.link != link or place is None or standing.lost or standing.seeking or standing.in_doubt:
                 continue
             behind = [one.value for n, one in known.items() if n >= place.first and n not in place.asked and not one.maybe]
             waiting_bytes = sum(sizes[one.number] for one in behind if one.generation == standing.generation)
@@ -177,9 +186,10 @@ class GroupPromises:
         for group, places in self._groups.items():
             standing = self._stands(group)
             if how is not Stop.CLEAN and standing.seeking:  # where it stands now is where it stood before, or not
-                standing.lost, standing.seeking, standing.generation = True, 0, 0
+                standing.lost, standing.seeking, standing.generation, standing.sure = True, 0, 0, 0
                 standing.void_tokens.clear()
                 places.clear()
+            standing.in_doubt = standing.in_doubt or (how is not Stop.CLEAN and standing.sure != standing.generation)
             for place in places.values():
                 place.holder.clear()
                 place.settled = {n: sure or how is Stop.CLEAN for n, sure in place.settled.items() if sure or how is not Stop.POWER}

@@ -12,6 +12,7 @@ from linkd.core.group_terms import AskedTerms
 from linkd.core.groups import Group
 from linkd.core.links import Link
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 from linkd.model.records import GroupFailed, GroupLeased, GroupMoved, GroupOpened, Record
 from linkd.model.terms import Order
 from linkd.model.values import Durability, Parent, Position
@@ -26,7 +27,7 @@ _KEY = "n"
 """The column of `order: key`; a value has one key, and so one slot: `witness.lane_of` its number."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Holding:
     """A value in a member's hands."""
 
@@ -265,5 +266,11 @@ class Consumers:
         home.admit(records, payloads, answered)
 
     def _move(self, home: SimulatedHome, group: Group, incarnation: int, generation: int, first: int) -> None:
-        self.witness.moved(self.of, generation, first)
-        home.admit([GroupMoved(self.name, self.link, incarnation, generation, first - 1, first, run_generation=group.run_generation)])
+        moved = GroupMoved(self.name, self.link, incarnation, generation, first - 1, first, run_generation=group.run_generation)
+        self.witness.moved(self.of, generation, first, durable=False)
+
+        def answered(done: Committed | None, surely_not: bool) -> None:
+            if done is not None and done.durability is Durability.FSYNC:
+                self.witness.moved(self.of, generation, first, durable=True)
+
+        home.admit([moved], (), answered)

@@ -111,8 +111,8 @@ class Witness(Protocol):
         """The connection of a member is gone: what it had nobody has."""
         ...
 
-    def moved(self, group: GroupName, generation: int, first: int) -> None:
-        """A group goes on to another generation, from its first value on."""
+    def moved(self, group: GroupName, generation: int, first: int, *, durable: bool) -> None:
+        """A group goes on to another generation, from its first value on; told again when that is durable."""
         ...
 
     def sought(self, group: GroupName, generation: int, first: int, *, durable: bool) -> None:
