@@ -11,7 +11,7 @@ demo: compiled $(FLIGHTS)/data/flights.csv.zip
 	@$(BIN)/python $(FLIGHTS)/demo.py
 
 test: compiled
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 check: $(READY)
 	$(BIN)/ruff check .

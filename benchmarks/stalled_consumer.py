@@ -1,7 +1,7 @@
 """How much memory a home takes while a consumer stalls: `python benchmarks/stalled_consumer.py [--backlog-mb 5000] [--dir DIR]`.
 
-A producer publishes at full speed, large values and small ones; one consumer has taken a value and does nothing, one converts (JSON rows) and
-does not read. Meanwhile, and while the consumer then takes all of the backlog, the anonymous memory of the home's process is sampled from
+A producer publishes at full speed, large values and small ones; one consumer has taken a value and does nothing, others convert (JSON rows) and
+do not read. Meanwhile, and while the consumer then takes all of the backlog, the anonymous memory of the home's process is sampled from
 `/proc`. Ends with code 1 if it was ever above `--bar-mib`.
 """
 
@@ -108,7 +108,7 @@ async def take_all(client: Any) -> int:
     return done
 
 
-async def measure(directory: Path, backlog_bytes: int) -> dict[str, Any]:
+async def measure(directory: Path, backlog_bytes: int, readers_count: int) -> dict[str, Any]:
     async with home(directory) as (pid, endpoint), aio.connect(endpoint) as client:
         samples = Samples(pid)
         sampling = asyncio.create_task(samples.run(), name="sampling")
@@ -118,7 +118,7 @@ async def measure(directory: Path, backlog_bytes: int) -> dict[str, Any]:
 
         connection = Connection(dial, 30.0)
         await connection.open()
-        readers = [asyncio.create_task(stalled_reader(connection), name=f"stalled reader {number}") for number in range(4)]
+        readers = [asyncio.create_task(stalled_reader(connection), name=f"stalled reader {number}") for number in range(readers_count)]
         stalled = client.subscribe("large", "slow", follow=True)
         samples.phase = "publishing"
         first = asyncio.create_task(anext(stalled), name="stalled consumer")
@@ -142,12 +142,13 @@ async def measure(directory: Path, backlog_bytes: int) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backlog-mb", type=int, default=5_000)
+    parser.add_argument("--readers", type=int, default=4, help="of rows as JSON, who read only the beginning")
     parser.add_argument("--bar-mib", type=float, default=BAR_MIB)
     parser.add_argument("--dir", type=Path, help="on the medium that matters; a temporary directory if not given")
     parser.add_argument("--results", type=Path, default=RESULTS)
     told = parser.parse_args()
     with scratch_directory(told.dir, "linkd-stalled-") as directory:
-        figure = asyncio.run(measure(Path(directory) / "state", told.backlog_mb * 10**6))
+        figure = asyncio.run(measure(Path(directory) / "state", told.backlog_mb * 10**6, told.readers))
     append_result(told.results, [figure])
     print(json.dumps(figure))
     peak_mib = max(value for name, value in figure.items() if name.endswith("_peak_mib"))

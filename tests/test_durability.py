@@ -25,6 +25,7 @@ def test_a_volume_that_has_no_full_sync_gets_an_ordinary_one(tmp_path: Path) -> 
     with (tmp_path / "f").open("wb", buffering=0) as file:
         file.write(b"kept")
         full_sync(F_FULLFSYNC_OF_MACOS)(file.fileno())
+    assert (tmp_path / "f").read_bytes() == b"kept"
 
 
 @pytest.mark.parametrize("sync", [sync_data, full_sync(F_FULLFSYNC_OF_MACOS)])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing
 from typing import TypeVar
+
+from linkd.errors import InternalFault
 
 T = TypeVar("T")
 
@@ -36,3 +39,12 @@ async def steps(work: Generator[T, None, None]) -> AsyncGenerator[T, None]:
             yield step  # type: ignore[misc]  # the generator's own items are all that is not the end
     finally:
         await in_thread(work.close)
+
+
+async def result(work: Generator[T | None, None, None], shown: str) -> T:
+    """The first thing that a blocking generator finds, after steps that find nothing yet. `shown` is what it looks at, for messages."""
+    async with aclosing(steps(work)) as found:
+        async for step in found:
+            if step is not None:
+                return step
+    raise InternalFault(f"{shown}: the survey ended without a result; please report this")

@@ -13,7 +13,6 @@ import resource
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -24,7 +23,8 @@ from linkd.core.disk import budget_bytes
 from linkd.device import Nature, Probed, probe
 from linkd.errors import Error
 from linkd.home.disk import volume_of
-from linkd.limits import CLOCK_EARLIEST_S, OPEN_FILES_NEEDED, SYNC_SLOW_S, UNIX_PATH_MAX_BYTES
+from linkd.limits import CLOCK_EARLIEST_S, OPEN_FILES_NEEDED, SOCKET_PATH_MAX_BYTES, SYNC_SLOW_S
+from linkd.model.frozen import frozen
 from linkd.store.directory import linkd_version, read_format
 from linkd.store.files import LocalFiles
 
@@ -42,7 +42,7 @@ class Verdict(enum.StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Examined:
     """One thing that was looked at. `remedy` says what to do, "" if nothing."""
 
@@ -178,8 +178,8 @@ def socket(directory: Path) -> Examined:
         return Examined("socket", Verdict.FAIL, str(problem), "see what it says")
     length = len(os.fsencode(path))
     said = f"{path} ({length} bytes)"
-    if length > UNIX_PATH_MAX_BYTES:
-        return Examined("socket", Verdict.FAIL, said, f"set XDG_RUNTIME_DIR to a shorter path: {UNIX_PATH_MAX_BYTES} bytes are possible")
+    if length > SOCKET_PATH_MAX_BYTES:
+        return Examined("socket", Verdict.FAIL, said, f"set XDG_RUNTIME_DIR to a shorter path: {SOCKET_PATH_MAX_BYTES} bytes are possible")
     return Examined("socket", Verdict.OK, said)
 
 

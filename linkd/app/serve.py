@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from linkd import limits
@@ -40,7 +40,9 @@ from linkd.home.home import Home
 from linkd.home.lag import tell_lags
 from linkd.home.runs import tokens
 from linkd.home.tokens import RUN_NAME
+from linkd.model.frozen import frozen
 from linkd.query.children import QueryChildren
+from linkd.query.lean import without_data_frames
 from linkd.telemetry.events import HomeDraining, HomeStarted, HomeStopped, LoopLag
 from linkd.telemetry.hub import Telemetry
 from linkd.telemetry.log_lines import LogLevel
@@ -48,7 +50,7 @@ from linkd.telemetry.logs import LineWriter, LogFormat, Logs
 from linkd.telemetry.tracing import Tracing, open_tracing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ServeOptions:
     """How a home is to run. `pipeline` of None is `--open`; `lock_fd` is the lock that the supervisor took and passed on.
 
@@ -87,6 +89,7 @@ def serve(options: ServeOptions) -> int:
     sys.setswitchinterval(limits.SWITCH_INTERVAL_S)
     run_promptly()
     keep_freed_memory()
+    without_data_frames()
     layout = OPEN if options.pipeline is None else layout_of(options.pipeline, options.params)
     make_state_directory(options.directory)
     lock_path = options.directory / "lock"

@@ -12,6 +12,7 @@ import pyarrow as pa
 from linkd.app.adapter_events import AdapterEvents
 from linkd.app.patience import Patience
 from linkd.client.calls import Connection
+from linkd.client.large_values import whole
 from linkd.client.payloads import Arrived
 from linkd.client.worker import Complete, WholeSnapshot, commit, whole_snapshot
 from linkd.core.evolution import evolved
@@ -79,7 +80,7 @@ class SinkWork:
 
     async def _write(self, coming: WholeSnapshot, schema: pa.Schema | None) -> bool:
         """From the first value to the commit; whether there was something to do."""
-        writing = _Writing(self.sink, self.options.link, schema, self.step_timeout_s)
+        writing = _Writing(self.connection, self.sink, self.options.link, schema, self.step_timeout_s)
         try:
             complete = await coming.receive(writing)
             if complete is None:
@@ -117,8 +118,9 @@ async def in_time(step: Awaitable[T], link: str, timeout_s: float) -> T:
         ) from error
 
 
-async def decoded(value: Arrived) -> pa.RecordBatch:
-    """The rows of a value, checked."""
+async def decoded(connection: Connection, value: Arrived) -> pa.RecordBatch:
+    """The rows of a value, whole and checked."""
+    value = await whole(connection, value)
     if value.size_bytes > INLINE_PAYLOAD_MAX_BYTES:
         return await asyncio.to_thread(value.batch, validate=True)
     return value.batch(validate=True)
@@ -127,7 +129,8 @@ async def decoded(value: Arrived) -> pa.RecordBatch:
 class _Writing:
     """Gives a sink the values of its link, in one schema: that of the first value, or the wider one that is known already."""
 
-    def __init__(self, sink: Sink, link: str, known: pa.Schema | None, step_timeout_s: float) -> None:
+    def __init__(self, connection: Connection, sink: Sink, link: str, known: pa.Schema | None, step_timeout_s: float) -> None:
+        self._connection = connection
         self._sink = sink
         self._link = link
         self._known = known
@@ -139,7 +142,7 @@ class _Writing:
         self._schema = None
 
     async def take(self, value: Arrived) -> None:
-        batch = await decoded(value)
+        batch = await decoded(self._connection, value)
         schema = self._schema or await self._begin(self._known or batch.schema)
         if not batch.schema.equals(schema):
             wider = evolved(schema, batch.schema)

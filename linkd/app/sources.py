@@ -28,6 +28,8 @@ from linkd.app.patience import Patience
 from linkd.client.calls import Connection
 from linkd.client.description import LinkDescription
 from linkd.client.encoding import encode
+from linkd.client.large_values import encoded
+from linkd.client.payloads import Payload
 from linkd.client.worker import SourceStep, ValueStream, described, publishing
 from linkd.core.pipeline import REJECTS_SUFFIX
 from linkd.core.rights import source_task
@@ -119,7 +121,7 @@ class SourceWork:
         async with flushed(stream), aclosing(self.source.read(survey, position)) as batches:
             async for batch in batches:
                 self._patience.answered()
-                await stream.send_step(self._step(batch, survey, schema))
+                await stream.send_step(await self._step(batch, survey, schema))
                 if batch.final:
                     await stream.flush()
                     self.events.source_done(self.options.link, batch.rows_read, batch.rows_rejected)
@@ -146,7 +148,7 @@ class SourceWork:
                 self._patience.answered()
                 for note in batch.notes:
                     self.events.noted(self.options.link, note)
-                await stream.send_step(self._step(batch, survey, schema))
+                await stream.send_step(await self._step(batch, survey, schema))
                 if batch.rows_read and batch.data.num_rows < ROWS_PER_VALUE:
                     await stream.flush()  # all that there is was read: who knows when the next comes
             await stream.flush()
@@ -163,23 +165,28 @@ class SourceWork:
     def _schema_message(self, survey: Survey) -> bytes:
         return self.told.schema if self.told.declared else survey.schema.serialize().to_pybytes()
 
-    def _step(self, batch: SourceBatch, survey: Survey, schema: bytes) -> SourceStep:
+    async def _step(self, batch: SourceBatch, survey: Survey, schema: bytes) -> SourceStep:
         link = self.options.link
         rejects = link + REJECTS_SUFFIX
         rejects_schema = REJECTS_SCHEMA.serialize().to_pybytes()
         state = self.told.source_state
         # Of a source without rows an empty value tells the columns, once; one that has nothing more behind where it stands only says so.
         says_nothing = not batch.data.num_rows and state is not None and bool(state.position)
+
+        async def encode_rows(rows: pa.RecordBatch | pa.Table) -> tuple[Payload, ...]:
+            return () if says_nothing else encode(link, rows, schema=schema, declared=True, inputs=())
+
+        payloads, attributes = await encoded(self.connection, batch.data, batch.attributes, encode_rows)
         return SourceStep(
             link=link,
-            payloads=() if says_nothing else encode(link, batch.data, schema=schema, declared=True, inputs=()),
+            payloads=payloads,
             rejects=() if batch.rejects is None else encode(rejects, batch.rejects, schema=rejects_schema, declared=True, inputs=()),
             position=batch.position,
             digest=batch.digest or survey.digest,
             rows_read=batch.rows_read,
             rows_rejected=batch.rows_rejected,
             final=batch.final,
-            attributes=batch.attributes,
+            attributes=attributes,
             state=source_state(self.options, survey),
         )
 

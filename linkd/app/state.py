@@ -23,11 +23,11 @@ import os
 import stat
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from linkd.errors import StateDamaged, StateLocked
+from linkd.model.frozen import frozen
 
 STATE_NAME = ".linkd"
 
@@ -75,7 +75,7 @@ def socket_path(directory: Path) -> Path:
     return socket_directory() / f"{name}.sock"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Holder:
     """Who holds a lock, as far as it said."""
 

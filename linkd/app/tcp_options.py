@@ -6,7 +6,8 @@ from pathlib import Path
 
 from linkd.core.listening import check_encryption, listen_address
 from linkd.errors import UsageFault
-from linkd.faces.tcp import TcpPort, TlsFiles
+from linkd.faces.tcp import TcpPort
+from linkd.faces.tls import TlsFiles
 
 
 def tcp_port(listen: str | None, certificate: Path | None, key: Path | None, client_ca: Path | None, *, insecure: bool) -> TcpPort | None:

@@ -76,7 +76,7 @@ class ValueSinkWork:
     async def _write(self, one: OneValue) -> SinkResult:
         self.holds = True
         envelope = one.value.header.envelope
-        value = SinkValue(envelope.generation, envelope.position.sequence, await decoded(one.value))
+        value = SinkValue(envelope.generation, envelope.position.sequence, await decoded(self.connection, one.value))
         made = await in_time(self.sink.write(value, self.last), self.options.link, self.step_timeout_s)
         await commit(self.connection, settled(self.name, one.snapshot, made.record, final=False), one.snapshot.traceparent)
         self.last = made.record

@@ -5,6 +5,7 @@ for what runs, 64 for the content of a file. Labels, and what follows them:
 
     "linkd task 2"     command (a text, a list of words, or null), [[name, digest], ...] of its files, SQL or null, env, parameters
     "linkd part 2"     what the part is called, and what it is
+    "linkd memo 1"     the version, [[part, digest], ...] of the task, its parameters
 
 The fingerprint maps each thing whose change makes a task begin again to a digest; the owner is the task's name in the home (a source is
 `from:LINK`, a sink `to:LINK`):
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
 from blake3 import blake3
@@ -29,6 +30,7 @@ from linkd.app.script_files import script_files
 from linkd.core.pipeline import CsvDialect, FileTerms, LinkSpec, ParamValue, Pipeline, TaskSpec
 from linkd.core.rights import sink_task, source_task
 from linkd.errors import UsageFault
+from linkd.model.frozen import frozen
 
 _VERSION_DIGITS = 32
 _CHANGES_NAMED = 3
@@ -46,18 +48,23 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Versions:
-    """What a pipeline's tasks are now: the version of each, and the parts that it is made of (`fingerprint`)."""
+    """What a pipeline's tasks are now: the version of each, and the parts that it is made of (`fingerprint`).
+
+    `memo` is, of tasks whose outcomes are remembered, what these depend on besides the content of a snapshot.
+    """
 
     tasks: Mapping[str, str]
     fingerprint: Mapping[str, str]
+    memo: Mapping[str, str] = field(default_factory=dict)
 
 
 def versions(pipeline: Pipeline) -> Versions:
     """Reads the files that commands name, each once. Raises `UsageFault` if one of them cannot be read."""
     tasks: dict[str, str] = {}
     parts: dict[str, str] = {}
+    memo: dict[str, str] = {}
     directory = Path(pipeline.directory)
     digests: dict[Path, str] = {}
     for task in pipeline.tasks.values():
@@ -69,6 +76,8 @@ def versions(pipeline: Pipeline) -> Versions:
             if schema is not None:
                 of_task[f"schema of {link}"] = _digest("linkd part 2", "schema", list(schema.items()))
         parts |= {f"{part}{_OF}{task.name}": digest for part, digest in of_task.items()}
+        if task.cache:
+            memo[task.name] = _digest("linkd memo 1", tasks[task.name], sorted(of_task.items()), _parameters(task, pipeline.params))
     for spec in pipeline.links.values():
         if spec.rejects_of is not None:
             continue
@@ -76,7 +85,7 @@ def versions(pipeline: Pipeline) -> Versions:
             parts |= _settings(source_task(spec.name), _source_settings(spec))
         if spec.sink is not None:
             parts |= _settings(sink_task(spec.name), _sink_settings(spec))
-    return Versions(tasks, parts)
+    return Versions(tasks, parts, memo)
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,10 @@ from linkd.client.artifact_puts import SmallPuts, put_large
 from linkd.client.artifact_sources import BytesSource, Content, first_error, in_thread, opened, source_of
 from linkd.client.background import Background
 from linkd.client.calls import Connection
+from linkd.client.content import Part
 from linkd.client.extras import is_installed
-from linkd.core.artifact_references import FILE_COLUMNS, attribute_of, check_file_name, file_of
+from linkd.client.large_values import whole_part
+from linkd.core.artifact_references import FILE_COLUMNS, attribute_of, cells_of, check_file_name, file_of
 from linkd.core.artifacts import digest_of
 from linkd.core.file_lists import FileList, ListedFile
 from linkd.errors import ConnectionFault, InvalidArgument
@@ -26,6 +29,7 @@ from linkd.limits import ARTIFACT_PACKED_MAX_BYTES, ARTIFACT_PUT_WINDOW, ARTIFAC
 from linkd.model.artifacts import ArtifactReference
 from linkd.model.values import Envelope
 from linkd.wire.methods import STAT_ARTIFACTS
+from linkd.wire.opaque import OPAQUE_SCHEMA_ID
 from linkd.wire.v1 import artifacts_pb2 as pb
 
 Target = str | os.PathLike[str] | BinaryIO
@@ -126,6 +130,15 @@ class ArtifactRoad:
                 return os.fstat(file.fileno()).st_size
             return await get_into(self._connection, which, file, start, end)
 
+    async def append(self, artifact: Artifact, file: BinaryIO) -> None:
+        """All of it behind what an open file of ours holds: by place where that is nothing."""
+        which = digest_of(artifact.digest)
+        file.flush()
+        if file.tell() == 0 and await self._got_by_place(which, file):
+            file.seek(0, os.SEEK_END)
+        else:
+            await get_into(self._connection, which, file, 0, None)
+
     async def save(self, artifact: Artifact, path: Path) -> Path:
         """See `ArtifactCalls.save`."""
         if artifact.is_directory:
@@ -140,6 +153,20 @@ class ArtifactRoad:
         """As `save`, for either face: done when it returns, or to be awaited."""
         return self.save(artifact, path) if self.wait is None else self.wait(self.save, artifact, path)
 
+    async def write(self, content: bytes, path: Path) -> Path:
+        """Bytes that are here to a file, which has its name when all of it is there."""
+        with PartFile(path) as file:
+            await asyncio.to_thread(file.write, content)
+        return path
+
+    def written(self, content: bytes, path: Path) -> Any:
+        """As `write`, for either face: done when it returns, or to be awaited."""
+        return self.write(content, path) if self.wait is None else self.wait(self.write, content, path)
+
+    async def whole(self, part: Part, envelope: Envelope) -> Part:
+        """A payload with all its cells."""
+        return await whole_part(self._connection, part, cells_of(envelope.attributes), envelope.name)
+
     async def there(self, digests: Iterable[str]) -> list[str]:
         """See `ArtifactCalls.artifacts_there`."""
         asked, found = [digest_of(digest) for digest in digests], list[str]()
@@ -151,6 +178,9 @@ class ArtifactRoad:
 
     async def brought(self, data: object, attributes: Mapping[str, str] | None) -> tuple[object, Mapping[str, str] | None]:
         """Data and attributes of a publish: of a file its content is with linkd now, and these are of the value that names it."""
+        reader = getattr(sys.modules.get("pyarrow"), "RecordBatchReader", None)  # a thread may be half way through its import
+        if reader is not None and isinstance(data, reader):
+            data = data.read_all()  # it may have to be looked at a second time
         if isinstance(data, File):
             data = await self.put(data.path, data.name, data.media_type)
         if not isinstance(data, Artifact):
@@ -269,8 +299,16 @@ class ArtifactCalls:
 
     async def save(self, artifact: Artifact | Any, path: str | os.PathLike[str]) -> Path:
         """Writes an artifact, or a value that is a file, to `path`: a file, or a directory that is not there yet. Returns the path."""
-        found = artifact if isinstance(artifact, Artifact) else Artifact.of(artifact.envelope)
+        found = artifact if isinstance(artifact, Artifact) else content_of(artifact.envelope) or Artifact.of(artifact.envelope)
         return await self._artifacts.save(found, Path(path))
+
+
+def content_of(envelope: Envelope) -> Artifact | None:
+    """The bytes that a value is, where they are an artifact because they are too large for a value; None for any other value."""
+    found = cells_of(envelope.attributes)
+    if envelope.schema_id != OPAQUE_SCHEMA_ID or envelope.rows != 1 or len(found) != 1:
+        return None
+    return Artifact(found[0].digest.hex(), found[0].size_bytes)
 
 
 def _guessed(name: str) -> str:

@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from linkd.client.lane import LaneChannel
@@ -32,6 +32,7 @@ from linkd.limits import (
     RECONNECT_BACKOFF_FIRST_S,
     RECONNECT_BACKOFF_MAX_S,
 )
+from linkd.model.frozen import frozen
 from linkd.wire.lane import SOCKET_SUFFIX
 from linkd.wire.methods import Method
 from linkd.wire.status import retry_after_s
@@ -44,7 +45,7 @@ TRANSPORT_VARIABLE = "LINKD_TRANSPORT"
 """`lane` or `grpc` forces one; without it the lane is taken where it can be reached."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Endpoint:
     """Where a home listens (`unix:/path` or `host:port`) and who we are there. The token is a secret and not shown."""
 
@@ -81,6 +82,10 @@ class Stream(Protocol):
 
     def write_now(self, message: Any) -> None:
         """As `write`, of a stream that `is_ready`, while no other task writes."""
+        ...
+
+    async def hand_to(self, taker: Callable[[Any], None]) -> None:
+        """Has `taker` called with messages as they come, where that is sooner than to read them: with all of them, or none, which `read` gives."""
         ...
 
     async def read(self) -> Any | None:

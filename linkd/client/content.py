@@ -10,13 +10,13 @@ import base64
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from linkd.client.extras import missing, need
 from linkd.client.lane_files import Region
 from linkd.client.payloads import Arrived
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 from linkd.wire.messages import ARROW, BYTES, ROWS
 from linkd.wire.opaque import OPAQUE_COLUMN, OPAQUE_SCHEMA_MESSAGE, opaque_rows
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Part:
     """The payload of one value, in one of the formats of the wire."""
 
@@ -79,7 +79,7 @@ class Part:
         return contents
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Content:
     """The payloads of any number of values of one link; `schema` gives the columns where there is none."""
 

@@ -208,6 +208,8 @@ class Description:
     told_at_ns: int = 0
     notes: tuple[str, ...] = ()
     holds: tuple[HoldDescription, ...] = ()
+    artifacts_bytes: int = 0
+    """Of all artifacts that are kept: what links name of them is in none of their sizes."""
 
     @property
     def lags(self) -> Mapping[str, int]:
@@ -281,6 +283,7 @@ def describe(answer: Any) -> Description:
             )
             for item in answer.holds
         ),
+        artifacts_bytes=answer.artifacts_bytes,
     )
 
 

@@ -22,7 +22,6 @@ import stat
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.client.calls import Dial, Endpoint
@@ -37,6 +36,7 @@ from linkd.limits import (
     RECONNECT_BACKOFF_FIRST_S,
     RECONNECT_BACKOFF_MAX_S,
 )
+from linkd.model.frozen import frozen
 from linkd.telemetry.trace_context import parse_traceparent
 
 ENDPOINT_VARIABLE = "LINKD_ENDPOINT"
@@ -57,7 +57,7 @@ _PROBE_TIMEOUT_S = 1.0
 """A listening unix socket answers at once; one whose process is stopped does not."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PipelinePlace:
     """A pipeline file and the directory of its state."""
 

@@ -41,21 +41,22 @@ def encode(link: str, data: object, *, schema: bytes, declared: bool, inputs: Se
 
 def encode_bytes(link: str, rows: Sequence[bytes], *, schema: bytes, declared: bool) -> tuple[Payload, ...]:
     """As `encode`, of rows that are opaque bytes, each at most `VALUE_SIZE_MAX_BYTES`."""
-    largest = max(map(len, rows))
-    if largest > VALUE_SIZE_MAX_BYTES:
+    size_bytes = sum(map(len, rows))
+    if size_bytes > VALUE_SIZE_MAX_BYTES and (largest := max(map(len, rows))) > VALUE_SIZE_MAX_BYTES:
         raise ValueTooLarge(
             f"{link}: {largest:,} bytes, and a value has at most {VALUE_SIZE_MAX_BYTES:,}: publish it as a file: linkd.File(path)"
         )
-    size_bytes = sum(map(len, rows))
     is_fresh = schema in (b"", OPAQUE_SCHEMA_MESSAGE)
-    # To import pyarrow takes as long as a hundred thousand small rows take without it.
-    without_arrow_bytes = INLINE_PAYLOAD_MAX_BYTES if "pyarrow" in sys.modules else STREAM_FRAME_MAX_BYTES
-    if is_fresh and size_bytes <= without_arrow_bytes:
+    # To import pyarrow takes as long as a hundred thousand small rows take without it. A batch of its own may be written where it stays.
+    is_one_large = len(rows) == 1 and size_bytes > INLINE_PAYLOAD_MAX_BYTES and "pyarrow" in sys.modules
+    if is_fresh and size_bytes <= STREAM_FRAME_MAX_BYTES and not is_one_large:
         return (_opaque(rows),)
     if is_installed("pyarrow"):
         import pyarrow as pa
 
-        return _arrow(link, pa.table({OPAQUE_COLUMN: pa.array(rows, pa.binary())}), schema, declared, ())
+        from linkd.core.plain_columns import plain_column
+
+        return _arrow(link, pa.table({OPAQUE_COLUMN: plain_column(rows)}), schema, declared, ())
     if is_fresh and size_bytes <= VALUE_SIZE_MAX_BYTES // 2:
         return (_opaque(rows),)
     return tuple(Payload(BYTES, 1, len(row), partial(_only, row)) for row in rows)

@@ -154,17 +154,21 @@ class Exchange:
     async def _read(self, writer: asyncio.Task[None]) -> None:
         failure: Error = ConnectionFailed("linkd ended the stream")
         try:
+            await self._stream.hand_to(self._came)
             while (response := await self._stream.read()) is not None:
-                if self._placer is not None and response.HasField("granted"):
-                    self._placer.granted(response.granted)
-                else:
-                    self._answered(response)
+                self._came(response)
         except Error as error:
             failure = error
         finally:
             self._stream.cancel()
             writer.cancel()
             self._on_end(failure)
+
+    def _came(self, response: Any) -> None:
+        if self._placer is not None and response.HasField("granted"):
+            self._placer.granted(response.granted)
+        else:
+            self._answered(response)
 
     def _answered(self, response: Any) -> None:
         if not self._unanswered or self._unanswered[0][0] != response.acked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -137,6 +137,9 @@ class GrpcStream:
 
     def write_now(self, message: Any) -> None:
         raise InternalFault("a stream of gRPC is written to by who waits for it")
+
+    async def hand_to(self, taker: Callable[[Any], None]) -> None:
+        """gRPC gives a message only to who waits for it."""
 
     async def read(self) -> Any | None:
         """The next message; None at the orderly end."""

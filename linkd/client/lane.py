@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import Any, cast
 
 from linkd.client.extras import is_installed
@@ -164,6 +165,10 @@ class LaneStream:
         if self._connection is not None:
             self._connection.send_now(message.SerializeToString())
 
+    async def hand_to(self, taker: Callable[[Any], None]) -> None:
+        """Hands each message to `taker` as it comes, sooner by a turn of the loop than to who waits for it; `read` only gives the end then."""
+        (await self._connected()).hand_to(lambda content: taker(self._method.decode_response(content)))
+
     async def read(self) -> Any | None:
         """The next message; None at the orderly end."""
         connection = await self._connected()
@@ -237,6 +242,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._taken_bytes = 0
         self._failure: Error | None = None
         self._reader: asyncio.Future[None] | None = None
+        self._taker: Callable[[Content], None] | None = None
         self._can_write = asyncio.Event()
         self._can_write.set()
 
@@ -255,8 +261,9 @@ class _Connection(asyncio.BufferedProtocol):
             for kind, content in self._frames.filled(nbytes):
                 self._waiting.append((kind, content))
                 self._waiting_bytes += len(content)
-        except InvalidArgument as problem:
-            self._fail(ConnectionFailed(str(problem)))
+            self._hand_over()
+        except Error as problem:
+            self._fail(ConnectionFailed(str(problem)) if isinstance(problem, InvalidArgument) else problem)
         if self._waiting_bytes > LANE_QUEUED_MAX_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
@@ -291,7 +298,18 @@ class _Connection(asyncio.BufferedProtocol):
 
     def begin(self, opening: bytes) -> None:
         """A call begins: `opening` goes out with its first message, or before anything is read."""
-        self._held, self._in_call, self._taken_bytes = opening, True, 0
+        self._held, self._in_call, self._taken_bytes, self._taker = opening, True, 0, None
+
+    def hand_to(self, taker: Callable[[Content], None]) -> None:
+        """The messages of this call are not waited for: `taker` is called with each as it comes. Raises what it raises."""
+        self._taker = taker
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        while self._taker is not None and self._waiting and self._waiting[0][0] is FrameKind.MESSAGE:
+            _, content = self._waiting.popleft()
+            self._waiting_bytes -= len(content)
+            self._taker(content)
 
     @property
     def can_write(self) -> bool:

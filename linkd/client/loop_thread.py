@@ -30,14 +30,13 @@ class Call(Generic[T]):
         self._loop = loop
         self._operation = operation
         self._result: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._task: asyncio.Task[T] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._abandoned = False
-        self.is_begun = False
 
     def begin(self) -> None:
         """In the loop."""
         if not self._abandoned:
-            self._task = self._loop.create_task(self._operation())
+            self._task = self._loop.create_task(self._run())
             self._task.add_done_callback(self._done)
 
     def abandon(self) -> None:
@@ -45,12 +44,6 @@ class Call(Generic[T]):
         self._abandoned = True
         if self._task is not None:
             self._task.cancel()
-
-    async def end(self) -> None:
-        """In the loop: as `abandon`; returns when the operation is over."""
-        self.abandon()
-        if self._task is not None:
-            await asyncio.wait([self._task])
 
     def wait(self) -> T:
         """Waits for as long as it takes, in turns: a signal that arrives while CPython is on its way into a wait does not end that wait."""
@@ -61,12 +54,17 @@ class Call(Generic[T]):
                 if self._result.done():
                     return self._result.result()
 
-    def _done(self, task: asyncio.Task[T]) -> None:
+    async def _run(self) -> None:
+        """Tells the result by itself: a callback would come one turn of the loop later."""
+        self._result.set_result(await self._operation())
+
+    def _done(self, task: asyncio.Task[None]) -> None:
         error = concurrent.futures.CancelledError() if task.cancelled() else task.exception()
         if error is not None:
-            self._result.set_exception(error)
-        else:
-            self._result.set_result(task.result())
+            trace = error.__traceback__
+            self._result.set_exception(
+                error.with_traceback(trace.tb_next if trace is not None else None)
+            )  # `_run` would keep the error by it
 
 
 class LoopThread:
@@ -90,25 +88,12 @@ class LoopThread:
         An interrupt (Ctrl-C) cancels it and goes on to the caller. Raises ForkedClient in a forked child. The traceback of an error that
         linkd raises on purpose leads to the caller's line, and not on through the loop; that of a defect shows where it is.
         """
-        return self.wait(self.call(operation, *args, **kwargs))
-
-    def call(self, operation: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
-        """An operation to `wait` for, or to `begin` before that, for a thread that does something else meanwhile."""
         loop = self._running()
         if threading.current_thread() is self._thread:
             raise InvalidArgument("linkd was called from its own event loop, which would wait for itself: use linkd.aio there")
-        return Call(loop, partial(operation, *args, **kwargs))
-
-    def begin(self, call: Call[Any]) -> None:
-        """Begins it, and does not wait."""
-        call.is_begun = True
-        self._running().call_soon_threadsafe(call.begin)
-
-    def wait(self, call: Call[T]) -> T:
-        """The result, or the error, as `run` gives it; begins what was not begun."""
+        call = Call(loop, partial(operation, *args, **kwargs))
         try:
-            if not call.is_begun:
-                self.begin(call)
+            loop.call_soon_threadsafe(call.begin)
             return call.wait()
         except BaseException as error:
             told = self._told(error, call)

@@ -14,6 +14,7 @@ from linkd.client.background import Background
 from linkd.client.calls import Connection
 from linkd.client.encoding import encode, encode_bytes, encode_tuples
 from linkd.client.gathering import Gathering, Item, Run, row_item
+from linkd.client.large_values import encoded
 from linkd.client.numbered_stream import NumberedStream
 from linkd.client.payloads import Payload, Publish
 from linkd.client.process import FORK_GUARD
@@ -36,6 +37,7 @@ class Publisher:
     ) -> None:
         self._link = link
         self._columns = _checked(link, columns)
+        self._connection = connection
         self._schemas = schemas
         self._background = background
         self._stream = NumberedStream(
@@ -137,11 +139,16 @@ class Publisher:
             else:  # one that is done may not have told what it was refused with yet: this is told behind it
                 self._newest.add_done_callback(partial(self._acked, run.futures))
             return
-        payloads = self._encoded(run, await self._schemas.get(self._link))
+        known = await self._schemas.get(self._link)
+
+        async def encode_run(data: Any) -> tuple[Payload, ...]:
+            return self._encoded(replace(run, data=data), known)
+
+        payloads, attributes = await encoded(self._connection, run.data, None, encode_run)
         if run.kind is not None:
             payloads = tuple(map(_sent_as_bytes, payloads))
         self._schemas.learned(self._link, payloads)
-        self._newest = await self._stream.send(Publish(self._link, payloads))
+        self._newest = await self._stream.send(Publish(self._link, payloads, attributes))
         self._newest.add_done_callback(partial(self._acked, run.futures))
 
     def _encoded(self, run: Run, known: KnownSchema) -> tuple[Payload, ...]:

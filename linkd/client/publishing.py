@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from linkd.client.background import Background
 from linkd.client.calls import Connection
 from linkd.client.encoding import encode
+from linkd.client.large_values import encoded
 from linkd.client.numbered_stream import NumberedStream
 from linkd.client.payloads import Payload, Publish
 from linkd.errors import LinkNotFound, SchemaMismatch
@@ -121,13 +123,13 @@ class Outlet:
         """Publishes `data` and waits for its ack; see `Client.publish`."""
         if self._connection.road is not None:
             data, attributes = await self._connection.road.brought(data, attributes)
-        payloads = await self._encoded(link, data)
+        payloads, attributes = await encoded(self._connection, data, attributes, partial(self._encoded, link))
         try:
             return await self._sent(link, payloads, attributes)
         except SchemaMismatch:
             # Somebody else may have given the link a schema since it was asked for; what was refused was not stored.
             self._schemas.forget(link)
-            again = await self._encoded(link, data)
+            again, attributes = await encoded(self._connection, data, attributes, partial(self._encoded, link))
             if [payload.schema for payload in again] == [payload.schema for payload in payloads]:
                 raise
             return await self._sent(link, again, attributes)

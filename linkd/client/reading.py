@@ -85,7 +85,7 @@ class Reading:
         schema = b""
         async for item in self._items():
             if isinstance(item, Value):
-                parts.append(item._part)
+                parts.append((await item.loaded())._part)
             else:
                 schema = item
         return Content(self._extent.link, parts, schema)

@@ -42,7 +42,7 @@ class RowStream:
             if isinstance(value, bytes):
                 continue
             # The schema may have grown since the earlier values came.
-            return in_schema(value.to_table(), self.schema, link=self._link)
+            return in_schema((await value.loaded()).to_table(), self.schema, link=self._link)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:

@@ -59,12 +59,22 @@ class ArrivedSnapshot:
     portions: Sequence[Any] = ()
     partial: bool = False
     held_bytes: int = 0
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when linkd says that the lease is over while the program works."""
 
 
 @dataclass(slots=True)
 class _Assembly:
     values: dict[str, list[Arrived]] = field(default_factory=lambda: defaultdict(list))
     held_bytes: int = 0
+
+
+@frozen()
+class _Working:
+    """A snapshot that the program has, by the loop's clock since when."""
+
+    snapshot: ArrivedSnapshot
+    since_s: float
 
 
 class SnapshotFeed:
@@ -77,7 +87,7 @@ class SnapshotFeed:
         self._assembler = Assembler()
         self._assembly = _Assembly()
         self._lease_s = 0.0
-        self._working: dict[bytes, int] = {}
+        self._working: dict[bytes, _Working] = {}
         self._began = asyncio.Event()
         self._releasing: dict[tuple[bytes, int], asyncio.Future[None]] = {}
         self._stream = connection.stream(SNAPSHOTS)
@@ -97,7 +107,7 @@ class SnapshotFeed:
         """The next snapshot, which goes to the program: its lease begins, and as much may come again."""
         snapshot = self.inbox.take()
         if self._lease_s:
-            self._working[snapshot.snapshot_id] = snapshot.token
+            self._working[snapshot.snapshot_id] = _Working(snapshot, asyncio.get_running_loop().time())
             self._began.set()
             started = pb.SnapshotToken(snapshot_id=snapshot.snapshot_id, token=snapshot.token)
             self._outbox.post(pb.SnapshotsRequest(started=started))
@@ -138,8 +148,8 @@ class SnapshotFeed:
             await asyncio.sleep((self._lease_s or LEASE_S) * LEASE_RENEWED_EVERY)
             if not self._working:
                 self._began.clear()
-            for snapshot_id, token in self._working.items():
-                self._outbox.post(pb.SnapshotsRequest(renew=pb.SnapshotToken(snapshot_id=snapshot_id, token=token)))
+            for snapshot_id, working in self._working.items():
+                self._outbox.post(pb.SnapshotsRequest(renew=pb.SnapshotToken(snapshot_id=snapshot_id, token=working.snapshot.token)))
 
     async def _receive(self) -> None:
         try:
@@ -215,7 +225,12 @@ class SnapshotFeed:
         )
 
     def _recalled(self, snapshot_id: bytes, token: int) -> None:
-        """A snapshot that the program has not seen goes back; it has room for as much."""
+        """A snapshot that the program has not seen goes back; it has room for as much. One that it has had for a while is lost."""
+        working = self._working.get(snapshot_id)
+        if working is not None and working.snapshot.token == token:
+            if asyncio.get_running_loop().time() - working.since_s >= self._lease_s * LEASE_RENEWED_EVERY:
+                working.snapshot.lost.set()
+            return
         for snapshot in self.inbox.drop(lambda one: one.snapshot_id == snapshot_id and one.token == token):
             release = pb.SnapshotRelease(snapshot_id=snapshot_id, token=token, untried=True)
             self._outbox.post(pb.SnapshotsRequest(release=release))

@@ -17,6 +17,7 @@ from linkd.client.background import Background
 from linkd.client.calls import Connection
 from linkd.client.encoding import encode
 from linkd.client.feeds import Flow
+from linkd.client.large_values import encoded
 from linkd.client.payloads import Payload, Publish
 from linkd.client.publish_stream import PublishStream
 from linkd.client.publishing import KnownSchema
@@ -127,7 +128,11 @@ class Snapshot:
         if self._connection.road is not None:
             data, attributes = await self._connection.road.brought(data, attributes)
         inputs = [item.schema_message() for item in self._inputs.values()]
-        payloads = encode(output, data, schema=known.schema, declared=known.declared, inputs=inputs)
+
+        async def encode_rows(rows: object) -> tuple[Payload, ...]:
+            return encode(output, rows, schema=known.schema, declared=known.declared, inputs=inputs)
+
+        payloads, attributes = await encoded(self._connection, data, attributes, encode_rows)
         await stage(self, output, payloads, attributes)
 
     async def nack(self, delay_s: float = 0.0, reason: str = "") -> None:
@@ -283,6 +288,11 @@ def known_schema(snapshot: Snapshot, output: str) -> KnownSchema:
     if output not in snapshot._context.outputs:
         raise _unknown("output", output, snapshot.task, snapshot._context.outputs)
     return snapshot._schemas.get(output) or snapshot._context.outputs[output]
+
+
+def lease_lost(snapshot: Snapshot) -> asyncio.Event:
+    """Set when the lease is over for good: the task's timeout has passed, or the snapshot was handed out again. What is done then is in vain."""
+    return snapshot._arrived.lost
 
 
 async def stage(snapshot: Snapshot, output: str, payloads: tuple[Payload, ...], attributes: Mapping[str, str] | None = None) -> None:

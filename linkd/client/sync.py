@@ -143,8 +143,8 @@ class Reading(Held):
         return reader_of_link(self._inner)
 
     def __iter__(self) -> Iterator[Value]:
-        """The values one by one, fetched as they are asked for."""
-        return iterated_ahead(self._inner.__aiter__())
+        """The values one by one, fetched somewhat before they are asked for."""
+        return iterated_ahead(self._inner.__aiter__(), lambda value: value.envelope.size_bytes)
 
     def _repr_html_(self) -> str:
         """For notebooks: the first rows, or why they cannot be had. Waits for `limits.NOTEBOOK_WAIT_S` at most."""
@@ -196,8 +196,9 @@ class Client(ArtifactCalls):
         """Publishes `data` as one value (or as several that appear together, above 64 MiB), and returns when linkd has promised to keep it.
 
         `data` is anything with `__arrow_c_stream__` or `__arrow_c_array__` (frames of pandas and polars, Arrow tables), a dict of columns, a
-        list of dicts, bytes, or a file or directory of any size (`linkd.File(path)`, or what `put_artifact` gave). It is brought to the link's
-        schema; an unnamed pandas index is dropped.
+        list of dicts, bytes, or a file or directory (`linkd.File(path)`, or what `put_artifact` gave). Bytes, files, and cells of text or bytes
+        may have any size: what is too large for a value is an artifact that it names. Rows are brought to the link's schema; an unnamed pandas
+        index is dropped.
         It happens once: if the answer gets lost it is sent again, under the same number. For outsiders: a task publishes through its
         snapshots. Raises NotAllowed, SchemaMismatch, LinkNotFound, ValueTooLarge; where linkd stays away for `timeout_s`, ConnectionFailed if
         it cannot have happened, and OutcomeUnknown if it may have.

@@ -7,16 +7,16 @@ LINKD_TLS_CERT   the program's own certificate, for a home that asks for one, an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 
 TLS = "tls:"
 _CA, _CERTIFICATE, _KEY = "LINKD_TLS_CA", "LINKD_TLS_CERT", "LINKD_TLS_KEY"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Certificates:
     """Contents of PEM files; None for what was not named."""
 

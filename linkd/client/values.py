@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from linkd.client import html
-from linkd.client.artifacts import Artifact, ArtifactRoad
+from linkd.client.artifacts import Artifact, ArtifactRoad, content_of
 from linkd.client.content import Content, Held, Part
 from linkd.client.payloads import Arrived
+from linkd.core.artifact_references import cells_of, file_of
 from linkd.errors import Error, InvalidArgument
 from linkd.limits import NOTEBOOK_ROWS
 from linkd.model.values import Envelope
@@ -25,7 +26,7 @@ class Value(Held):
     In a snapshot over windows of rows the first and the last value have only the rows that belong to it; the envelope is that of all of it.
     """
 
-    __slots__ = ("_envelope", "_part", "_road", "_rows")
+    __slots__ = ("_envelope", "_is_whole", "_part", "_road", "_rows")
 
     def __init__(self, part: Part, envelope: Envelope, rows: int | None = None, *, road: ArtifactRoad | None = None) -> None:
         """`rows` are those of `part`, where it is not all of the value."""
@@ -33,6 +34,7 @@ class Value(Held):
         self._envelope = envelope
         self._rows = envelope.rows if rows is None else rows
         self._road = road
+        self._is_whole = not cells_of(envelope.attributes)
 
     @staticmethod
     def of(arrived: Arrived, road: ArtifactRoad | None = None) -> Value:
@@ -53,7 +55,7 @@ class Value(Held):
 
     def bytes(self) -> builtins.bytes:
         """The content of an opaque value. Raises InvalidArgument for a value of rows, as a publisher makes them of bytes that it gathers."""
-        contents = self._part.opaque()
+        contents = self._whole().opaque()
         if contents is None:
             raise InvalidArgument(f"{self.name} holds rows, not bytes: use .rows(), .to_table(), .to_pandas() or .to_polars()")
         if len(contents) != 1:
@@ -62,27 +64,56 @@ class Value(Held):
             )
         return contents[0]
 
+    def load(self) -> Any:
+        """Gets what does not come with the value because it is too large for one: cells above 64 MiB, whole. Returns the value.
+
+        The synchronous face does it by itself when the rows are asked for; with `linkd.aio` it is to be awaited before that. Values without
+        such cells are here as they are. Raises LinkNotFound, StateDamaged, ValueTooLarge for more than rows hold (2 GiB a column).
+        """
+        if self._road is None:
+            raise InvalidArgument(f"{self.name} did not come over a connection: read it with client.read")
+        return self.loaded() if self._road.wait is None else self._road.wait(self.loaded)
+
+    async def loaded(self) -> Self:
+        """As `load`, in the event loop of the connection."""
+        if not self._is_whole and self._road is not None:
+            self._part = await self._road.whole(self._part, self._envelope)
+            self._is_whole = True
+        return self
+
     def file(self) -> Artifact:
         """The file or directory that this value is: name, size, media type, digest. Raises InvalidArgument for a value that is none."""
         return Artifact.of(self._envelope)
 
     def save(self, path: str | os.PathLike[str]) -> Any:
-        """Writes the file or directory that this value is to `path`, and returns that; with `linkd.aio` to be awaited.
+        """Writes the file or directory that this value is, or its bytes, to `path`, and returns that; with `linkd.aio` to be awaited.
 
         Of any size, in bounded memory. A file has its name when all of it is there; a directory must not be there yet. Raises InvalidArgument for
-        a value that is no file, LinkNotFound, StateDamaged.
+        a value of rows, LinkNotFound, StateDamaged.
         """
-        found = self.file()
         if self._road is None:
             raise InvalidArgument(f"{self.name} did not come over a connection: use client.save(value, path)")
-        return self._road.saved(found, Path(path))
+        found = content_of(self._envelope)
+        if found is None and file_of(self._envelope.attributes) is None:
+            return self._road.written(self.bytes(), Path(path))
+        return self._road.saved(found or self.file(), Path(path))
 
     def first_rows(self, limit: int) -> list[dict[str, Any]]:
         """The first `limit` rows as dicts."""
         return self._part.rows(limit)
 
     def _content(self) -> Content:
-        return Content(self._envelope.link, (self._part,))
+        return Content(self._envelope.link, (self._whole(),))
+
+    def _whole(self) -> Part:
+        if not self._is_whole:
+            if self._road is None or self._road.wait is None:
+                size_bytes = sum(one.size_bytes for one in cells_of(self._envelope.attributes))
+                raise InvalidArgument(
+                    f"{self.name} has large cells, of {size_bytes:,} bytes, which are not here yet: `await value.load()` first, or save() them"
+                )
+            self._road.wait(self.loaded)
+        return self._part
 
     def _repr_html_(self) -> str:
         """For notebooks: where the value comes from, and its first rows. It is in memory already."""
@@ -177,12 +208,23 @@ class Input(Held):
         """The values one by one, in the order of the link."""
         return self._values
 
+    def load(self) -> Any:
+        """As `Value.load`, of all values; with `linkd.aio` to be awaited."""
+        road = next((value._road for value in self._values if value._road is not None), None)
+        return self.loaded() if road is None or road.wait is None else road.wait(self.loaded)
+
     def schema_message(self) -> bytes:
         """The encapsulated Arrow schema message of the newest value; empty if nothing is known."""
         return self._values[-1]._part.schema or self._schema if self._values else self._schema
 
     def _content(self) -> Content:
-        return Content(self.link, tuple(value._part for value in self._values), self._schema)
+        return Content(self.link, tuple(value._whole() for value in self._values), self._schema)
+
+    async def loaded(self) -> Self:
+        """As `load`, in the event loop of the connection."""
+        for value in self._values:
+            await value.loaded()
+        return self
 
     def __len__(self) -> int:
         return sum(len(value) for value in self._values)

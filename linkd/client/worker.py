@@ -270,17 +270,24 @@ class WholeSnapshot:
     async def _hold(self, complete: Complete, over: asyncio.Event) -> None:
         token = pb.SnapshotToken(snapshot_id=complete.snapshot_id, token=complete.token)
         await self._stream.write(pb.SnapshotsRequest(started=token))
+        renewed_every_s, started_s = self._lease_s * LEASE_RENEWED_EVERY, asyncio.get_running_loop().time()
         ending = asyncio.create_task(over.wait(), name="linkd whole snapshot done")
         try:
             while not over.is_set():
                 coming = self._reading()
-                await asyncio.wait((coming, ending), timeout=self._lease_s * LEASE_RENEWED_EVERY, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((coming, ending), timeout=renewed_every_s, return_when=asyncio.FIRST_COMPLETED)
                 if coming.done() and not over.is_set():
                     message = await self._next()
                     if message is None:
                         raise ConnectionFailed(_CUT_OFF)
                     if message.WhichOneof("message") in ("begin", "void"):
                         raise LeaseLost(f"{self.context.task}: its snapshot is void; nothing was taken, and it begins again")
+                    is_ours = message.WhichOneof("message") == "recall" and message.recall.token == complete.token
+                    if is_ours and asyncio.get_running_loop().time() - started_s >= renewed_every_s:
+                        raise LeaseLost(
+                            f"{self.context.task}: its lease is over: it worked for longer than its `timeout:`, or linkd heard nothing of it and "
+                            "handed its work out again; nothing was taken"
+                        )
                 elif not over.is_set():
                     await self._stream.write(pb.SnapshotsRequest(renew=token))
         finally:

@@ -7,6 +7,8 @@ the type words is `core.column_types`, which needs no Arrow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 
 from linkd.core.column_types import ColumnType, NoType, parse_column_type
@@ -112,12 +114,20 @@ def is_undecided(kind: pa.DataType) -> bool:
 
 def decided_type(kept: pa.DataType, given: pa.DataType) -> pa.DataType:
     """`kept` with its undecided parts taken from `given`, as far as the two are alike; both are plain types."""
+    return merged_type(kept, given, lambda kept, given: kept)
+
+
+def merged_type(kept: pa.DataType, given: pa.DataType, chosen: Callable[[pa.DataType, pa.DataType], pa.DataType]) -> pa.DataType:
+    """`kept`, with `given` where nothing was decided, and what `chosen` makes of the two where both are; within lists and structs, too.
+
+    The fields of a struct are those of `kept`. Both are plain types.
+    """
     types = pa.types
     if types.is_null(kept):
         return given
     if types.is_list(kept) and types.is_list(given):
-        return pa.list_(decided_type(kept.value_type, given.value_type))
+        return pa.list_(merged_type(kept.value_type, given.value_type, chosen))
     if types.is_struct(kept) and types.is_struct(given):
         offered = {field.name: field.type for field in given}
-        return pa.struct([(field.name, decided_type(field.type, offered.get(field.name, field.type))) for field in kept])
-    return kept
+        return pa.struct([(field.name, merged_type(field.type, offered.get(field.name, field.type), chosen)) for field in kept])
+    return chosen(kept, given)

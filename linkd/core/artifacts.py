@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from linkd.errors import InvalidArgument
 from linkd.limits import ARTIFACT_CHUNK_BYTES, ARTIFACT_LEASE_S, ARTIFACT_PACK_LIVE_SHARE, ARTIFACTS_DISK_SHARE, ARTIFACTS_FREED_SHARE
+from linkd.model.frozen import frozen
 
 DIGEST_BYTES = 32
 """Of BLAKE3."""
@@ -63,7 +64,7 @@ def is_worth_copying(live_bytes: int, size_bytes: int) -> bool:
     return live_bytes < size_bytes * ARTIFACT_PACK_LIVE_SHARE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Candidate:
     """An artifact that no value names. `use` is the number of its last use."""
 

@@ -12,6 +12,7 @@ from linkd.core import graph, policy_checks
 from linkd.core.declared import Declaration, LinkDeclaration, TaskDeclaration
 from linkd.core.diagnostics import Problem, did_you_mean, with_suggestion
 from linkd.core.file_terms import file_problems, file_terms, takes_whole
+from linkd.core.memo_terms import is_remembered, memo_problems
 from linkd.core.names import name_problem
 from linkd.core.pipeline import REJECTS_SUFFIX, InputSpec, LinkSpec, Pipeline, TaskSpec
 from linkd.core.policies import BARE, WHOLE_TEXT, render_input_policy
@@ -86,6 +87,7 @@ def _task(task: WiredTask, declared: TaskDeclaration, statements: Mapping[str, t
         every_s=declared.every_s,
         terms=declared.terms,
         files=file_terms(task, declared.files) if declared.files is not None else None,
+        cache=is_remembered(task, declared, sql),
     )
 
 
@@ -132,6 +134,7 @@ def _declared(link: LinkSpec, declared: LinkDeclaration | None) -> LinkSpec:
 
 def _task_problems(task: WiredTask, declared: TaskDeclaration, typed: Collection[str]) -> Iterator[Problem]:
     """What the kind of a task asks of its wires; `typed` are the links that declare a schema."""
+    yield from memo_problems(task, declared)
     if declared.is_sql:
         if not task.outputs:
             yield Problem(task.span, f"the SQL task `{task.name}` has no output: its rows would go nowhere", "give it one")

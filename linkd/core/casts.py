@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from linkd.core import arrow_compute as pc
 from linkd.core.arrow_types import is_varying_list, plain_type
 
 

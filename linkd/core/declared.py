@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from linkd.core.diagnostics import Problem, Span
 from linkd.core.document import Text
 from linkd.core.pipeline import CsvDialect, FileFormat, FileMode, OnBadRow, OnChange, ParamValue, PipeCommit, SinkMode
 from linkd.core.substitution import Surroundings
 from linkd.limits import FOLLOW_EVERY_S
+from linkd.model.frozen import frozen
 from linkd.model.terms import LinkTerms, TaskTerms
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Knowledge:
     """What only the outside can say: which time zones and text codecs there are, what the command line set, what the environment holds."""
 
@@ -23,7 +24,7 @@ class Knowledge:
     surroundings: Surroundings = field(default_factory=Surroundings)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LinkDeclaration:
     """`has_source` is also True where a source was meant, and what was written could not be used."""
 
@@ -50,7 +51,7 @@ class LinkDeclaration:
         return self.source is not None and self.sink is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class FilesDeclaration:
     """What a task says of its files, before the wiring says which there are.
 
@@ -70,11 +71,12 @@ class FilesDeclaration:
     spans: Mapping[str, Span] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskDeclaration:
     """One of `command`, `sql` (a statement) and `sql_path` (as written, relative to the file) is given, or `is_usable` is False.
 
-    `files` is of a program that knows only files: a pipe, or one that meets its links below LINKD_IN and LINKD_OUT.
+    `files` is of a program that knows only files: a pipe, or one that meets its links below LINKD_IN and LINKD_OUT. `cache` is what the file
+    says of remembering its outcomes, and where.
     """
 
     name: str
@@ -91,13 +93,15 @@ class TaskDeclaration:
     every_s: float = FOLLOW_EVERY_S
     terms: TaskTerms = TaskTerms()
     files: FilesDeclaration | None = None
+    cache: bool | None = None
+    cache_span: Span | None = None
 
     @property
     def is_sql(self) -> bool:
         return self.sql is not None or self.sql_path is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Declaration:
     """All that a file says, apart from what its wiring means. Without `wiring` there is already a problem, or no task."""
 

@@ -25,6 +25,9 @@ from linkd.limits import (
 )
 from linkd.model.frozen import frozen
 
+PAUSED = "publishing is paused"
+"""How the home begins when it says that there is no room."""
+
 
 class DiskState(enum.IntEnum):
     """Ordered: each takes less than the one before."""

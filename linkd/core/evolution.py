@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from linkd.core.arrow_types import plain_schema, plain_type
+from linkd.core.arrow_types import merged_type, plain_schema, plain_type
 from linkd.core.payload import is_opaque
 from linkd.core.schema import conform, in_schema
 
@@ -33,15 +33,7 @@ def evolved(kept: pa.Schema, given: pa.Schema) -> pa.Schema:
 
 def wider_type(kept: pa.DataType, given: pa.DataType) -> pa.DataType:
     """The one of the two that holds the values of both; `kept` where neither does."""
-    types = pa.types
-    if types.is_null(kept):
-        return given
-    if types.is_list(kept) and types.is_list(given):
-        return pa.list_(wider_type(kept.value_type, given.value_type))
-    if types.is_struct(kept) and types.is_struct(given):
-        offered = {field.name: field.type for field in given}
-        return pa.struct([(field.name, wider_type(field.type, offered.get(field.name, field.type))) for field in kept])
-    return given if _holds(given, kept) else kept
+    return merged_type(kept, given, lambda kept, given: given if _holds(given, kept) else kept)
 
 
 def grown(data: pa.Table | pa.RecordBatch, kept: pa.Schema, *, declared: bool, link: str) -> pa.RecordBatch:

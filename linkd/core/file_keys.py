@@ -57,6 +57,8 @@ TASK_KEYS: Mapping[str, str] = {
     "parallel": "With `each`: how many snapshots are worked on at a time; results keep the order of the input.",
     "commit": "What a pipe commits when: its whole `run` (the default); `line`: rows as they come, at least once; `none`: a value of the input is"
     " done when the next one is handed over, at most once.",
+    "cache": "Whether what the task made of a snapshot is remembered and, where the same comes again, committed without running it: the default of"
+    " what runs for each snapshot or over whole inputs.",
     "env": "Variables for the program; their values may name `${params.x}`, `${env.X}` and `${secret.X}`.",
     "retries": "How often a program that failed is started again; 0 unless said otherwise.",
     "timeout": "How long one attempt may take: then the program is ended. Under `--follow` it is how long a program may work on one snapshot.",
@@ -71,7 +73,7 @@ TASK_KEYS: Mapping[str, str] = {
 }
 
 _KEYS_OF_LATER_VERSIONS = """
-    cache defaults follow image memo on password policy resources sample secrets store stream visible
+    defaults follow image memo on password policy resources sample secrets store stream visible
 """
 LATER_KEYS = frozenset(_KEYS_OF_LATER_VERSIONS.split())
 """Keys that the design knows, and that get their meaning in a later version."""

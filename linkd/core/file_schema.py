@@ -78,6 +78,7 @@ _OF_TASKS: Mapping[str, JsonSchema] = {
     "each": _FLAG,
     "parallel": {"type": "integer", "minimum": 1, "maximum": TASK_PARALLEL_MAX},
     "commit": {"enum": list(PIPE_COMMITS)},
+    "cache": _FLAG,
     "env": {
         "type": "object",
         "maxProperties": TASK_ENV_MAX,

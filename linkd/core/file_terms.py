@@ -23,8 +23,12 @@ from linkd.core.wiring import WiredTask
 FILE_MODES: tuple[str, ...] = get_args(FileMode)
 FILE_FORMATS: tuple[str, ...] = get_args(FileFormat)
 PIPE_COMMITS: tuple[str, ...] = get_args(PipeCommit)
-SEEKABLE: frozenset[FileFormat] = frozenset({"parquet", "arrow"})
-"""Formats with an end that is read first: no program can take them from a pipe."""
+_WHOLE_ONLY: Mapping[FileFormat, str] = {
+    "parquet": "parquet is read from its end",
+    "arrow": "arrow is read from its end",
+    "file": "`file` is a file or a directory, as it is",
+}
+"""Formats that no program can take from a pipe, and why."""
 
 _KEYS = ("files", "format", "header", "each", "parallel", "commit")
 _MEETS_FILES = re.compile(r"\bLINKD_(?:IN|OUT)\b")
@@ -90,6 +94,7 @@ def file_problems(task: WiredTask, declared: FilesDeclaration, typed: Collection
         yield from _pipe_problems(task)
     yield from _unknown_wires(task, declared)
     yield from _format_problems(task, declared)
+    yield from _stream_problems(task, declared)
     yield from _header_problems(task, declared, typed)
     if declared.each:
         yield from policy_checks.mixture_problems(task)
@@ -167,11 +172,23 @@ def _format_problems(task: WiredTask, declared: FilesDeclaration) -> Iterator[Pr
     told: set[Span] = set()
     for wire, kind in terms.formats.items():
         place = places.get(wire, of_all)
-        if terms.modes[wire] == "stream" and kind in SEEKABLE and place not in told:
+        if terms.modes[wire] == "stream" and kind in _WHOLE_ONLY and place not in told:
             told.add(place)
             how = f"`{task.name}` is a pipe" if declared.is_pipe else f"`{wire}` of `{task.name}` is a stream"
             remedy = "make it a program of `run:` with `files: whole`" if declared.is_pipe else "take it `whole`"
-            yield Problem(place, f"{how}, and {kind} is read from its end", f"{remedy}, or write `format: csv`, `jsonl` or `raw`")
+            yield Problem(place, f"{how}, and {_WHOLE_ONLY[kind]}", f"{remedy}, or write `format: csv`, `jsonl` or `raw`")
+
+
+def _stream_problems(task: WiredTask, declared: FilesDeclaration) -> Iterator[Problem]:
+    """What goes through a FIFO goes once, and a program of `each` runs many times."""
+    if not declared.each or declared.is_pipe:
+        return
+    places = [wire.span for wire, mode in declared.modes if mode == "stream"]
+    if declared.mode == "stream":
+        places.insert(0, declared.spans["files"])
+    for place in places[:1]:
+        what = f"`{task.name}` runs for each snapshot, and a stream is for a program that runs once"
+        yield Problem(place, what, "write `files: whole`, or take `each` out")
 
 
 def _header_problems(task: WiredTask, declared: FilesDeclaration, typed: Collection[str]) -> Iterator[Problem]:

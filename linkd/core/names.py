@@ -13,6 +13,9 @@ NAME_PATTERN = re.compile(rf"[a-z][a-z0-9_]{{0,{limits.NAME_MAX_CHARS - 1}}}")
 COMMITS_LINK = "_commits"
 """Read like a link by people and in queries: what was committed. No link of a pipeline has such a name."""
 
+DB_SCHEMA = "links"
+"""The one schema of the one catalog that a pipeline is to SQL clients; the catalog bears the pipeline's name."""
+
 Named = Literal["link", "task", "pipeline"]
 
 _WORDS_OF_SQL = """

@@ -19,6 +19,7 @@ import struct
 import pyarrow as pa
 
 from linkd import limits
+from linkd.core.plain_columns import plain_column
 from linkd.errors import InvalidArgument, ValueTooLarge
 
 OPAQUE_COLUMN = "bytes"
@@ -37,7 +38,7 @@ def is_opaque(schema: pa.Schema) -> bool:
 
 def opaque_batch(content: bytes | memoryview) -> pa.RecordBatch:
     """The value that carries `content`."""
-    return pa.RecordBatch.from_arrays([pa.array([content], pa.binary())], schema=OPAQUE_SCHEMA)
+    return pa.RecordBatch.from_arrays([plain_column([bytes(content)])], schema=OPAQUE_SCHEMA)
 
 
 def payload(batch: pa.RecordBatch) -> tuple[bytes, memoryview]:

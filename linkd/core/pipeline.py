@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from linkd.limits import FOLLOW_EVERY_S
+from linkd.model.frozen import frozen
 from linkd.model.records import TaskKind
 from linkd.model.terms import LinkTerms, TaskTerms
 
@@ -17,7 +18,7 @@ OnBadRow = Literal["stop", "reject"]
 OnChange = Literal["rerun", "continue"]
 SinkMode = Literal["replace", "append", "upsert", "parts"]
 FileMode = Literal["whole", "stream"]
-FileFormat = Literal["csv", "jsonl", "parquet", "arrow", "raw"]
+FileFormat = Literal["csv", "jsonl", "parquet", "arrow", "raw", "file"]
 PipeCommit = Literal["run", "line", "none"]
 ParamValue = str | int | float | bool
 
@@ -25,7 +26,7 @@ REJECTS_SUFFIX = ".rejects"
 """Behind the name of a source's link: the link of the rows that did not fit. No name of the grammar has a dot, so nothing can clash."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class InputSpec:
     """An input of a task. `policy` is the canonical text of `core.policies.render_input_policy`: `each`, `whole`, `latest`, `swap`, `[10]`."""
 
@@ -33,7 +34,7 @@ class InputSpec:
     policy: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CsvDialect:
     """How a text file is written. `separator` and `quote` are one character each (`quote` "" is none); `decimal` is `.` or `,`."""
 
@@ -44,7 +45,7 @@ class CsvDialect:
     decimal: str = "."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class FileTerms:
     """How a program meets its links as files: a pipe as its standard input and output, others below LINKD_IN and LINKD_OUT.
 
@@ -61,7 +62,7 @@ class FileTerms:
     commit: PipeCommit = "run"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskSpec:
     """A task. A `RUN` task has a `command`: a text for `sh -c`, or the words of a command that runs without a shell.
 
@@ -70,6 +71,7 @@ class TaskSpec:
     An `SQL` task has `sql` (read from the absolute `sql_path` if it stands in a file): one SELECT for one output, or INSERTs into several.
     `version` is what the file says, and overrides the digest of what runs. Parameters and `${env.X}` are put in already; `${secret.X}` stands as
     written in `env` until the program is started. `on_change` of None leaves it to the kind of the run (`rerun`, under `--follow` `continue`).
+    What a task with `cache` makes is remembered, and not made again of the same.
     """
 
     name: str
@@ -87,9 +89,10 @@ class TaskSpec:
     every_s: float = FOLLOW_EVERY_S
     terms: TaskTerms = TaskTerms()
     files: FileTerms | None = None
+    cache: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LinkSpec:
     """A link, and who is at its ends.
 
@@ -119,7 +122,7 @@ class LinkSpec:
     terms: LinkTerms = LinkTerms()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Pipeline:
     """`directory` and `path` are absolute; `links` and `tasks` are in the order of the wiring.
 

@@ -10,6 +10,7 @@ from linkd.core.ledger import Ledger
 from linkd.core.links import Generation, GenerationState, Link
 from linkd.errors import InvalidArgument, NotAllowed, SchemaMismatch
 from linkd.limits import GENERATION_SCHEMAS_MAX
+from linkd.model.frozen import frozen
 from linkd.model.records import (
     Dropped,
     GenerationBegan,
@@ -31,7 +32,7 @@ UNPLACED = Place(PlaceKind.JOURNAL, 0, 0, 0)
 """The place of a value that the store has not written yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Draft:
     """A value as it was received: everything of its envelope that does not depend on where it comes to stand."""
 
@@ -46,7 +47,7 @@ class Draft:
     """The id of the schema that this value's schema has grown from (`evolution`), if it has."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Maker:
     """Who makes values: a task in one attempt of one snapshot, a source, or an outsider, who may number its publishes (`producer`).
 

@@ -9,7 +9,7 @@ schema itself grow stands in `evolution`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -50,19 +50,20 @@ def kept_schema(data: Tabular, declared: pa.Schema | None, inputs: Sequence[pa.S
     """
     if declared is not None:
         return plain_schema(declared)
-    return pa.schema([_kept_field(data, number, inputs) for number in range(data.num_columns)])
+    # Of thousands of columns: to find one by its name takes a look at all of them.
+    types = [{field.name: plain_type(field.type) for field in schema} for schema in inputs]
+    return pa.schema([_kept_field(field, data.column(number), types) for number, field in enumerate(data.schema)])
 
 
-def _kept_field(data: Tabular, number: int, inputs: Sequence[pa.Schema]) -> pa.Field:
-    name = data.schema.names[number]
-    own = plain_type(data.schema.types[number])
-    for schema in inputs:
-        if name not in schema.names:
+def _kept_field(field: pa.Field, column: pa.Array | pa.ChunkedArray, inputs: Sequence[Mapping[str, pa.DataType]]) -> pa.Field:
+    name, own = field.name, plain_type(field.type)
+    for types in inputs:
+        if name not in types:
             continue
-        wanted = plain_type(schema.field(name).type)
+        wanted = types[name]
         if wanted == own:
             break
-        if not pa.types.is_null(wanted) and _goes_into(data.column(number), wanted):
+        if not pa.types.is_null(wanted) and _goes_into(column, wanted):
             return pa.field(name, wanted)
     return pa.field(name, own)
 
@@ -82,19 +83,21 @@ def conform(data: Tabular, schema: pa.Schema, *, link: str, shown: pa.Schema | N
     `shown` is told as that of the link, where it is on its way to `schema`.
     """
     given, kept = data.schema, shown if shown is not None else schema
-    if len(set(given.names)) < len(given.names):
+    places = {name: number for number, name in enumerate(given.names)}
+    if len(places) < len(given.names):
         twice = next(name for name, count in Counter(given.names).items() if count > 1)
         raise _mismatch(link, kept, given, twice, f"column `{twice}` occurs twice")
+    wanted = set(schema.names)
     for field in schema:
-        if field.name not in given.names:
+        if field.name not in places:
             raise _mismatch(link, kept, given, field.name, f"column `{field.name}` is missing")
-    for name in given.names:
-        if name not in schema.names:
+    for name in places:
+        if name not in wanted:
             raise _mismatch(link, kept, given, name, f"column `{name}` is not in the link")
     arrays = []
     for field in schema:
         try:
-            arrays.append(lossless(plain_array(as_array(data.column(given.get_field_index(field.name)))), field.type))
+            arrays.append(lossless(plain_array(as_array(data.column(places[field.name]))), field.type))
         except CastLoses as error:
             raise _mismatch(link, kept, given, field.name, _complaint(field, data, error)) from None
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -102,9 +105,10 @@ def conform(data: Tabular, schema: pa.Schema, *, link: str, shown: pa.Schema | N
 
 def in_schema(data: Tabular, schema: pa.Schema, *, link: str) -> pa.RecordBatch:
     """As `conform`, of rows that were taken before their link had this schema: a column that they lack came later, and is null."""
-    for field in schema:
-        if field.name not in data.schema.names:
-            data = data.append_column(field, pa.nulls(data.num_rows, field.type))
+    there = set(data.schema.names)
+    if lacking := [field for field in schema if field.name not in there]:
+        columns = [*data.columns, *(pa.nulls(data.num_rows, field.type) for field in lacking)]
+        data = type(data).from_arrays(columns, schema=pa.schema([*data.schema, *lacking]))
     return conform(data, schema, link=link)
 
 
@@ -118,7 +122,8 @@ def _complaint(field: pa.Field, data: Tabular, error: CastLoses) -> str:
 
 def _mismatch(link: str, schema: pa.Schema, given: pa.Schema, culprit: str, fault: str) -> SchemaMismatch:
     """The error with both schemas side by side, columns in the link's order, the culprit marked."""
-    names = [*schema.names, *(name for name in given.names if name not in schema.names)]
+    there = set(schema.names)
+    names = [*schema.names, *(name for name in given.names if name not in there)]
     rows = [("column", link, "given")]
     rows += [(name, _type_of(schema, name), _type_of(given, name)) for name in names]
     name_width, link_width = (max(len(row[column]) for row in rows) for column in (0, 1))

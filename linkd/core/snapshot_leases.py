@@ -15,21 +15,45 @@ With `Order.LINK` one session at a time has snapshots, the others stand by; what
 sessions compete, and an idle one gets what another has reserved and not begun. So it does with `Order.KEY`, but snapshots that have a hash slot
 of the key in common (`core.group_order`) go out in order, to one session at a time: one that failed, or is delayed, holds back its slots only.
 For that the rows of a snapshot are looked at before it goes out. Where a task has one snapshot at a time in any case, keys mean nothing.
+
+Of a task whose outcomes are remembered (`core.memo`) it is asked before a snapshot goes out whether one of the same content is known
+(`MemoState`). What is known stands by until all before it is settled, where there is an order, and is then settled by the home; what somebody
+else works at stands by until that is over. Newer ones go out meanwhile.
 """
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from linkd.limits import DEAD_LETTER_REASON_MAX_CHARS, LATE_REFUSALS_DOUBLE, LEASE_MAX_S, LEASE_MIN_S, LEASE_RENEWED_MAX_S
+from linkd.limits import (
+    DEAD_LETTER_REASON_MAX_CHARS,
+    LATE_REFUSALS_DOUBLE,
+    LEASE_MAX_S,
+    LEASE_MIN_S,
+    LEASE_RENEWED_MAX_S,
+    MEMO_AHEAD_SNAPSHOTS,
+    TASK_KEY_AHEAD_SNAPSHOTS,
+)
 from linkd.model.frozen import frozen
 from linkd.model.terms import Order, TaskTerms
 from linkd.model.values import Parent
 
 _DOUBLINGS_MAX = math.ceil(LEASE_MAX_S / LEASE_MIN_S).bit_length()
 """More make no lease longer."""
+
+
+class MemoState(enum.Enum):
+    """What is known of the outcome of a snapshot before anybody works at it."""
+
+    NONE = 0  # nobody asks: outcomes of its task are not remembered
+    UNASKED = 1  # it is to be found out before it goes out
+    ASKED = 2  # that is being found out now
+    KNOWN = 3  # it is remembered: no program has to run
+    AWAITED = 4  # a snapshot of the same content is in somebody's hands: its outcome will be this one's
+    UNKNOWN = 5  # a program has to run
 
 
 @dataclass(slots=True)
@@ -67,6 +91,14 @@ class Lease:
     """The idle session that it was asked back for."""
     slots: frozenset[int] | None = field(default=None, compare=False)
     """With keys: those of its rows, once they were looked at."""
+    memo: MemoState = field(default=MemoState.NONE, compare=False)
+    memo_key: bytes = field(default=b"", compare=False)
+    """By which its outcome is remembered, once that is known."""
+
+    @property
+    def stands_by(self) -> bool:
+        """It goes to nobody, for its outcome is known or will be, and newer ones need not wait for it."""
+        return self.memo in (MemoState.KNOWN, MemoState.AWAITED)
 
     @property
     def beginning(self) -> tuple[tuple[int, int], ...]:
@@ -80,7 +112,7 @@ class Lease:
 
 @frozen()
 class TakenBack:
-    """A client is to forget this snapshot, if its program has not begun with it."""
+    """A client is to forget this snapshot if its program has not begun with it; else its lease is over, and the work perhaps in vain."""
 
     snapshot_id: bytes
     token: int
@@ -176,10 +208,18 @@ class Holders:
             return None
         if self.one_at_a_time and (any(other.session is not None for other in self.leases.values()) or self.next_waiting()[0] is not lease):
             return None
+        if self.by_key and any(self._had_the_turn(other, lease, session) for other in self.leases.values()):
+            return None
         self._silent.pop(session, None)
         lease.session, lease.lost_by = session, None
         self._active = session
         return lease
+
+    def _had_the_turn(self, other: Lease, lease: Lease, session: int) -> bool:
+        """With keys: whether somebody else works in a slot of the lease, or an older snapshot of one has to go first."""
+        if other is lease or (lease.slots or frozenset()).isdisjoint(other.slots or ()):
+            return False
+        return other.session != session and (other.session is not None or other.beginning < lease.beginning)
 
     def give_back(self, session: int, snapshot_id: bytes, token: int, *, untried: bool) -> Lease | None:
         """The session does not want the snapshot: it waits to be handed out again. None if it is not the session's any more.
@@ -204,6 +244,11 @@ class Holders:
         for session, lost in list(self._silent.items()):
             if lost == token:
                 del self._silent[session]
+
+    def lost(self, lease: Lease) -> None:
+        """A lease that ended will not be anybody's again under its token: the session that had it is told, for its program works in vain."""
+        if lease.lost_by in self.sessions:
+            self._told.setdefault(lease.lost_by, []).append(TakenBack(lease.snapshot_id, lease.token))
 
     # -- what the home decides ------------------------------------------------------------------------------------------------------------
 
@@ -274,6 +319,13 @@ class Holders:
         """How many snapshots nobody has."""
         return sum(lease.session is None for lease in self.leases.values())
 
+    @property
+    def is_far_ahead(self) -> bool:
+        """So many stand by or wait for their slot that no newer one is put together."""
+        if self.by_key and self.ahead >= TASK_KEY_AHEAD_SNAPSHOTS:
+            return True
+        return sum(lease.stands_by for lease in self.leases.values()) >= MEMO_AHEAD_SNAPSHOTS
+
     def next_waiting(self, session: int = 0) -> tuple[Lease | None, bool]:
         """The snapshot that goes out first, to this session, and whether newer ones have to wait where there is none."""
         if self.by_key:
@@ -282,10 +334,12 @@ class Holders:
             waiting = [lease for lease in self.leases.values() if lease.session is None and self._may_go(lease, session)]
             return min(waiting, key=lambda lease: lease.beginning, default=None), False
         back = [lease for lease in self.leases.values() if lease.session is None or lease.recalled]
+        first = min(self.leases.values(), key=lambda lease: lease.beginning, default=None)
+        back = [lease for lease in back if not lease.stands_by or (lease is first and lease.memo is MemoState.KNOWN)]
         oldest = min(back, key=lambda lease: lease.beginning, default=None)
         if oldest is None:
             return None, False
-        blocked = oldest.recalled or oldest.delayed or oldest.leaving
+        blocked = oldest.recalled or oldest.delayed or oldest.leaving or oldest.memo is MemoState.ASKED
         return (None if blocked else oldest), blocked
 
     def _next_by_key(self, session: int) -> Lease | None:
@@ -306,7 +360,7 @@ class Holders:
 
     def _may_go(self, lease: Lease, session: int) -> bool:
         """What was asked back for an idle session goes to that, as long as it is idle: whoever gave it back would be asked for it again."""
-        if lease.delayed or lease.leaving:
+        if lease.delayed or lease.leaving or lease.memo in (MemoState.ASKED, MemoState.AWAITED):
             return False
         wanted_by = lease.wanted_by
         if wanted_by in (None, session) or wanted_by not in self.sessions or wanted_by in self._silent:

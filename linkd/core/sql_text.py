@@ -148,3 +148,19 @@ def _behind_block(text: str, place: int) -> int:
         open_blocks += 1 if mark[0] == "/*" else -1
         place = mark.end()
     return place if not open_blocks else len(text)
+
+
+def place_of_word(text: str, word: str) -> int:
+    """Where the first statement of a text has this word (in lower case) outside of quotes, comments and brackets; -1 if it has it nowhere."""
+    cutter, place, depth = StatementCutter(), 0, 0
+    while 0 <= place < len(text):
+        if cutter.is_within_quotes:
+            place = cutter._within(text, place)
+            continue
+        token = _TOKEN.match(text, place)
+        assert token is not None
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        if not depth and token.lastgroup == "word" and token[0].lower() == word:
+            return place
+        place = cutter._outside(text, place)
+    return -1

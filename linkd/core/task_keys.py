@@ -67,6 +67,8 @@ def read_task(reader: Reader, key: Text, node: Node, params: Mapping[str, ParamV
         every_s=limits.FOLLOW_EVERY_S if every_s is None else every_s,
         terms=read_task_terms(reader, name, fields, timeout_s),
         files=read_files(reader, key, fields),
+        cache=reader.flag(fields["cache"], f"{name}.cache", False) if "cache" in fields else None,
+        cache_span=fields["cache"].span if "cache" in fields else None,
     )
 
 

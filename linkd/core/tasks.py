@@ -29,8 +29,8 @@ from linkd.core.cursor import Cursor
 from linkd.core.ids import snapshot_id
 from linkd.core.links import Link
 from linkd.core.policies import EACH_TEXT, LATEST_TEXT, WHOLE_TEXT, PolicyFamily, WirePolicy, WirePolicyKind, parse_input_policy
-from linkd.core.snapshot_leases import Holders, Lease
-from linkd.limits import COMMIT_RECORDS_KEPT, TASK_KEY_AHEAD_SNAPSHOTS
+from linkd.core.snapshot_leases import Holders, Lease, MemoState
+from linkd.limits import COMMIT_RECORDS_KEPT
 from linkd.model.frozen import frozen
 from linkd.model.records import SnapshotCommitted, SnapshotFailed, SnapshotLeased, TaskKind
 from linkd.model.terms import Order, TaskTerms
@@ -43,11 +43,13 @@ __all__ = [
     "SOURCE_PREFIX",
     "WHOLE",
     "Again",
+    "Ask",
     "End",
     "GiveUp",
     "Lease",
     "Look",
     "Offer",
+    "Recall",
     "Task",
     "TaskShape",
     "Wait",
@@ -101,6 +103,20 @@ class Look:
 
     offer: Offer
     is_new: bool
+
+
+@frozen()
+class Ask:
+    """Find out whether the outcome of this snapshot is remembered (`core.memo`), before it goes out."""
+
+    lease: Lease
+
+
+@frozen()
+class Recall:
+    """The outcome of this snapshot is remembered and it is its turn: commit that, nothing that has to come behind it goes out before."""
+
+    lease: Lease
 
 
 @frozen()
@@ -201,6 +217,7 @@ class Task:
         if before is not None:
             lease.failures, lease.reason, lease.refused_late = before.failures, before.reason, before.refused_late
             lease.slots = before.slots
+            lease.memo, lease.memo_key = before.memo, before.memo_key
 
     def failed(self, record: SnapshotFailed) -> None:
         """Takes a failure into the state: the journal has it."""
@@ -274,7 +291,7 @@ class Task:
 
     def next_snapshot(
         self, links: Mapping[str, Link], *, follow: bool = False, rows: RowCounts | None = None, session: int = 0
-    ) -> Offer | Look | GiveUp | Wait | Again | End:
+    ) -> Offer | Look | Ask | Recall | GiveUp | Wait | Again | End:
         """What to hand out now, to this session. Snapshots that were given back come first, oldest first.
 
         `follow` says that the run does: there is no end then, for the task may begin again. `rows` is needed for windows of rows.
@@ -293,10 +310,14 @@ class Task:
         waiting, newer_wait = self.holders.next_waiting(session)
         if waiting is not None and self.holders.is_given_up(waiting):
             return GiveUp(waiting)
+        if waiting is not None and waiting.memo is MemoState.UNASKED:
+            return Ask(waiting)
+        if waiting is not None and waiting.memo is MemoState.KNOWN:
+            return Recall(waiting)
         if waiting is not None:
             attempt, again = waiting.attempt + waiting.tried, recorded or waiting.token != 0
             return Offer(waiting.snapshot_id, attempt, waiting.portions, waiting.settles, waiting.partial, again)
-        if newer_wait or (self.holders.by_key and self.holders.ahead >= TASK_KEY_AHEAD_SNAPSHOTS):
+        if newer_wait or self.holders.is_far_ahead:
             return Wait()
         found = self._compose(links, follow, rows)
         if isinstance(found, Composed):

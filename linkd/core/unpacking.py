@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from linkd.core import arrow_compute as pc
 from linkd.core.arrow_types import is_varying_list
 from linkd.errors import InvalidArgument
 

@@ -16,7 +16,7 @@ from linkd.errors import Draining, Error, InvalidArgument
 from linkd.faces.call import Context, call_of, translated
 from linkd.home.artifacts import Upload
 from linkd.home.home import Home
-from linkd.limits import ARTIFACT_PUT_WINDOW, ARTIFACTS_STAT_MAX, INLINE_PAYLOAD_MAX_BYTES
+from linkd.limits import ARTIFACT_PACKED_MAX_BYTES, ARTIFACT_PUT_WINDOW, ARTIFACTS_STAT_MAX, INLINE_PAYLOAD_MAX_BYTES
 from linkd.model.artifacts import ArtifactKept
 from linkd.model.frozen import frozen
 from linkd.store.artifacts.incoming import IncomingArtifact
@@ -93,8 +93,8 @@ class ArtifactsService:
         raise AssertionError("unreachable: `translated` aborts the call")
 
 
-Answer = pb.PutArtifactResponse | int | Error
-"""A response; the descriptor that comes with one that something was granted; or what the artifact is refused with."""
+Answer = pb.PutArtifactResponse | ArtifactKept | int | Error
+"""A response, or what one tells; the descriptor that comes with one that something was granted; or what the artifact is refused with."""
 
 
 @dataclass(slots=True)
@@ -104,7 +104,9 @@ class _PutStream:
     home: Home
     who: Identity
     context: Context
-    _answers: asyncio.Queue[asyncio.Future[Answer] | Error | None] = field(default_factory=lambda: asyncio.Queue(ARTIFACT_PUT_WINDOW))
+    _answers: asyncio.Queue[asyncio.Future[Answer] | asyncio.Future[ArtifactKept] | Error | None] = field(
+        default_factory=lambda: asyncio.Queue(ARTIFACT_PUT_WINDOW)
+    )
 
     async def take(self, requests: AsyncIterator[pb.PutArtifactRequest], group: asyncio.TaskGroup) -> None:
         """Until the client has no more, or one is refused: the refusal comes behind the answers to those before it."""
@@ -130,9 +132,11 @@ class _PutStream:
         while (due := await self._answers.get()) is not None:
             if isinstance(due, Error):
                 raise due
-            answer = await due
+            answer = due.result() if due.done() else await asyncio.shield(due)  # what is being written goes on without who waits
             if isinstance(answer, Error):
                 raise answer
+            if isinstance(answer, ArtifactKept):
+                answer = pb.PutArtifactResponse(kept=_message(answer))
             if isinstance(answer, int):
                 assert isinstance(self.context, ByPlace)
                 await self.context.write_with_descriptor(pb.PutArtifactResponse(granted=pb.PutGranted()), answer)
@@ -150,6 +154,9 @@ class _PutStream:
 
     async def _one(self, begin: pb.PutBegin, requests: AsyncIterator[pb.PutArtifactRequest], group: asyncio.TaskGroup) -> None:
         artifacts = self.home.artifacts
+        if (kept := self._at_once(begin)) is not None:
+            await self._answers.put(kept)
+            return
         asked = Upload(None if begin.unsized else begin.size_bytes, begin.digest, begin.directory, begin.upload_id, begin.resume)
         with artifacts.uploading():
             incoming = await artifacts.begin(self.who, asked)
@@ -168,6 +175,14 @@ class _PutStream:
                 raise
         keeping = group.create_task(self._kept(incoming, asked), name="linkd put artifact: keep")
         await self._answers.put(keeping)
+
+    def _at_once(self, begin: pb.PutBegin) -> asyncio.Future[ArtifactKept] | None:
+        """A small artifact that this message has all of, and nothing beside it, before the next await; None for anything else."""
+        data = begin.data
+        is_plain = not (begin.digest or begin.directory or begin.upload_id or begin.resume or begin.unsized or begin.by_place)
+        if not is_plain or len(data) != begin.size_bytes or len(data) > ARTIFACT_PACKED_MAX_BYTES:
+            return None
+        return self.home.artifacts.keep_at_once(data)
 
     async def _kept(self, incoming: IncomingArtifact, asked: Upload) -> Answer:
         try:

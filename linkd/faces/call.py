@@ -7,7 +7,6 @@ import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Never, Protocol, runtime_checkable
 
 import grpc
@@ -17,6 +16,7 @@ from linkd.core.rights import Identity
 from linkd.errors import Error, InternalFault, NotAllowed
 from linkd.faces.lane_session import LaneSession
 from linkd.home.home import Home
+from linkd.model.frozen import frozen
 from linkd.wire.status import TOKEN_KEY, TOKEN_PREFIX, TRACE_KEY, status_name, trailing_metadata
 
 
@@ -68,7 +68,7 @@ def _no_session() -> LaneSession | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Call:
     """What the metadata of a call says."""
 

@@ -60,6 +60,7 @@ def description(home: Home, who: Identity, only: str = "", *, transport: str = "
         told_at_ns=home.clock.now_ns(),
         notes=home.notes(),
         holds=list(itertools.islice(_holds(home, only), HOLDS_TOLD_MAX)),
+        artifacts_bytes=home.artifacts.store.held_bytes,
     )
 
 
@@ -227,6 +228,8 @@ def _add_progress(home: Home, info: pb.TaskInfo, task: Task) -> None:
     info.connections = home.connections.get(task.name, 0)
     info.refused_late = task.refused_late
     info.given_up, info.failures, info.overran = task.given_up, task.holders.failures, task.holders.overran
+    if (memo := home.memo.tasks.get(task.name)) is not None:
+        info.memo.MergeFrom(pb.MemoInfo(recalled=memo.recalled, checked=memo.checked, differing=memo.differing, outputs=memo.outputs))
     for message in info.inputs:
         message.generation = task.inputs.get(message.link, 0)
     unread = task.unread(home.ledger.links)

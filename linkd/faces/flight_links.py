@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from linkd.core.artifact_references import cells_of
 from linkd.core.dead_letters import is_dead_link
 from linkd.core.names import COMMITS_LINK
-from linkd.errors import NotAllowed
+from linkd.errors import InvalidArgument, NotAllowed
 from linkd.faces.call import Call
 from linkd.faces.flight_sending import SendingRoom, framed
 from linkd.home import reading
@@ -18,6 +19,7 @@ from linkd.home.home import Home
 from linkd.home.outgoing import Out
 from linkd.home.reading import ReadCall, ReadOpened
 from linkd.home.soundness import Soundness
+from linkd.limits import VALUE_SIZE_MAX_BYTES
 from linkd.wire.flight import cut, flight_data
 from linkd.wire.flight_tickets import LinkAsked, descriptor_of, ticket_of
 from linkd.wire.opaque import NO_COLUMNS_SCHEMA_MESSAGE
@@ -48,6 +50,7 @@ class LinkSender:
                     await write(flight_data((schema,)))
                     continue
                 own = part.schema or own
+                _check_whole(part)
                 async with self.room.holding(part.size_bytes):
                     await write(await self._framed(part, own, schema))
 
@@ -57,6 +60,17 @@ class LinkSender:
             message = cut(data)
             await self.soundness.check(out.envelope, schema, message.header, message.body)
         return data
+
+
+def _check_whole(out: Out) -> None:
+    """Raises InvalidArgument for a value with cells that are artifacts: a reader of batches would take what stands there for the content."""
+    cells = cells_of(out.envelope.attributes)
+    if cells:
+        envelope = out.envelope
+        raise InvalidArgument(
+            f"{envelope.name} has a cell of {max(one.size_bytes for one in cells):,} bytes in column `{cells[0].column}`, and a batch has at most "
+            f"{VALUE_SIZE_MAX_BYTES:,}: ask for it by SQL, or read it with linkd.connect()"
+        )
 
 
 async def info(home: Home, call: Call, asked: LinkAsked) -> pb.FlightInfo:

@@ -30,6 +30,7 @@ from linkd.wire.v1 import flight_pb2
 from linkd.wire.v1 import flight_sql_pb2 as pb
 
 QUERY_ID_BYTES = 16
+_ASKED_BY_NEW_CONNECTIONS = "CommandGetSqlInfo"
 
 
 @dataclass(slots=True)
@@ -48,6 +49,8 @@ class FlightSql:
     async def info(self, command: SqlMessage, descriptor: flight_pb2.FlightDescriptor, call: Call) -> flight_pb2.FlightInfo:
         """What a command will give, and the ticket for it. An INSERT has been run when this returns."""
         if command.name in metadata.COMMANDS:
+            if command.name == _ASKED_BY_NEW_CONNECTIONS:
+                await self.links.queries.expect(call.who)
             return _info(descriptor, await metadata.schema(command), wire.repack(command))
         statement = await self._statement(command, call)
         query_id = self.links.home.clock.entropy(QUERY_ID_BYTES)

@@ -1,7 +1,7 @@
 """The answers to Flight SQL's questions of what there is: catalogs, schemas, tables, keys. Pure, by way of pyarrow: imported when one is asked.
 
-A pipeline is one catalog, of its own name, with one schema, `links`, in which every link is a table. Statements name links alone, without
-either: GetSqlInfo says so. Links have no keys, so the answers about these have columns and no rows. The schemas are those that Flight SQL
+A pipeline is one catalog, of its own name, with one schema, `links`, in which every link is a table. Statements may name both before the
+name of a link, and need not. Links have no keys, so the answers about these have columns and no rows. The schemas are those that Flight SQL
 specifies for each command.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from linkd.core.names import DB_SCHEMA
 from linkd.core.search_pattern import matches
-from linkd.faces.flight_sql_session import DB_SCHEMA
 from linkd.faces.flight_sql_types import described
 from linkd.model.frozen import frozen
 

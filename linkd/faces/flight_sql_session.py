@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from linkd.core.names import DB_SCHEMA
 from linkd.errors import NotSupported
 from linkd.home.home import Home
 from linkd.wire.flight_sql import parsed
 from linkd.wire.v1 import flight_sql_pb2 as pb
-
-DB_SCHEMA = "links"
-"""The one schema of the one catalog, which bears the pipeline's name."""
 
 
 def check_place(home: Home, catalog: str, db_schema: str) -> None:

@@ -12,6 +12,7 @@ from linkd.faces.flight_dictionaries import Dictionaries
 from linkd.home.budget import Taken
 from linkd.home.home import Home
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, SCHEMA_MAX_BYTES, VALUE_SIZE_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.store.staging import Piece
 from linkd.wire.arrow_ipc import PREFIX_BYTES, check_batch, check_dictionary, check_schema, is_schema
 from linkd.wire.flight import FlightMessage, cut
@@ -19,7 +20,7 @@ from linkd.wire.flight_tickets import descriptor_in
 from linkd.wire.v1 import flight_pb2 as pb
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class UploadedBatch:
     """A record batch: its encapsulated message in pieces, of which every buffer is inside; what they hold nobody has looked at.
 
@@ -55,7 +56,10 @@ class Upload:
         """Reads the first message, for its descriptor. Raises InvalidArgument, Draining."""
         data = await self._next()
         if data is None:
-            raise InvalidArgument("a DoPut sent nothing: it begins with a descriptor and a schema")
+            raise InvalidArgument(
+                "a DoPut sent nothing: it begins with a descriptor and a schema. ADBC leaves both away for a table without a batch: skip it, or give "
+                "it one batch without rows"
+            )
         first = cut(data)
         self.descriptor = descriptor_in(first.descriptor)
         if not self._take_schema(first):

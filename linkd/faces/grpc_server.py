@@ -26,12 +26,15 @@ from linkd.faces.grpc_call import grpc_handler
 from linkd.faces.reflection import ReflectionHandler
 from linkd.faces.routes import Route
 from linkd.faces.tcp import TcpPort
+from linkd.faces.tls import Tell
+from linkd.home.home import Home
 from linkd.limits import (
     DRAIN_LAST_ANSWER_S,
     GRPC_RECEIVE_MAX_BYTES,
     SOCKET_PATH_MAX_BYTES,
     STREAMS_PER_CONNECTION_MAX,
 )
+from linkd.telemetry.events import CertificateReplaced
 from linkd.wire.methods import ARTIFACTS, LINKS, RUNS
 
 OPTIONS: tuple[tuple[str, int], ...] = (
@@ -81,7 +84,7 @@ class GrpcFace:
         servicer = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         server.add_generic_rpc_handlers((ReflectionHandler((LINKS, RUNS, ARTIFACTS, FLIGHT, health.SERVICE_NAME)),))
-        listening = tcp.bind(server) if tcp is not None else None
+        listening = tcp.bind(server, _teller(flight.home)) if tcp is not None else None
         mask = os.umask(0o177)
         try:
             server.add_insecure_port(f"unix:{socket_path}")
@@ -110,6 +113,16 @@ class GrpcFace:
             gone.cancel()
             await self.server.stop(0.0)
         self.socket_path.unlink(missing_ok=True)
+
+
+def _teller(home: Home) -> Tell:
+    """What the threads of gRPC tell is emitted in the loop."""
+    loop = asyncio.get_running_loop()
+
+    def tell(certificate: Path, problem: str) -> None:
+        loop.call_soon_threadsafe(home.telemetry.emit, CertificateReplaced(path=str(certificate), detail=problem))
+
+    return tell
 
 
 def _make_way(path: Path) -> None:

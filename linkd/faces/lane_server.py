@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from linkd.faces.bulk_turns import BulkTurns
 from linkd.faces.lane import LaneConnection
 from linkd.faces.lane_session import LaneSessions
 from linkd.faces.routes import Route
-from linkd.limits import LANE_CONNECTIONS_MAX, SOCKET_PATH_MAX_BYTES
+from linkd.limits import LANE_ACCEPT_RETRY_S, LANE_BACKLOG, LANE_CONNECTIONS_MAX, SOCKET_PATH_MAX_BYTES
 from linkd.wire.lane import SOCKET_SUFFIX
 
 log = logging.getLogger("linkd.faces")
@@ -33,7 +34,7 @@ class LaneFace:
     sessions: LaneSessions
     turns: BulkTurns
     connections_max: int = LANE_CONNECTIONS_MAX
-    _server: asyncio.Server | None = None
+    _listening: socket.socket | None = None
     _connections: set[LaneConnection] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,24 +50,30 @@ class LaneFace:
             log.warning("%s is too long for a unix socket: programs reach linkd by gRPC only", path)
             return face
         path.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         mask = os.umask(0o177)
         try:
-            face._server = await asyncio.get_running_loop().create_unix_server(face._connection, path, start_serving=False)
+            listening.bind(os.fspath(path))
         except OSError as error:
+            listening.close()
             raise InvalidArgument(f"cannot listen on {path}: {error}") from error
         finally:
             os.umask(mask)
+        face._listening = listening
         return face
 
     async def start(self) -> None:
-        if self._server is not None:
-            await self._server.start_serving()
+        if self._listening is not None:
+            self._listening.listen(LANE_BACKLOG)
+            asyncio.get_running_loop().add_reader(self._listening, self._accept, self._listening)
 
     async def drain(self, grace_s: float) -> None:
         """Takes no new calls, lets those in hand finish for `grace_s`, then ends them."""
-        if self._server is None:
+        listening, self._listening = self._listening, None
+        if listening is None:
             return
-        self._server.close()
+        asyncio.get_running_loop().remove_reader(listening)
+        listening.close()  # and with it, whoever is in line there
         self.path.unlink(missing_ok=True)
         for connection in list(self._connections):
             connection.drain()
@@ -79,14 +86,44 @@ class LaneFace:
             await asyncio.wait(self._tasks)
         await self._gone.wait()
 
-    def _connection(self) -> LaneConnection:
-        connection = LaneConnection(self.routes, self.sessions, self.turns, self._spawn, self._lost)
-        if len(self._connections) < self.connections_max:
+    def _accept(self, listening: socket.socket) -> None:
+        """Takes who is in line. asyncio's own server is not used: what it has accepted in the turn in which it is closed is neither told of nor
+        closed (`BaseSelectorEventLoop._accept_connection2`), and a client waits for ever at the other end."""
+        for _ in range(LANE_BACKLOG):
+            try:
+                accepted, _ = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as problem:
+                self._pause(listening, problem)
+                return
+            accepted.setblocking(False)
+            if len(self._connections) >= self.connections_max:
+                accepted.close()
+                continue
+            connection = LaneConnection(self.routes, self.sessions, self.turns, self._spawn, self._lost)
             self._connections.add(connection)
             self._gone.clear()
-        else:
-            connection.drain()
-        return connection
+            self._spawn(self._connect(connection, accepted), "linkd lane: accepted")
+
+    def _pause(self, listening: socket.socket, problem: OSError) -> None:
+        """There are too many open files, say: who is in line stays there for a moment, in which others may leave."""
+        log.warning("the lane takes no connections for %g s: %s", LANE_ACCEPT_RETRY_S, problem)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        loop.call_later(LANE_ACCEPT_RETRY_S, self._accept_again, listening)
+
+    def _accept_again(self, listening: socket.socket) -> None:
+        if listening.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    async def _connect(self, connection: LaneConnection, accepted: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, accepted)
+        except BaseException:
+            accepted.close()
+            self._lost(connection)
+            raise
 
     def _lost(self, connection: LaneConnection) -> None:
         self._connections.discard(connection)

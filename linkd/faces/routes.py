@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from linkd.faces.artifacts import ArtifactsService
 from linkd.faces.call import Handler, Presence
 from linkd.faces.links import LinksService
 from linkd.faces.runs import RunsService
+from linkd.model.frozen import frozen
 from linkd.wire.methods import ARTIFACTS, LINKS, METHODS, RUNS, Method
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Route:
     """A method and its handler: of (request, context) for methods with one request, of (requests, context) for the others."""
 

@@ -35,6 +35,8 @@ class RunsService:
                 frozenset(request.open_places),
                 request.follow,
                 {name: every / 1000 for name, every in request.every_ms.items()},
+                dict(request.memo),
+                request.checks_memo,
             )
             tokens = await runs.begin(self.home, call.who, asked)
             return pb.BeginResponse(epoch=self.home.ledger.epoch, tokens=tokens)

@@ -23,6 +23,7 @@ from linkd.home.deadlines import Deadlines
 from linkd.home.disk import DiskBudget
 from linkd.limits import ARTIFACT_UPLOAD_ID_MAX_BYTES, ARTIFACT_UPLOAD_KEPT_S, ARTIFACT_UPLOADS_MAX
 from linkd.model.artifacts import ArtifactKept, ArtifactReference
+from linkd.model.frozen import frozen
 from linkd.model.kept import Kept
 from linkd.model.records import Dropped, Record, ValueStored
 from linkd.store.artifacts.incoming import IncomingArtifact
@@ -37,7 +38,7 @@ from linkd.telemetry.events import ArtifactRead, ArtifactsEvicted, FileQuarantin
 from linkd.telemetry.hub import Telemetry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Upload:
     """What a client says of an artifact that it begins to put. Its size is None where only its end will tell; `name` is what it goes on by over
     another connection."""
@@ -131,6 +132,21 @@ class Artifacts:
         if self.telemetry.wants(ArtifactKeptEvent):
             self.telemetry.emit(ArtifactKeptEvent(size_bytes=kept.size_bytes, seconds=self.clock.monotonic_s() - began_s))
         return kept
+
+    def keep_at_once(self, content: bytes) -> asyncio.Future[ArtifactKept] | None:
+        """As `ArtifactStore.keep_at_once`. Raises StorageFull while there is no room on the disk."""
+        if self._uploads + len(self._waiting) >= ARTIFACT_UPLOADS_MAX:
+            return None
+        self.disk.check()
+        written = self.store.keep_at_once(content)
+        if written is not None and self.telemetry.wants(ArtifactKeptEvent):
+            began_s = self.clock.monotonic_s()
+            written.add_done_callback(lambda done: self._tell_kept(done, began_s))
+        return written
+
+    def _tell_kept(self, done: asyncio.Future[ArtifactKept], began_s: float) -> None:
+        if done.exception() is None:
+            self.telemetry.emit(ArtifactKeptEvent(size_bytes=done.result().size_bytes, seconds=self.clock.monotonic_s() - began_s))
 
     def was_read(self, size_bytes: int) -> None:
         """So much of one was given to a client."""

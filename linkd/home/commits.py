@@ -56,14 +56,15 @@ async def commit(home: Home, staged: StagedValues, who: Identity, call: CommitCa
     if task is None:
         raise LeaseLost(f"{shape.name} has not begun: there is nothing to commit")
     try:
-        return await _commit(home, staged, task, call)
+        return await settle(home, staged, task, call)
     except Error as error:
         leases.refused(home, task, call.snapshot_id)
         home.telemetry.emit(SnapshotRefused(task=task.name, reason=error.code, detail=str(error)))
         raise
 
 
-async def _commit(home: Home, staged: StagedValues, task: Task, call: CommitCall) -> CommitAnswer:
+async def settle(home: Home, staged: StagedValues, task: Task, call: CommitCall) -> CommitAnswer:
+    """As `commit`, for whoever may act for the task."""
     fingerprint = request_fingerprint((ref.payload_xxh3 for ref in call.staged), call.final)
     answered = commits.answered(task, call.snapshot_id, call.token, fingerprint)
     if answered is not None:
@@ -90,6 +91,7 @@ async def _commit(home: Home, staged: StagedValues, task: Task, call: CommitCall
     lease = task.leases[call.snapshot_id]
     records = commits.commit(home.ledger, request, home.clock.now_ns())
     future = home.admit(records, [prepared.payload for prepared in values])
+    home.memo.keeps(task, lease, records, future)
     staged.settle(call.snapshot_id, [ref.staged_id for ref in call.staged])
     record = next(record for record in records if isinstance(record, CommitRecord))
     _count_rows(task, lease)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from linkd.core.commits import put_together
-from linkd.core.tasks import Again, End, GiveUp, Look, Offer, Task, Wait
+from linkd.core.tasks import Again, Ask, End, GiveUp, Look, Offer, Recall, Task, Wait
 from linkd.home.changes import task_topic
 from linkd.home.home import Home
 from linkd.home.key_slots import slots_of
@@ -13,8 +13,10 @@ from linkd.model.frozen import frozen
 from linkd.model.values import PlaceKind
 from linkd.store.store import Store
 
+Decision = Offer | Look | Ask | Recall | GiveUp | Wait | Again | End
 
-def next_snapshot(home: Home, task: Task, session: int = 0) -> Offer | Look | GiveUp | Wait | Again | End:
+
+def next_snapshot(home: Home, task: Task, session: int = 0) -> Decision:
     """What to hand out now; see `Task.next_snapshot`."""
     return task.next_snapshot(home.ledger.links, follow=home.ledger.follows, rows=StoredRows(home.store), session=session)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from linkd.core.artifact_references import ATTRIBUTE, attribute_of, references_of
 from linkd.core.dead_letters import Letter, bury, opening
 from linkd.errors import LinkNotFound, StateDamaged
 from linkd.home.home import Home
 from linkd.home.intake import ARROW, Incoming, Prepared, Target, discard, prepare
-from linkd.limits import DEAD_LETTER_PAYLOAD_MAX_BYTES
+from linkd.limits import ARTIFACT_REFERENCES_MAX, DEAD_LETTER_PAYLOAD_MAX_BYTES
+from linkd.model.artifacts import ArtifactReference
 from linkd.model.records import Record
 from linkd.model.values import OUTSIDER, Parent
 from linkd.store.committer import Committed
@@ -32,7 +35,7 @@ async def put_aside(
         for letter in letters:
             payload = await _payload(home, letter.portion)
             schema, row = await asyncio.to_thread(_encoded, letter, payload)
-            incoming = Incoming(link, ARROW, (row,), schema)
+            incoming = Incoming(link, ARROW, (row,), schema, attributes=_artifacts(home, letter.portion))
             prepared += await prepare(home, incoming, Target(schema_id(schema), schema, declared=True))
         await home.room()
         settling = settles()
@@ -48,6 +51,19 @@ async def put_aside(
         return future
     finally:
         discard(prepared)
+
+
+def _artifacts(home: Home, portion: Parent) -> dict[str, str]:
+    """The attribute of a letter that names what its values name, as many as one may: these artifacts stay as long as the letter does."""
+    found: dict[bytes, ArtifactReference] = {}
+    for envelope, _ in home.store.values(portion.link, portion.first_sequence, portion.last_sequence):
+        if ATTRIBUTE not in envelope.attributes:
+            continue
+        for one in references_of(envelope.attributes):
+            with suppress(LinkNotFound):  # lost: the letter says what it was
+                home.artifacts.store.need(one.digest)
+                found[one.digest] = ArtifactReference(one.digest, one.size_bytes, is_directory=one.is_directory)
+    return attribute_of(list(found.values())[:ARTIFACT_REFERENCES_MAX]) if found else {}
 
 
 async def _payload(home: Home, portion: Parent) -> bytes | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linkd.core.artifacts import quota_bytes
-from linkd.core.disk import DiskState, Volume, budget_bytes, in_words, may_be_held, next_state, shared_file_bytes, surplus_bytes
+from linkd.core.disk import PAUSED, DiskState, Volume, budget_bytes, in_words, may_be_held, next_state, shared_file_bytes, surplus_bytes
 from linkd.errors import StorageFull
 from linkd.home.clock import Clock
 from linkd.limits import DISK_LOOK_BYTES, DISK_LOOK_INTERVAL_S
@@ -118,7 +118,7 @@ class DiskBudget:
 
     def note(self) -> str:
         """What there is to say to people; "" as long as there is room."""
-        return "" if self.state() is DiskState.OPEN else f"publishing is paused: {self.full or self._in_words()}"
+        return "" if self.state() is DiskState.OPEN else f"{PAUSED}: {self.full or self._in_words()}"
 
     def _look_again(self, now_s: float) -> None:
         self._looked_s, self._looked_at_bytes = now_s, self.files.written_bytes

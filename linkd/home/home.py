@@ -33,6 +33,7 @@ from linkd.home.damage import DamageControl
 from linkd.home.deadlines import Deadlines
 from linkd.home.disk import DiskBudget, counted
 from linkd.home.flow import FlowControl, StoredSizes
+from linkd.home.memo import Memo
 from linkd.home.rates import Rates
 from linkd.home.retention import Retention, Surroundings
 from linkd.home.spans import Spans
@@ -77,11 +78,13 @@ TOKEN_GAP_BYTES = 5
 
 @frozen()
 class Conduct:
-    """How the present run is conducted, beyond what the journal has to know: see `home.conductor`. Without `begun` no run is on in this home."""
+    """How the present run is conducted, beyond what the journal has to know: see `home.conductor`, `home.memo`. Without `begun` no run is on here."""
 
     begun: bool = False
     open_places: frozenset[str] = frozenset()
     every_s: Mapping[str, float] = field(default_factory=dict)
+    memo: Mapping[str, str] = field(default_factory=dict)
+    checks_memo: bool = False
 
 
 @dataclass(slots=True)
@@ -119,6 +122,7 @@ class Home:
     deadlines: Deadlines = field(init=False)
     flow: FlowControl = field(init=False)
     spans: Spans = field(init=False)
+    memo: Memo = field(init=False)
     _timer: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
@@ -127,6 +131,7 @@ class Home:
         self.flow = FlowControl(self, Flow(self.ledger, terms, StoredSizes(self.store)), self.stall_timeout_s)
         self.deadlines = Deadlines(self.clock)
         self.spans = Spans(self.ledger, self.tracing, self.clock)
+        self.memo = Memo(self)
         admit = functools.partial(self.admit, durable=False)
         self.damage = DamageControl(self.ledger, admit, self.clock, self.telemetry)
         self.retention = Retention(self.ledger, Surroundings(admit, self.terms, self.clock, self.deadlines, self.telemetry))
@@ -218,6 +223,7 @@ class Home:
         if self._timer is not None:
             self._timer.cancel()
             await asyncio.wait([self._timer])
+        await self.memo.close(fold_within_s)
         await self.store.close(fold_within_s)
         await self.artifacts.close()
 

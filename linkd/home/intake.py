@@ -1,8 +1,8 @@
 """What arrives becomes a draft and a stored payload: any format, brought to the link's schema.
 
-The fast path touches no pyarrow: one Arrow IPC message whose schema message is, byte for byte, the one the link has, and opaque bytes that are
-small. Everything else (other layouts of the same schema, other schemas, whole IPC streams, JSON rows) goes through `core.schema`, off the
-event loop when it is large.
+The fast path touches no pyarrow: one Arrow IPC message whose schema message is, byte for byte, the one the link has, and opaque bytes.
+Everything else (other layouts of the same schema, other schemas, whole IPC streams, JSON rows) goes through `core.schema`, off the event
+loop when it is large.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeVar
 
 import xxhash
@@ -27,11 +27,12 @@ from linkd.limits import (
     STREAM_FRAME_MAX_BYTES,
     VALUE_SIZE_MAX_BYTES,
 )
+from linkd.model.frozen import frozen
 from linkd.model.values import Producer
 from linkd.store.shared_files import PlacedPayload
 from linkd.store.staging import Piece, StagedPayload
 from linkd.wire import arrow_ipc
-from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_message
+from linkd.wire.opaque import OPAQUE_SCHEMA_ID, OPAQUE_SCHEMA_MESSAGE, opaque_parts
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ ROWS = "rows"
 BYTES = "bytes"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Incoming:
     """A value as it came: in `form` (`arrow`, `rows`, `bytes`), with the schema message that goes with it if there is one.
 
@@ -70,7 +71,7 @@ class Incoming:
         return self.placed.message() if self.placed is not None else b"".join(self.parts)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Prepared:
     """A draft and its payload, as the store takes them."""
 
@@ -78,7 +79,7 @@ class Prepared:
     payload: StagedPayload | PlacedPayload
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Target:
     """The schema that a value must have: the link's, if it has one yet; `inputs` are the schema messages of what it is made from."""
 
@@ -106,11 +107,10 @@ async def prepare(home: Home, incoming: Incoming, target: Target) -> list[Prepar
     if _is_stored_as_sent(incoming, target):
         xxh3 = await _xxh3(incoming)
         return [_stage(home, incoming, target.schema_id, target.schema, incoming.parts, xxh3=xxh3)]
-    if incoming.placed is None and incoming.size_bytes <= INLINE_PAYLOAD_MAX_BYTES and target.schema in (b"", OPAQUE_SCHEMA_MESSAGE):
-        message = _opaque_message(incoming)
-        if message is not None:
-            schema_id = target.schema_id or arrow_ipc.schema_id(OPAQUE_SCHEMA_MESSAGE)
-            return [_stage(home, incoming, schema_id, OPAQUE_SCHEMA_MESSAGE, (message,))]
+    if incoming.placed is None and target.schema in (b"", OPAQUE_SCHEMA_MESSAGE) and _is_opaque(incoming):
+        is_small = incoming.size_bytes <= HASHED_ON_LOOP_MAX_BYTES
+        parts, xxh3 = _opaque_parts(incoming) if is_small else await asyncio.to_thread(_opaque_parts, incoming)
+        return [_stage(home, incoming, OPAQUE_SCHEMA_ID, OPAQUE_SCHEMA_MESSAGE, parts, xxh3=xxh3)]
     made = await _converted(home, incoming, target)
     prepared: list[Prepared] = []
     widens = target.schema_id
@@ -138,11 +138,14 @@ async def _converted(home: Home, incoming: Incoming, target: Target) -> list[tup
             placed.discard()
 
 
-def _opaque_message(incoming: Incoming) -> bytes | None:
-    """The message of opaque bytes, made without pyarrow; None if these are none."""
-    if incoming.form == BYTES:
-        return opaque_message((incoming.payload(),))
-    return incoming.payload() if incoming.form == ARROW and incoming.schema == OPAQUE_SCHEMA_MESSAGE else None
+def _is_opaque(incoming: Incoming) -> bool:
+    return incoming.form == BYTES or (incoming.form == ARROW and incoming.schema == OPAQUE_SCHEMA_MESSAGE)
+
+
+def _opaque_parts(incoming: Incoming) -> tuple[Sequence[Piece], int]:
+    """The message of opaque bytes, in parts, and its xxh3: made without pyarrow."""
+    parts = opaque_parts((incoming.payload(),)) if incoming.form == BYTES else incoming.parts
+    return parts, _digest(parts)
 
 
 def _is_stored_as_sent(incoming: Incoming, target: Target) -> bool:

@@ -20,7 +20,8 @@ from linkd.telemetry.trace_context import Span, SpanContext, parse_traceparent
 @frozen()
 class RunCall:
     """How a run begins; `versions` by task, sources and sinks among them. `open_places` are tasks without a program of this run, `every_s` is
-    how long the inputs of a `whole` task are idle before it begins again in a run that follows, by task."""
+    how long the inputs of a `whole` task are idle before it begins again in a run that follows, by task. `memo` has the tasks whose outcomes are
+    remembered, with what runs as it goes into their keys (`core.memo`); with `checks_memo` nothing is recalled, and what comes is compared."""
 
     run_id: str
     fresh: bool
@@ -34,6 +35,8 @@ class RunCall:
     open_places: frozenset[str] = frozenset()
     follow: bool = False
     every_s: Mapping[str, float] = field(default_factory=dict)
+    memo: Mapping[str, str] = field(default_factory=dict)
+    checks_memo: bool = False
 
 
 async def begin(home: Home, who: Identity, call: RunCall) -> dict[str, str]:
@@ -55,7 +58,7 @@ async def begin(home: Home, who: Identity, call: RunCall) -> dict[str, str]:
         call.tasks,
         call.follow,
     )
-    home.conduct = Conduct(True, call.open_places, dict(call.every_s))
+    home.conduct = Conduct(True, call.open_places, dict(call.every_s), dict(call.memo), call.checks_memo)
     await home.room()
     records = runs.begin(home.ledger, plan, home.clock.now_ns())
     if not records:
@@ -105,12 +108,13 @@ def pause(home: Home, who: Identity) -> None:
 
 
 async def end(home: Home, who: Identity, outcome: str) -> None:
-    """The run is over: `done`, `failed` or `interrupted`. Its span is the root of the trace."""
+    """The run is over: `done`, `failed` or `interrupted`, and what came of it is remembered. Its span is the root of the trace."""
     allow(home, who, "runs.end")
     run = home.ledger.run
     now_ns = home.clock.now_ns()
     await home.room()
     await home.written(home.admit(runs.end(home.ledger, outcome, now_ns)))
+    await home.memo.settled()
     if run is None:
         return
     root: SpanContext | None = parse_traceparent(run.traceparent)

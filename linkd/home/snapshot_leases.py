@@ -138,6 +138,7 @@ def _over(home: Home, task: Task, lease: Lease, lease_s: float) -> None:
     if not was_recalled and task.holders.overruns(lease, home.clock.monotonic_s()):
         task.holders.fail(lease, f"its program worked on it for longer than the timeout of {duration_text(task.holders.timeout_s)}")
         task.holders.overran += 1
+        task.holders.lost(lease)
     elif not was_recalled:
         task.holders.fail(lease, f"its program gave no sign of life for {lease_s:g} s")
     if not was_recalled:

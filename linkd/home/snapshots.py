@@ -20,11 +20,12 @@ from types import TracebackType
 from linkd.core import commits
 from linkd.core.composition import rows_within
 from linkd.core.rights import Identity
-from linkd.core.tasks import LATEST, Again, End, GiveUp, Look, Offer, Task, Wait
+from linkd.core.tasks import LATEST, Again, Ask, End, GiveUp, Look, Offer, Recall, Task, Wait
 from linkd.errors import Error, InvalidArgument, LinkNotFound, SessionFenced
+from linkd.home import recalling
 from linkd.home import snapshot_leases as leases
 from linkd.home.changes import LEASES, Watch, link_topic, task_topic
-from linkd.home.composing import look, next_snapshot
+from linkd.home.composing import Decision, look, next_snapshot
 from linkd.home.delivery import Delivery
 from linkd.home.home import Home
 from linkd.home.outgoing import Out, Outgoing
@@ -150,6 +151,7 @@ class SnapshotSession:
         while True:
             for told in self._told(task):
                 yield told
+            recalling.look_again(self.home, task)
             await self.home.room()
             decision = next_snapshot(self.home, task, self.session)
             held = sum(lease.session == self.session for lease in task.leases.values())
@@ -168,7 +170,9 @@ class SnapshotSession:
                 await look(self.home, task, decision, self.session)
                 self._check_alive()
                 continue
-            if isinstance(decision, Wait | Look) or not room or not task.holders.may_take(self.session):
+            if await self._is_memos(task, decision):
+                continue
+            if not isinstance(decision, Offer) or not room or not task.holders.may_take(self.session):
                 if isinstance(decision, Wait) and room:
                     leases.recall_for(self.home, task, self.session)
                 await self._pause()
@@ -177,6 +181,17 @@ class SnapshotSession:
             async with aclosing(self._handed_out(task, decision, token)) as parts:
                 async for part in parts:
                     yield part
+
+    async def _is_memos(self, task: Task, decision: Decision) -> bool:
+        """Whether this was for the memo: it is asked before a snapshot goes out, and what it knows is committed."""
+        if self.home.paused or not task.holders.may_take(self.session):
+            return False
+        if isinstance(decision, Ask | Recall):
+            await recalling.follow(self.home, self.staged, task, decision)
+        elif not isinstance(decision, Offer) or not await recalling.to_be_asked(self.home, task, decision, self.session):
+            return False
+        self._check_alive()
+        return True
 
     async def _handed_out(self, task: Task, offer: Offer, token: int) -> AsyncGenerator[Part, None]:
         """One snapshot that is on lease to this session."""
@@ -203,12 +218,15 @@ class SnapshotSession:
         while True:
             for told in self._told(task):
                 yield told
+            recalling.look_again(self.home, task)
             decision = next_snapshot(self.home, task)
             if isinstance(decision, End):
                 yield Over(decision.reason)
                 return
             if isinstance(decision, GiveUp):
                 await leases.give_up(self.home, task, decision.lease)
+                continue
+            if await self._is_memos(task, decision):
                 continue
             # Another connection may have the snapshot and still give it back; or it is committed, and the task may begin again.
             if isinstance(decision, Wait) and (task.leases or task.commits or task.ended):
@@ -288,6 +306,9 @@ class SnapshotSession:
         """Leases the snapshot to this session; returns when it may be handed out."""
         record = commits.lease(self.home.ledger, task, offer)
         before = task.leases.get(offer.snapshot_id)
+        if before is not None and before.lost_by is not None:
+            task.holders.lost(before)
+            self.home.changes.announce([task_topic(task.name)])
         self.staged.drop(offer.snapshot_id)
         future = self.home.admit([*(leases.unsaid(task, before) if before is not None else ()), record], durable=offer.recorded)
         lease = task.leases[offer.snapshot_id]

@@ -14,12 +14,12 @@ import hmac
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.core.rights import OUTSIDER, Identity, Role
 from linkd.core.tasks import TaskShape
 from linkd.errors import NotAllowed, SessionFenced
+from linkd.model.frozen import frozen
 
 KEY_BYTES = 32
 _ROLES = {"@run": Role.RUN, "@adapters": Role.ADAPTERS}
@@ -29,7 +29,7 @@ _OUTSIDER_NAME = "@outsider"
 _NO_EPOCH = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Tokens:
     """Makes and checks tokens under one key."""
 

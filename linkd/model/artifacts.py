@@ -18,7 +18,8 @@ class ArtifactKept:
 class ArtifactReference:
     """What a value says of an artifact that it names (`core.artifact_references`).
 
-    Of a file that is a value `name` is set. `size_bytes` is that of the content, or of all files of a directory.
+    Of a file that is a value `name` is set; of content that a cell is to hold `column`. `size_bytes` is that of the content, or of all files
+    of a directory.
     """
 
     digest: bytes
@@ -26,3 +27,4 @@ class ArtifactReference:
     name: str = ""
     media_type: str = ""
     is_directory: bool = False
+    column: str = ""

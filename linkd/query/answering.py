@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,14 +20,15 @@ from linkd.core.evolution import grown
 from linkd.core.payload import split
 from linkd.core.schema import conform
 from linkd.errors import InvalidArgument, QueryInvalid, SchemaMismatch
-from linkd.limits import CONNECT_TIMEOUT_S, QUERY_MEMORY_MAX_BYTES, QUERY_THREADS_MAX, STREAM_FRAME_MAX_BYTES
+from linkd.limits import CONNECT_TIMEOUT_S, STREAM_FRAME_MAX_BYTES
+from linkd.model.frozen import frozen
 from linkd.query.assignment import assigned
 from linkd.query.checked import Checked, CheckedStatements, Plan, checked
-from linkd.query.engine import Database, Watch, bound
+from linkd.query.engine import Database, Watch
 from linkd.query.insertion import InsertInto, fitted
+from linkd.query.parameter_rows import ROWS_TABLE, over_rows, values_of
 from linkd.query.parameter_types import parameter_types
 from linkd.query.shelf import Shelf, Stand
-from linkd.query.statement import Statement, no_parameter
 from linkd.query.tables import Ask, Asked, Ready, Tables
 from linkd.wire.arrow_ipc import read_stream
 
@@ -37,7 +37,7 @@ Write = Callable[[memoryview], None]
 """Hands one Arrow message out; waits while whoever takes them is slow. Called in the thread of the query."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Call:
     """One statement. `parameters` are rows of values, none where none were given."""
 
@@ -49,28 +49,26 @@ class Call:
 
 
 class Answering:
-    """Answers statements with the rights of one caller, at the home of `endpoint`; keeps its files below `directory`. `close` it."""
+    """Answers statements in `database` with the rights of one caller, at the home of `endpoint`, whose pipeline is `catalog`; keeps what it reads
+    below `directory`, `spill_bytes` at most. `close` it, and the database goes too."""
 
-    def __init__(self, endpoint: Endpoint, directory: Path, spill_bytes: int) -> None:
+    def __init__(self, endpoint: Endpoint, database: Database, directory: Path, spill_bytes: int, catalog: str = "") -> None:
         self._endpoint = endpoint
-        self._database = Database.open(
-            directory / "duckdb",
-            memory_limit_bytes=QUERY_MEMORY_MAX_BYTES,
-            threads=min(QUERY_THREADS_MAX, os.cpu_count() or 1),
-            spill_bytes=spill_bytes,
-        )
+        self._catalog = catalog
+        self._database = database
         self._parser = self._database.connection.cursor()
         self._tables = Tables(Shelf(directory, spill_bytes), self._connected, self._database.connection, self._parser)
         self._checked = CheckedStatements()
         self._connection: Connection | None = None
 
     async def answer(self, call: Call, ask: Ask, write: Write) -> dict[str, Any]:
-        """Runs one statement; what there is to tell of it. Raises errors of the tree. Cancelling it ends the statement."""
+        """Runs one statement; what there is to tell of it. Raises errors of the tree. Cancelling it ends the statement, and
+        whoever calls does that when its time is over."""
         statement = self._checked.get(call.sql)
         if statement is None:
-            statement = await asyncio.to_thread(checked, call.sql, self._parser)
+            statement = await asyncio.to_thread(checked, call.sql, self._parser, self._catalog)
             self._checked.keep(call.sql, statement)
-        with Watch(call.timeout_s) as watch:
+        with Watch() as watch:
             if call.operation == "prepare":
                 return await self._prepare(statement, ask, write, watch)
             return await self._run(statement, call, ask, write, watch)
@@ -90,7 +88,8 @@ class Answering:
         if known.kind != call.operation:
             remedy = "it gives no rows: run it as an update" if known.insertion else "it inserts nothing: run it as a query"
             raise QueryInvalid(f"this statement is {'an INSERT' if known.insertion else 'a SELECT'}, and {remedy}")
-        rows_of_values = list(_values(statement, call.parameters))
+        gathered = over_rows(statement, call.parameters, self._parser) if known.insertion is not None else None
+        rows_of_values = list(values_of(statement, call.parameters)) if gathered is None else [{}]
         if known.insertion is None and len(rows_of_values) != 1:
             raise QueryInvalid(f"a query runs with one row of parameters, and {len(rows_of_values)} were given")
         if len(rows_of_values) > 1 and statement.histories:
@@ -99,6 +98,8 @@ class Answering:
         values = rows_of_values[0] if len(rows_of_values) == 1 else {}
         asked = await self._tables.asked(statement, known.target, values, ask)
         ready = await self._tables.read(await self._tables.plan(known, asked), asked, values)
+        if gathered is not None:
+            ready = Ready(gathered[0], {ROWS_TABLE: gathered[1]}, frozenset())
         run = _Run(self._database, known, ready, asked, rows_of_values, watch, write)
         try:
             rows = await _in_thread(run.run, watch)
@@ -108,7 +109,7 @@ class Answering:
 
     async def _prepare(self, known: Checked, ask: Ask, write: Write, watch: Watch) -> dict[str, Any]:
         statement = known.statement
-        asked = await self._tables.asked(statement, known.target, dict.fromkeys(statement.parameters), ask)
+        asked = await self._tables.asked(statement, known.target, {}, ask)
         plan = await self._tables.plan(known, asked)
         answer = known.prepared(plan, asked.target_schema)
         if answer is None:
@@ -151,7 +152,7 @@ class Answering:
         return self._connection
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Run:
     """A statement over its tables, in a thread."""
 
@@ -243,24 +244,6 @@ async def _in_thread(work: Callable[[], T], watch: Watch) -> T:
         watch.stop("the query was interrupted")
         await asyncio.gather(running, return_exceptions=True)  # what it says of its end nobody wants to know
         raise
-
-
-def _values(statement: Statement, given: pa.Table | None) -> Iterator[Mapping[str, Any]]:
-    """The values of the parameters, for each time that the statement is to run. Raises QueryInvalid for one that has none."""
-    if not statement.parameters:
-        yield from ({} for _ in range(given.num_rows if given is not None and given.num_columns == 0 and given.num_rows else 1))
-        return
-    if given is None:
-        raise QueryInvalid(no_parameter(min(statement.parameters), ()))
-    by_position = all(name.isdigit() for name in statement.parameters)
-    columns: dict[str, Any] = {}
-    for name in statement.parameters:
-        index = int(name) - 1 if by_position else given.schema.get_field_index(name.removeprefix("$"))
-        if not 0 <= index < given.num_columns:
-            raise QueryInvalid(f"parameter ${name} has no value: {given.num_columns} were given ({', '.join(given.schema.names)})")
-        columns[name] = given.column(index)
-    for row in range(given.num_rows):
-        yield {name: bound(column[row].as_py()) for name, column in columns.items()}
 
 
 def parameters_in(stream: bytes) -> pa.Table | None:

@@ -7,8 +7,8 @@ value (`VALUES ('2026-11-23')`) goes into a column of dates or timestamps. Every
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from linkd.core import arrow_compute as pc
 from linkd.errors import SchemaMismatch
 
 

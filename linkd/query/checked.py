@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from linkd.limits import CHECKED_STATEMENTS_MAX, CHECKED_STATEMENTS_MAX_CHARS
+from linkd.model.frozen import frozen
 from linkd.query.answers import StatementKind
 from linkd.query.insertion import InsertInto, insertion_in
 from linkd.query.pruning import Pruning, prunings
@@ -21,7 +22,7 @@ from linkd.query.rewriting import parameters_in, text_to_run
 from linkd.query.statement import Statement, check_select
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Plan:
     """What becomes of a statement over tables with these columns: `hidden` system columns beside them, the text that DuckDB runs, which values
     may be passed over, and the parameters that are left in the text."""
@@ -70,10 +71,11 @@ class Checked:
         self._prepared = plan, target_schema, answer
 
 
-def checked(sql: str, parser: duckdb.DuckDBPyConnection) -> Checked:
-    """Raises QueryInvalid for what may not run."""
-    insertion = insertion_in(sql)
-    return Checked(check_select(insertion.select if insertion is not None else sql, None, parser=parser), insertion)
+def checked(sql: str, parser: duckdb.DuckDBPyConnection, catalog: str = "") -> Checked:
+    """Raises QueryInvalid for what may not run. `catalog` is the pipeline's name, which may stand before those of links."""
+    insertion = insertion_in(sql, catalog)
+    text = insertion.select if insertion is not None else sql
+    return Checked(check_select(text, None, parser=parser, catalog=catalog), insertion)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from linkd.limits import QUERY_CANCEL_TIMEOUT_S, QUERY_END_TIMEOUT_S, QUERY_PIEC
 from linkd.query.pipe import cut, parsed, read_frame, said
 from linkd.wire.lane import FrameKind, frame
 
-Answer = Callable[[dict[str, Any]], dict[str, Any]]
+Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Answers a question of the process. Raises errors of the tree."""
 
 
@@ -93,7 +93,7 @@ class ChildProcess:
                 whole, message = message[0] if len(message) == 1 else b"".join(message), []
                 yield whole
             elif kind is FrameKind.CALL:
-                self._write(said(FrameKind.CALL, _answered(answer, parsed(content))))
+                self._write(said(FrameKind.CALL, answered(answer, parsed(content))))
             else:
                 self.outcome = parsed(content)
                 if "code" in self.outcome:
@@ -137,7 +137,8 @@ class ChildProcess:
             self.process.stdin.write(data)
 
 
-def _answered(answer: Answer, question: dict[str, Any]) -> dict[str, Any]:
+def answered(answer: Answer, question: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer as it is told: an error is one too."""
     try:
         return answer(question)
     except Error as error:

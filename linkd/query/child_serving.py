@@ -13,35 +13,37 @@ from linkd.errors import EXIT_INTERRUPTED, Error, InternalFault, QueryInvalid, e
 from linkd.limits import QUERY_PIECE_BYTES
 from linkd.query.answering import Answering, Call, parameters_in
 from linkd.query.diagnosis import OUT_OF_MEMORY_HINT
+from linkd.query.engine import Database
 from linkd.query.pipe import cut, parsed, read_frame, said
-from linkd.query.scratch import scratch_directory
 from linkd.wire.lane import FrameKind, frame
+
+
+async def serve(told: dict[str, Any], directory: Path, database: Database, output: int) -> None:
+    """Until standard input ends. `told` is what the home said first, `directory` what the process has on disk, `output` its standard output."""
+    answering = Answering(Endpoint(told["endpoint"], told["token"]), database, directory, told["spill_bytes"], told["catalog"])
+    await Serving(answering, output).serve()
 
 
 class Serving:
     """The pipe, and the statement in hand."""
 
-    def __init__(self, output: int) -> None:
+    def __init__(self, answering: Answering, output: int) -> None:
+        self._answering = answering
         self._output = output
         self._parameters: list[bytes] = []
         self._asked: asyncio.Future[dict[str, Any]] | None = None
+        self._foreseen: tuple[Any, Any] = None, None
         self._running: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
         reader = await _standard_input()
-        hello = await read_frame(reader)
-        if hello is None:
-            return
-        told = parsed(hello[1])
-        with scratch_directory(Path(told["spill_directory"])) as scratch:
-            answering = Answering(Endpoint(told["endpoint"], told["token"]), scratch, told["spill_bytes"])
-            async with asyncio.TaskGroup() as group:
-                while (found := await read_frame(reader)) is not None:
-                    self._take(*found, answering, group)
-                if self._running is not None:
-                    os._exit(EXIT_INTERRUPTED)  # the home has gone, and DuckDB may not end soon; what is on disk goes with the next process
+        async with asyncio.TaskGroup() as group:
+            while (found := await read_frame(reader)) is not None:
+                self._take(*found, group)
+            if self._running is not None:
+                os._exit(EXIT_INTERRUPTED)  # the home has gone, and DuckDB may not end soon; what is on disk goes with the next process
 
-    def _take(self, kind: FrameKind, content: bytes, answering: Answering, group: asyncio.TaskGroup) -> None:
+    def _take(self, kind: FrameKind, content: bytes, group: asyncio.TaskGroup) -> None:
         if kind is FrameKind.MESSAGE:
             self._parameters.append(content)
         elif kind is FrameKind.DONE:
@@ -51,13 +53,14 @@ class Serving:
             self._asked.set_result(parsed(content))
         else:
             parameters, self._parameters = b"".join(self._parameters), []
-            self._running = group.create_task(self._run(answering, parsed(content), parameters), name="linkd query")
+            self._running = group.create_task(self._run(parsed(content), parameters), name="linkd query")
 
-    async def _run(self, answering: Answering, told: dict[str, Any], parameters: bytes) -> None:
+    async def _run(self, told: dict[str, Any], parameters: bytes) -> None:
         try:
             call = Call(told["operation"], told["sql"], told["timeout_s"], told["traceparent"], parameters_in(parameters))
+            self._foreseen = told.get("question"), told.get("answer")
             async with asyncio.timeout(call.timeout_s):
-                outcome = await answering.answer(call, self._ask, self._write)
+                outcome = await self._answering.answer(call, self._ask, self._write)
         except TimeoutError:
             outcome = _told(QueryInvalid(f"the query was stopped: it took longer than {told['timeout_s']:g} s"))
         except Error as error:
@@ -73,15 +76,21 @@ class Serving:
         _write_all(self._output, said(FrameKind.STATUS, outcome))
 
     async def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        expected, answer = self._foreseen
+        if question != expected:
+            answer = await self._answer(question)
+        if "code" in answer:
+            raise every_error()[answer["code"]](answer["message"])
+        told: dict[str, Any] = answer
+        return told
+
+    async def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         self._asked = asyncio.get_running_loop().create_future()
         _write_all(self._output, said(FrameKind.CALL, question))
         try:
-            answer = await self._asked
+            return await self._asked
         finally:
             self._asked = None
-        if "code" in answer:
-            raise every_error()[answer["code"]](answer["message"])
-        return answer
 
     def _write(self, message: memoryview) -> None:
         for part in cut(message):

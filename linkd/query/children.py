@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,8 @@ from linkd.home.tables import Extent, TableAsked
 from linkd.home.tokens import ADAPTERS_NAME, RUN_NAME
 from linkd.limits import QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_CHILD_IDLE_S, QUERY_TEXT_MAX_BYTES, QUERY_TIMEOUT_S
 from linkd.query.answers import Prepared, StatementKind
-from linkd.query.child_process import ChildProcess
+from linkd.query.child_process import ChildProcess, answered
+from linkd.query.remembered import Remembered, RememberedStatements
 from linkd.telemetry.events import OUTCOME_DONE, QueryRan
 
 _ROLE_NAMES = {"run": RUN_NAME, "adapters": ADAPTERS_NAME}
@@ -43,6 +44,9 @@ class _Call:
     extents: list[Extent] = field(default_factory=list)
     held: ExitStack = field(default_factory=ExitStack)
     outcome: dict[str, Any] = field(default_factory=dict)
+    question: Mapping[str, Any] | None = None
+    """What the process asked last, or what it will ask; `shape` are the schemas that it was answered."""
+    shape: tuple[str, ...] = ()
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -62,16 +66,25 @@ class QueryChildren:
     _running: set[ChildProcess] = field(default_factory=set)
     _idle: dict[ChildProcess, tuple[str, asyncio.TimerHandle]] = field(default_factory=dict)
     """With whose token each works, and when it goes; the one that was used least recently first."""
+    _expected: set[str] = field(default_factory=set)
+    """With whose tokens others are being started, before there is a statement."""
+    _remembered: RememberedStatements = field(default_factory=RememberedStatements)
     _alive: list[ChildProcess] = field(default_factory=list)
     """Those that were started and are not known to have gone."""
 
     async def prepare(self, who: Identity, sql: str, traceparent: str = "") -> Prepared:
         """What the statement is and gives, without reading a row. Raises QueryInvalid, NotAllowed, LinkNotFound, SchemaMismatch."""
         call = _Call(who, sql, QUERY_TIMEOUT_S, traceparent)
+        known = self._remembered.get(who, sql)
+        if known is not None and known.prepared is not None:
+            with call.held:
+                answered(lambda question: self._answer(question, call), known.question)
+            if call.shape == known.shape:
+                return known.prepared
         async with aclosing(self._run("prepare", call)) as messages:
             schema = b"".join([message async for message in messages])
         told = call.outcome
-        return Prepared(
+        prepared = Prepared(
             StatementKind(told["kind"]),
             schema,
             tuple(told["parameters"]),
@@ -79,6 +92,9 @@ class QueryChildren:
             call.target,
             call.links,
         )
+        if call.question is not None:
+            self._remembered.keep(who, sql, Remembered(call.question, call.shape, prepared))
+        return prepared
 
     async def run(
         self, who: Identity, sql: str, timeout_s: float = 0.0, traceparent: str = "", *, parameters: bytes = b""
@@ -107,6 +123,21 @@ class QueryChildren:
             return await insertion.commit(call.target, call.extents)
         finally:
             insertion.close()
+
+    async def expect(self, who: Identity) -> None:
+        """A client that will have statements is there: a process for the first of them is made ready, if there is room for one and none waits."""
+        token = self._token(who)
+        there_are = len(self._idle) + len(self._running) + len(self._expected)
+        waits = token in self._expected or any(whose == token for whose, _ in self._idle.values())
+        if waits or there_are >= QUERIES_MAX or self.home.draining:
+            return
+        self._expected.add(token)
+        try:
+            self._give_back(await self._started(token), token)
+        except OSError:
+            pass  # the statement itself meets it, and says so
+        finally:
+            self._expected.remove(token)
 
     def children(self) -> list[ChildProcess]:
         """The processes there are."""
@@ -182,6 +213,9 @@ class QueryChildren:
         token = self._token(call.who)
         child = await self._child(token)
         self._running.add(child)
+        known = self._remembered.get(call.who, call.sql)
+        if known is not None:
+            request |= {"question": known.question, "answer": answered(lambda question: self._answer(question, call), known.question)}
         try:
             running = child.run(request, call.parameters, lambda question: self._answer(question, call))
             async with aclosing(running) as messages:
@@ -192,8 +226,9 @@ class QueryChildren:
             self._running.discard(child)
             self._give_back(child, token)
 
-    def _answer(self, question: dict[str, Any], call: _Call) -> dict[str, Any]:
+    def _answer(self, question: Mapping[str, Any], call: _Call) -> dict[str, Any]:
         """Which values are those of the tables of a statement: from now on they stay for as long as it runs."""
+        call.question, call.shape = question, ()
         asked = [TableAsked(table["link"], table["generation"], table["history"]) for table in question["tables"]]
         if not tables.may_read(self.home, call.who, asked):
             return {"permitted": tables.readable_names(self.home, call.who)}
@@ -205,7 +240,9 @@ class QueryChildren:
             answer |= {"target_schema": _text(target.schema), "target_declared": target.declared}
         call.extents = [extent for of_table in found for extent in of_table]
         call.held.enter_context(tables.held(self.home, call.who, call.extents))
-        return {**answer, "tables": [[extent.told() for extent in of_table] for of_table in found]}
+        answer["tables"] = [[extent.told() for extent in of_table] for of_table in found]
+        call.shape = _shape(answer)
+        return answer
 
     # -- processes ------------------------------------------------------------------------------------------------------------------------
 
@@ -218,9 +255,13 @@ class QueryChildren:
                 return child
         if len(self._idle) + len(self._running) >= QUERIES_MAX:
             self._let_go(next(iter(self._idle)))
+        return await self._started(token)
+
+    async def _started(self, token: str) -> ChildProcess:
         hello = {
             "endpoint": self.endpoint,
             "token": token,
+            "catalog": self.home.layout.name,
             "spill_directory": str(self.spill_directory),
             "spill_bytes": self.home.disk.temporary_bytes(),
         }
@@ -244,6 +285,12 @@ class QueryChildren:
         """The process acts for the caller, with the caller's rights and no others."""
         name = _ROLE_NAMES.get(str(who.role), who.task)
         return self.home.tokens.make(name, self.home.ledger.epoch) if name else ""
+
+
+def _shape(answer: dict[str, Any]) -> tuple[str, ...]:
+    """The schemas in an answer, which tell what a statement gives."""
+    schemas = (schema for of_table in answer["tables"] for schema in (str(len(of_table)), *(extent["schema"] for extent in of_table)))
+    return answer.get("target_schema", ""), str(answer.get("target_declared", "")), *schemas
 
 
 def _text(content: bytes) -> str:

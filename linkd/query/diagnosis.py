@@ -15,6 +15,14 @@ _QUOTED_VALUE = re.compile(r"(string|value|field value out of range:|date|timest
 _OPERANDS = re.compile(r" \([^()\n]*\)!?")
 _VALUE_OF_TYPE = re.compile(r"with value \S+ ")
 _PLACE = re.compile(r"^LINE ([0-9]+): (.*)\n( *)(\^+)$", re.MULTILINE)
+_STREAMED: dict[str, type[duckdb.Error]] = {
+    "interrupt": duckdb.InterruptException,
+    "out of memory": duckdb.OutOfMemoryException,
+    "io": duckdb.IOException,
+    "internal": duckdb.InternalException,
+    "fatal": duckdb.FatalException,
+}
+"""By what their messages begin with. Others are about somebody's data."""
 OUT_OF_MEMORY_HINT = "it needs more memory and temporary disk than queries have; filter earlier, or aggregate in two steps"
 _DATA_ERRORS = (duckdb.DataError, duckdb.InvalidInputException)
 _TEXT_SHOWN_CHARS = 120
@@ -39,6 +47,14 @@ def pointed_at(fault: str, sql: str, location: int, length: int) -> str:
 def parse_error(error: duckdb.Error) -> QueryInvalid:
     """A text that DuckDB cannot parse, in its words."""
     return QueryInvalid(_SETTING_HINT.sub("", _KIND.sub("", str(error), count=1)))
+
+
+def streamed_error(error: OSError) -> duckdb.Error | None:
+    """What DuckDB raised while Arrow took rows from it, which leaves nothing of it but its words; None for an error of somebody else's."""
+    kind = _KIND.match(str(error))
+    if kind is None:
+        return None
+    return _STREAMED.get(kind[0].removesuffix(" Error: ").lower(), duckdb.DataError)(str(error))
 
 
 def run_error(error: duckdb.Error, sql: str) -> Error:

@@ -10,6 +10,7 @@ columns, nulls last; a statement whose result depends on the order in which rows
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections import Counter
@@ -22,16 +23,16 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 from duckdb.value.constant import DoubleValue, LongValue
 
 from linkd import limits
+from linkd.core import arrow_compute as pc
 from linkd.core.arrow_types import plain_type
 from linkd.core.casts import CastLoses, as_array, plain_array
 from linkd.core.pipeline import ParamValue
-from linkd.errors import QueryInvalid, SchemaMismatch
+from linkd.errors import Error, QueryInvalid, SchemaMismatch
 from linkd.model.frozen import frozen
-from linkd.query.diagnosis import run_error
+from linkd.query.diagnosis import run_error, streamed_error
 from linkd.query.rewriting import text_to_run
 from linkd.query.statement import Statement
 
@@ -85,6 +86,14 @@ class Database:
         connection.execute("SET lock_configuration = true")
         return Database(connection)
 
+    @staticmethod
+    def of_process(directory: Path, spill_bytes: int) -> Database:
+        """The one of a process that runs statements, which is to have as much of the machine as a query may; spills below `directory`."""
+        threads = min(limits.QUERY_THREADS_MAX, os.cpu_count() or 1)
+        return Database.open(
+            directory / "duckdb", memory_limit_bytes=limits.QUERY_MEMORY_MAX_BYTES, threads=threads, spill_bytes=spill_bytes
+        )
+
     def close(self) -> None:
         self.connection.close()
 
@@ -120,10 +129,12 @@ class Database:
         with closing(self.connection.cursor()) as connection, watch.over(connection, text), watch.errors():
             for name, table in tables.items():
                 connection.register(name, table)
+            relation = _relation(connection, f"{text}\n", values)
+            names = relation.columns  # those of a part of it are no others, but no two of them are the same
             # What has parameters is a result, of which no part can be asked for.
-            relation = _relation(connection, f"SELECT * FROM ({text}\n) LIMIT 0" if values else f"{text}\n", values)
-            relation = relation if values else relation.limit(0)
-            return _result_schema(relation, relation.to_arrow_reader(1).schema)
+            part = _relation(connection, f"SELECT * FROM ({text}\n) LIMIT 0", values) if values else relation.limit(0)
+            schema = _result_schema(part, part.to_arrow_reader(1).schema)
+            return pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
 
 
 @contextmanager
@@ -192,25 +203,30 @@ def _ordered(
 
 
 class Watch:
-    """Ends a query that takes too long or is no longer wanted, and says which of the two it was. Its time is that of its `with`.
+    """Ends a query that takes too long or is no longer wanted, and says which of the two it was. Its time is that of its `with`; without
+    `timeout_s` somebody else looks at the clock.
 
     `stop` may be called from any thread.
     """
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float | None = None) -> None:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._sql = ""
         self._reason = ""
-        self._timer = threading.Timer(timeout_s, self.stop, [f"the query was stopped: it took longer than {timeout_s:g} s"])
-        self._timer.daemon = True
+        self._timer: threading.Timer | None = None
+        if timeout_s is not None:
+            self._timer = threading.Timer(timeout_s, self.stop, [f"the query was stopped: it took longer than {timeout_s:g} s"])
+            self._timer.daemon = True
 
     def __enter__(self) -> Self:
-        self._timer.start()
+        if self._timer is not None:
+            self._timer.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._timer.cancel()
-        self._timer.join()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
 
     @contextmanager
     def over(self, connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[None]:
@@ -234,10 +250,18 @@ class Watch:
             if self._reason:
                 raise QueryInvalid(self._reason)
             yield
-        except duckdb.InterruptException:
-            raise QueryInvalid(self._reason or "the query was interrupted") from None
         except duckdb.Error as error:
-            raise run_error(error, self._sql) from None
+            raise self._error(error) from None
+        except OSError as error:
+            streamed = streamed_error(error)
+            if streamed is None:
+                raise
+            raise self._error(streamed) from None
+
+    def _error(self, error: duckdb.Error) -> Error:
+        if isinstance(error, duckdb.InterruptException):
+            return QueryInvalid(self._reason or "the query was interrupted")
+        return run_error(error, self._sql)
 
 
 def _quoted(name: str) -> str:

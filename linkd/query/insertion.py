@@ -1,9 +1,10 @@
 """`INSERT INTO link [(columns)] SELECT ...`: taken off by a small grammar of our own, so that DuckDB only ever runs the SELECT behind it.
 
-    insertion = INSERT INTO name [ "(" column { "," column } ")" ] [ BY NAME ] select
+    insertion = [ with ] INSERT INTO [ [ catalog "." ] "links" "." ] name [ "(" column { "," column } ")" ] [ BY NAME ] select
     name, column = identifier | quoted
 
 where blanks and comments may stand between words, and `select` is whatever `statement` takes: SELECT, VALUES, FROM, WITH.
+`with`, the parts of a WITH, is put before it: they may stand before INSERT as well.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from linkd.core.names import DB_SCHEMA
+from linkd.core.sql_text import place_of_word
 from linkd.core.value_names import LINK_NAME
 from linkd.errors import QueryInvalid, SchemaMismatch
+from linkd.model.frozen import frozen
 from linkd.query.diagnosis import pointed_at
 
 _GAP = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)"
@@ -24,12 +27,13 @@ _BEGIN = re.compile(rf"{_GAP}*INSERT\b", re.IGNORECASE | re.DOTALL)
 _INTO = re.compile(rf"{_GAP}+(?i:INTO){_GAP}+(?P<name>{_NAME}(?:{_GAP}*\.{_GAP}*{_NAME})*)", re.DOTALL)
 _COLUMNS = re.compile(rf"{_GAP}*\({_GAP}*(?P<list>{_NAME}(?:{_GAP}*,{_GAP}*{_NAME})*){_GAP}*\)", re.DOTALL)
 _BY_NAME = re.compile(rf"{_GAP}+BY{_GAP}+NAME\b", re.IGNORECASE | re.DOTALL)
+_WITH = re.compile(rf"{_GAP}*WITH\b", re.IGNORECASE | re.DOTALL)
 _VALUES = re.compile(rf"{_GAP}*VALUES\b", re.IGNORECASE | re.DOTALL)
 _EACH = re.compile(_NAME)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class InsertInto:
     """`select` is the text with blanks in place of what was taken off, so that places in it are those of the statement."""
 
@@ -39,17 +43,25 @@ class InsertInto:
     is_values: bool
 
 
-def insertion_in(sql: str) -> InsertInto | None:
-    """The parts of an INSERT; None for any other statement. Raises QueryInvalid for one that is not understood."""
+def insertion_in(sql: str, catalog: str = "") -> InsertInto | None:
+    """The parts of an INSERT; None for any other statement. `catalog` may stand before the schema of the link.
+
+    Raises QueryInvalid for one that is not understood.
+    """
     begin = _BEGIN.match(sql)
+    parts_before = ""
+    if begin is None and _WITH.match(sql) is not None and (place := place_of_word(sql, "insert")) >= 0:
+        begin, parts_before = _BEGIN.match(sql, place), sql[:place]
     if begin is None:
         return None
     into = _INTO.match(sql, begin.end())
+    if into is None and parts_before:
+        return None  # the word is the name of something there
     if into is None:
         raise _refused(sql, begin.end(), "after INSERT comes INTO and the name of a link: INSERT INTO link (columns) SELECT ...")
     parts = [_plain(part) for part in _EACH.findall(into["name"])]
-    target = parts[-1].lower()
-    if len(parts) > 1 or not LINK_NAME.fullmatch(target):
+    *qualifiers, target = map(str.lower, parts)
+    if qualifiers not in ([], [DB_SCHEMA], [catalog, DB_SCHEMA]) or not LINK_NAME.fullmatch(target):
         raise _refused(sql, into.start("name"), f"`{'.'.join(parts)}` is not the name of a link: rows go into links only")
     end, columns = into.end(), tuple[str, ...]()
     listed = _COLUMNS.match(sql, end)
@@ -60,8 +72,10 @@ def insertion_in(sql: str) -> InsertInto | None:
                 raise _refused(sql, listed.start("list"), f"column `{name}` is named {count} times")
     by_name = _BY_NAME.match(sql, end)
     end = by_name.end() if by_name is not None else end
-    taken = re.sub(r"[^\n]", " ", sql[:end])
-    return InsertInto(target, columns, taken + sql[end:], _VALUES.match(sql, end) is not None)
+    if parts_before and _WITH.match(sql, end) is not None:
+        raise _refused(sql, end + 1, "WITH stands before INSERT and behind it: write all its parts in one of the two places")
+    taken = re.sub(r"[^\n]", " ", sql[len(parts_before) : end])
+    return InsertInto(target, columns, parts_before + taken + sql[end:], _VALUES.match(sql, end) is not None)
 
 
 def fitted(insertion: InsertInto, given: Sequence[str], columns: Sequence[str]) -> list[tuple[str, int]]:

@@ -2,10 +2,11 @@
 
 Frames are those of the lane (`wire.lane`): a length, a kind, content. Over its standard input the process gets
 
-    CALL      JSON {"endpoint", "token", "spill_directory", "spill_bytes"}, once: where the home is, and for whom it works
+    CALL      JSON {"endpoint", "token", "catalog", "spill_directory", "spill_bytes"}, once: where the home is and what its pipeline is
+              called, and for whom it works
     MESSAGE   a part of the parameters of the statement that comes next, an Arrow IPC stream
     CALL      JSON {"operation": "prepare" | "select" | "insert", "sql", "timeout_s", "traceparent"}: a statement; the next one
-              follows behind its STATUS
+              follows behind its STATUS. With "question" and "answer" if it is known what it will ask
     CALL      JSON, the answer to a question of its own
     DONE      whoever asked has gone: the statement is to end
 
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,8 +60,26 @@ async def read_frame(reader: asyncio.StreamReader) -> tuple[FrameKind, bytes] | 
         raise InternalFault("what came over the pipe of a query is no frame") from None
 
 
+def first_said(descriptor: int) -> dict[str, Any] | None:
+    """The JSON of the first frame, read there and then, and no byte behind it; None when the other side has ended."""
+    length, _ = HEAD.unpack(_exactly(descriptor, HEAD.size) or bytes(HEAD.size))
+    content = _exactly(descriptor, length)
+    return parsed(content) if content else None
+
+
 def parsed(content: bytes) -> dict[str, Any]:
     """The JSON of a frame that has some."""
     value = json.loads(content)
     assert isinstance(value, dict)
     return value
+
+
+def _exactly(descriptor: int, size_bytes: int) -> bytes:
+    """Nothing if there are not so many."""
+    content = b""
+    while len(content) < size_bytes:
+        piece = os.read(descriptor, size_bytes - len(content))
+        if not piece:
+            return b""
+        content += piece
+    return content

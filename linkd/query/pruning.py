@@ -33,10 +33,14 @@ _ORDINARY_JOINS = ("REGULAR", "CROSS", "NATURAL", "DEPENDENT")
 
 @frozen()
 class Pruning:
-    """What is known of the rows that a statement wants of one table: `condition` over the bounds of `columns`, column by column."""
+    """What is known of the rows that a statement wants of one table: `condition` over the bounds of `columns`, column by column.
+
+    `is_timed` says whether there is a clock in it.
+    """
 
     condition: str
     columns: tuple[str, ...]
+    is_timed: bool = False
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class _Conditions:
     """The table's column that a reference means; "" if it means none of them."""
     text: Callable[[Node], str]
     columns: list[str] = field(default_factory=list)
+    is_timed: bool = False
 
     def of(self, node: Node) -> str:
         """The condition on bounds that holds wherever this one can; "" where nothing is known."""
@@ -77,6 +82,7 @@ class _Conditions:
             return ""
         if column not in self.columns:
             self.columns.append(column)
+        self.is_timed = self.is_timed or not is_constant(right)
         least, greatest = _bound_names(column)
         value = self.text(right)
         if operator == "=":
@@ -87,7 +93,7 @@ class _Conditions:
 def prunings(statement: Statement, columns: Mapping[str, Collection[str]], parser: duckdb.DuckDBPyConnection) -> dict[str, Pruning]:
     """For each table of which some values may be passed over, what decides it. `columns` are those of each table, system columns too."""
     names = {id(node): table for node, table in statement.links}
-    found: dict[str, list[tuple[str, list[str]]]] = {}
+    found: dict[str, list[tuple[str, _Conditions]]] = {}
     seen = 0
     for select in selects(statement.tree):
         tables = [(node, names[id(node)]) for node in sources(select) if id(node) in names]
@@ -96,12 +102,14 @@ def prunings(statement: Statement, columns: Mapping[str, Collection[str]], parse
             conditions = _Conditions(_owner(node, table, tables, columns), lambda expression: expression_text(expression, parser))
             where: Node | None = select.get("where_clause")
             condition = conditions.of(where) if where is not None and _leaves_alone(select, node) else ""
-            found.setdefault(table, []).append((condition, conditions.columns))
+            found.setdefault(table, []).append((condition, conditions))
     if seen != len(statement.links):  # one is read in a place that is no FROM: PIVOT, SUMMARIZE, ...
         return {}
     return {
         table: Pruning(
-            _joined(" OR ", [condition for condition, _ in places]), tuple(dict.fromkeys(name for _, used in places for name in used))
+            _joined(" OR ", [condition for condition, _ in places]),
+            tuple(dict.fromkeys(name for _, conditions in places for name in conditions.columns)),
+            any(conditions.is_timed for _, conditions in places),
         )
         for table, places in found.items()
         if all(condition for condition, _ in places)
@@ -123,13 +131,17 @@ def decided(condition: str, bounds: pa.Table, values: Mapping[str, Any], connect
     cursor = connection.cursor()
     try:
         cursor.register("bounds", bounds)
-        used = {name: value for name, value in values.items() if f"${name}" in condition}
-        rows = cursor.execute(f"SELECT block FROM bounds WHERE {condition} ORDER BY block", dict(used) or None).fetchall()
+        rows = cursor.execute(f"SELECT block FROM bounds WHERE {condition} ORDER BY block", used_in(condition, values) or None).fetchall()
     except duckdb.Error:
         return None  # the statement itself will say what is wrong with its constants
     finally:
         cursor.close()
     return [row[0] for row in rows]
+
+
+def used_in(text: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values of parameters that a text needs."""
+    return {name: value for name, value in values.items() if f"${name}" in text}
 
 
 def _owner(node: Node, table: str, tables: Sequence[tuple[Node, str]], columns: Mapping[str, Collection[str]]) -> Callable[[Node], str]:

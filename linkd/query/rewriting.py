@@ -1,4 +1,4 @@
-"""The text that DuckDB runs, where it is not the one that was written: of statements with `link(...)`, or that name a system column.
+"""The text that DuckDB runs, where it is not the one that was written: of statements with `link(...)`, a link's schema, or a system column.
 
 `_seq`, `_time`, `_task` and `_value` are columns of every link that `SELECT *` does not show. A statement that names none of them is given tables
 without them; one that does has them left out of each `*`, by the name of the table they belong to.
@@ -20,7 +20,7 @@ from linkd.query.walk import Node
 
 def text_to_run(statement: Statement, hidden: Mapping[str, Collection[str]], parser: duckdb.DuckDBPyConnection) -> str:
     """`hidden` names, for each table, the system columns that it is given beside its own. Raises QueryInvalid."""
-    if not statement.histories and not any(hidden.values()):
+    if not statement.histories and not statement.is_qualified and not any(hidden.values()):
         return statement.text
     names = {id(node): table for node, table in statement.links}
     before: list[tuple[Node, Any]] = []
@@ -62,15 +62,15 @@ def text_of(tree: Node, parser: duckdb.DuckDBPyConnection) -> str:
 
 def parameters_in(tree: Any) -> frozenset[str]:
     """The names of the parameters in a tree."""
-    return frozenset(node["identifier"] for node in _nodes(tree) if node.get("class") == "PARAMETER")
+    return frozenset(node["identifier"] for node in nodes(tree) if node.get("class") == "PARAMETER")
 
 
 def selects(tree: Any) -> Iterator[Node]:
     """Every SELECT in a tree, those within others too."""
-    return (node for node in _nodes(tree) if node.get("type") == "SELECT_NODE" and "from_table" in node)
+    return (node for node in nodes(tree) if node.get("type") == "SELECT_NODE" and "from_table" in node)
 
 
-def _nodes(tree: Any) -> Iterator[Node]:
+def nodes(tree: Any) -> Iterator[Node]:
     """Every node in a tree, each before those within it; without recursion, for a text may be nested as deeply as it likes."""
     waiting = [tree]
     while waiting:

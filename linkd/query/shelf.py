@@ -18,12 +18,14 @@ import pyarrow as pa
 
 from linkd.client.calls import Connection
 from linkd.client.lane_files import Region
+from linkd.client.large_values import whole
 from linkd.client.payloads import Arrived, Assembler
 from linkd.core.arrow_types import plain_schema
 from linkd.core.names import COMMITS_LINK
 from linkd.core.schema import in_schema
 from linkd.errors import LinkNotFound, QueryInvalid, SchemaMismatch, StorageFailed
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, LINKS_MAX, ROWS_PER_VALUE, SHELF_VALUES_MAX, SPILL_BATCH_BYTES, SPILL_GATHERED_VALUES
+from linkd.model.frozen import frozen
 from linkd.query.readable import readable_schema
 from linkd.query.statistics import Bounds, bounds_of
 from linkd.wire.messages import ARROW
@@ -31,7 +33,7 @@ from linkd.wire.methods import READ
 from linkd.wire.v1 import links_pb2 as pb
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Origin:
     """What is known of one value beside its rows: the first of them in its block is `first_row`."""
 
@@ -89,6 +91,15 @@ class Block:
         return self.bounds[column]
 
 
+@frozen()
+class Chosen:
+    """Which of `blocks` a condition left, the last time that one was asked for: `by` says which one it was."""
+
+    by: object
+    blocks: list[Block]
+    left: list[Block]
+
+
 @dataclass(slots=True, eq=False)
 class Stand:
     """What of one generation of a link is here: `blocks` in order, and every value of `covered` (ranges in order, apart from each other)."""
@@ -97,6 +108,7 @@ class Stand:
     schema: pa.Schema
     blocks: list[Block] = field(default_factory=list)
     covered: list[tuple[int, int]] = field(default_factory=list)
+    chosen: Chosen | None = None
 
     @property
     def values(self) -> int:
@@ -136,7 +148,7 @@ class Stand:
             block.schema, block.bounds = schema, {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Wanted:
     """Values of one generation. `schema` is the link's schema message."""
 
@@ -186,7 +198,7 @@ class Shelf:
                     while (message := await stream.read()) is not None:
                         arrived = assembler.take(message) if message.WhichOneof("message") != "opened" else None
                         if arrived is not None:
-                            gathering.add(arrived)
+                            gathering.add(await whole(connection, arrived))
             except LinkNotFound:
                 pass  # all of them were dropped one by one; the generation itself is held while the statement runs
             gathering.end()

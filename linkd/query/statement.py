@@ -22,12 +22,11 @@ from linkd.query.walk import History, Node, Walk
 
 _APPEND_ONLY = "links are append-only: publish corrected rows as new ones, or SELECT what you want to keep into another link"
 _NO_DDL = "links are append-only: they are made by the wiring of the pipeline file, and hold what was published to them"
-_NO_WRITE = "a query is one SELECT; its rows are the result, so leave away what stores them"
 _REMEDIES = {
     "UPDATE": _APPEND_ONLY,
     "DELETE": _APPEND_ONLY,
     "MERGE_INTO": _APPEND_ONLY,
-    "INSERT": _NO_WRITE,
+    "INSERT": "a query is one SELECT, or INSERT INTO link SELECT ...",
     "CREATE": f"{_NO_DDL}; for a part that is used twice write WITH name AS (SELECT ...)",
     "ALTER": _NO_DDL,
     "DROP": _NO_DDL,
@@ -54,8 +53,8 @@ class Statement:
     `tables` are the links it reads (lower case), `ordered` says whether it has an ORDER BY at the top, `order_sensitive` whether its result
     may depend on the order in which rows are met (sums of floating point numbers, ties of an ORDER BY, LIMIT, windows, ...).
     `unnamed` says whether a column of the result is an expression without a name of its own; `named` are those that have one.
-    `parameters` are the names behind `$` that it has to be given values for. `histories` are tables beside those of `tables`; with one of them, or
-    a name of `system_columns`, DuckDB runs not `text` but what `tables` makes of it.
+    `parameters` are the names behind `$` that it has to be given values for. `histories` are tables beside those of `tables`; with one of them, a
+    name of `system_columns`, or a link that is named with its schema, DuckDB runs not `text` but what `rewriting` makes of it.
     """
 
     text: str
@@ -67,6 +66,7 @@ class Statement:
     parameters: frozenset[str] = frozenset()
     histories: tuple[History, ...] = ()
     system_columns: frozenset[str] = frozenset()
+    is_qualified: bool = False
     tree: Node = field(default_factory=dict, repr=False, compare=False)
     links: tuple[tuple[Node, str], ...] = field(default=(), repr=False, compare=False)
     """The nodes of the tree that are tables of links, with the names under which DuckDB is given them."""
@@ -82,11 +82,14 @@ class Statement:
             raise QueryInvalid(f"{fault}\n  it may read: {', '.join(sorted(permitted)) or 'no link at all'}")
 
 
-def check_select(sql: str, parameters: Collection[str] | None = (), *, parser: duckdb.DuckDBPyConnection | None = None) -> Statement:
+def check_select(
+    sql: str, parameters: Collection[str] | None = (), *, parser: duckdb.DuckDBPyConnection | None = None, catalog: str = ""
+) -> Statement:
     """The query in `sql`, if it is exactly one SELECT that reads links and computes, and nothing else.
 
-    It may name the `parameters` there are, as `$name`; with None any that its caller has values for. Raises `QueryInvalid` with the place in the
-    text and a remedy. Reads and changes nothing; takes a millisecond with a `parser` (a database that is closed), some tens without.
+    It may name the `parameters` there are, as `$name`; with None any that its caller has values for. `catalog` may stand before the schema of a
+    link. Raises `QueryInvalid` with the place in the text and a remedy. Reads and changes nothing; takes a millisecond with a `parser` (a database
+    that is closed), some tens without.
     """
     if len(sql.encode(errors="replace")) > limits.QUERY_TEXT_MAX_BYTES:
         raise QueryInvalid(f"the query is longer than {limits.QUERY_TEXT_MAX_BYTES:,} bytes: put its data into a link")
@@ -94,7 +97,7 @@ def check_select(sql: str, parameters: Collection[str] | None = (), *, parser: d
         named_parameters = _check_one_select(connection, sql, parameters)
         text = _without_semicolon(connection, sql)
         tree = _tree(connection, text)
-    walk = Walk(sql)
+    walk = Walk(sql, catalog)
     walk.run(tree)
     ordered = _has_modifier(tree, "ORDER_MODIFIER")
     items = [item for item in _leftmost(tree).get("select_list", ()) if item["class"] != "STAR"]
@@ -109,6 +112,7 @@ def check_select(sql: str, parameters: Collection[str] | None = (), *, parser: d
         parameters=named_parameters,
         histories=tuple(walk.histories),
         system_columns=frozenset(walk.system_columns),
+        is_qualified=walk.is_qualified,
         tree=tree,
         links=tuple(walk.links),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from linkd.core import arrow_compute as pc
 from linkd.model.frozen import frozen
 
 

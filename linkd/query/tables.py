@@ -14,29 +14,33 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from linkd.client.calls import Connection
+from linkd.core import arrow_compute as pc
 from linkd.core.evolution import united
 from linkd.core.names import COMMITS_LINK
 from linkd.core.schema import in_schema
 from linkd.errors import QueryInvalid
 from linkd.limits import BLOCKS_PRUNED_MIN, SEQUENCE_CELLS
+from linkd.model.frozen import frozen
 from linkd.query.checked import Checked, Plan
-from linkd.query.diagnosis import run_error
-from linkd.query.pruning import Pruning, bounds_table, decided, expression_text
+from linkd.query.pruning import Pruning, bounds_table, decided, expression_text, used_in
+from linkd.query.rewriting import parameters_in
 from linkd.query.sequence_ranges import narrowed
-from linkd.query.shelf import Block, Shelf, Wanted, committed
+from linkd.query.shelf import Block, Chosen, Shelf, Wanted, committed
 from linkd.query.statement import Statement
 from linkd.query.walk import History, Node
 
 Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 """Asks the home (see `pipe`)."""
 Connect = Callable[[], Awaitable[Connection]]
+_MOMENT = ("TIMESTAMPTZ", "epoch_ns({})", "a moment, as in '2026-11-22T10:00' or now() - INTERVAL 1 HOUR")
+_ARGUMENTS = {"generation": ("UBIGINT", "{}", "the number of one, from 1 on"), "since": _MOMENT, "until": _MOMENT}
+"""Of `link(...)`: as what DuckDB reads each, what of it is wanted, and what it has to be."""
 _SYSTEM_TYPES = {"_seq": pa.int64(), "_time": pa.timestamp("us", "UTC"), "_task": pa.string(), "_value": pa.string()}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Part:
     """What a table has of one generation: its values from `first` to `last`, and of these those made in [since_ns, until_ns)."""
 
@@ -47,7 +51,7 @@ class Part:
     until_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Asked:
     """What the home answered: the parts of each table, oldest first, and the schema message of the link that rows go to, which may be declared."""
 
@@ -56,7 +60,7 @@ class Asked:
     target_declared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Ready:
     """What DuckDB is given: a text, and rows for each table in it."""
 
@@ -157,6 +161,15 @@ class Tables:
         if pruning is None or len(blocks) < BLOCKS_PRUNED_MIN:
             await _look_at(blocks)
             return blocks
+        known = stand.chosen
+        if known is not None and known.by is pruning and known.blocks == blocks:
+            return known.left
+        left = await self._wanted(blocks, pruning, values)
+        stand.chosen = Chosen(pruning, blocks, left) if not pruning.is_timed and not used_in(pruning.condition, values) else None
+        return left
+
+    async def _wanted(self, blocks: list[Block], pruning: Pruning, values: Mapping[str, Any]) -> list[Block]:
+        """Those of the blocks that the condition allows; their rows were looked at."""
         own = blocks[0].schema.names
         if any(name not in own for name in pruning.columns):
             blocks = self._chosen(blocks, pruning, [name for name in pruning.columns if name in own], values)
@@ -189,25 +202,26 @@ class Tables:
         return narrowed(part.first, part.last, SEQUENCE_CELLS, chosen)
 
     def _range(self, history: History, values: Mapping[str, Any]) -> tuple[int, int | None, int | None]:
-        """The generation (0: all of them) and the times of `link(...)`."""
-        generation = self._value(history.generation, "UBIGINT", values) if history.generation is not None else 0
-        times = [
-            self._value(each, "TIMESTAMPTZ", values, "epoch_ns({})") if each is not None else None
-            for each in (history.since, history.until)
-        ]
-        if history.generation is not None and not generation:
-            raise QueryInvalid(f"link('{history.link}'): generations are counted from 1")
-        return generation or 0, times[0], times[1]
+        """The generation (0: all of them) and the times of `link(...)`; of one whose value is not known yet, as if it was not given."""
+        generation = self._value(history, "generation", history.generation, values)
+        since_ns, until_ns = (
+            self._value(history, name, each, values) for name, each in (("since", history.since), ("until", history.until))
+        )
+        return generation or 0, since_ns, until_ns
 
-    def _value(self, expression: Node, kind: str, values: Mapping[str, Any], form: str = "{}") -> int:
+    def _value(self, history: History, name: str, expression: Node | None, values: Mapping[str, Any]) -> int | None:
+        if expression is None or not parameters_in(expression) <= values.keys():
+            return None
+        kind, form, remedy = _ARGUMENTS[name]
         text = f"SELECT {form.format(f'CAST({expression_text(expression, self.parser)} AS {kind})')}"
-        used = {name: value for name, value in values.items() if f"${name}" in text}
         try:
-            row = self.parser.execute(text, used or None).fetchone()
-        except duckdb.Error as error:
-            raise run_error(error, text) from None
+            row = self.parser.execute(text, used_in(text, values) or None).fetchone()
+        except duckdb.Error:
+            raise QueryInvalid(f"link('{history.link}'): {name} is {remedy}") from None
         if row is None or row[0] is None:
-            raise QueryInvalid("an argument of link(...) is NULL: leave it away, or give it a value")
+            raise QueryInvalid(f"link('{history.link}'): {name} is NULL: leave it away, or give it a value")
+        if name == "generation" and not row[0]:
+            raise QueryInvalid(f"link('{history.link}'): {name} is {remedy}")
         return int(row[0])
 
 

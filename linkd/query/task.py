@@ -23,7 +23,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,6 +31,7 @@ import pyarrow as pa
 from linkd.client.calls import Connection, Dial
 from linkd.client.description import TaskDescription
 from linkd.client.discovery import TASK_VARIABLE, dial_for
+from linkd.client.large_values import whole
 from linkd.client.payloads import Arrived, Publish
 from linkd.client.publishing import KnownSchema
 from linkd.client.signals import ending_signals
@@ -49,6 +50,7 @@ from linkd.errors import (
     UsageFault,
 )
 from linkd.limits import QUERY_TEXT_MAX_BYTES, QUERY_THREADS_MAX, SOURCE_WINDOW_PUBLISHES, SQL_TASK_TIMEOUT_S
+from linkd.model.frozen import frozen
 from linkd.query.engine import Result, run_select
 from linkd.query.lean import without_data_frames
 from linkd.query.scratch import scratch_directory
@@ -64,7 +66,7 @@ SQL_FILE_VARIABLE = "LINKD_SQL_FILE"
 SPILL_DIRECTORY_VARIABLE = "LINKD_SPILL_DIR"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Settings:
     """What the environment says."""
 
@@ -97,7 +99,7 @@ class Settings:
             raise QueryInvalid(f"{self.sql_file} is not UTF-8: save it as UTF-8") from None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TaskTables:
     """The tables of a statement; `hidden` names the system columns that they have."""
 
@@ -108,8 +110,8 @@ class TaskTables:
 class _Inputs:
     """Takes the values of the snapshot: those of links that a statement reads, mapped or in files below `scratch`, the others nowhere."""
 
-    def __init__(self, scratch: Path, reads: frozenset[str]) -> None:
-        self._scratch = scratch
+    def __init__(self, connection: Connection, scratch: Path, reads: frozenset[str]) -> None:
+        self._connection = connection
         self._reads = reads
         self._shelf = Shelf(scratch, sys.maxsize)
         self._taken: dict[str, tuple[Stand, Gathering]] = {}
@@ -126,7 +128,7 @@ class _Inputs:
             self._taken[link] = stand, Gathering(self._shelf, stand, 0)
         _, gathering = self._taken[link]
         gathering.widen(value.schema)
-        gathering.add(value)
+        gathering.add(await whole(self._connection, value))
 
     def tables(self, complete: Complete, statement: Statement) -> TaskTables:
         """What the statement reads. Raises SchemaMismatch for an input without columns."""
@@ -173,7 +175,7 @@ async def _run_once(settings: Settings, statements: Sequence[OutputStatement], c
     """One snapshot, from its first value to the commit; whether there was one."""
     reads = frozenset(link for each in statements for link in each.statement.tables)
     with scratch_directory(settings.spill_directory) as scratch:
-        inputs = _Inputs(scratch, reads)
+        inputs = _Inputs(connection, scratch, reads)
         complete = await coming.receive(inputs)
         if complete is None:
             return False
@@ -183,7 +185,7 @@ async def _run_once(settings: Settings, statements: Sequence[OutputStatement], c
                 read = await asyncio.to_thread(inputs.tables, complete, each.statement)
                 query = TaskQuery(functools.partial(_select, settings, each.statement, read, scratch))
                 try:
-                    await _stage(stream, each, known, complete, query)
+                    await _stage(connection, stream, each, known, complete, query)
                 finally:
                     query.end()
             await stream.flush()
@@ -207,13 +209,20 @@ def _select(settings: Settings, statement: Statement, read: TaskTables, scratch:
     )
 
 
-async def _stage(stream: ValueStream, into: OutputStatement, outputs: dict[str, KnownSchema], complete: Complete, query: TaskQuery) -> None:
+async def _stage(
+    connection: Connection,
+    stream: ValueStream,
+    into: OutputStatement,
+    outputs: dict[str, KnownSchema],
+    complete: Complete,
+    query: TaskQuery,
+) -> None:
     """Stages the rows of one statement. An empty result is one value of no rows, so that its columns are known."""
     while (batch := await query.next_batch()) is not None:
         known = outputs[into.output]
-        payloads = payloads_of(into, batch, known)
+        payloads, attributes = await payloads_of(connection, into, batch, known)
         outputs[into.output] = KnownSchema(payloads[-1].schema, known.declared)
-        await stream.stage(Publish(into.output, payloads, {}, complete.snapshot_id, complete.token))
+        await stream.stage(Publish(into.output, payloads, attributes, complete.snapshot_id, complete.token))
 
 
 def exit_code(error: Error) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import pyarrow as pa
 
+from linkd.client.calls import Connection
 from linkd.client.encoding import encode
+from linkd.client.large_values import encoded
 from linkd.client.payloads import Payload
 from linkd.client.publishing import KnownSchema
 from linkd.query.engine import Result
@@ -44,9 +46,15 @@ class TaskQuery:
         self._result = None
 
 
-def payloads_of(into: OutputStatement, batch: pa.RecordBatch, known: KnownSchema) -> tuple[Payload, ...]:
-    """The values that a batch becomes. Raises SchemaMismatch."""
-    return encode(into.output, _named(into, batch, known), schema=known.schema, declared=known.declared, inputs=())
+async def payloads_of(
+    connection: Connection, into: OutputStatement, batch: pa.RecordBatch, known: KnownSchema
+) -> tuple[tuple[Payload, ...], Mapping[str, str]]:
+    """The values that a batch becomes, and their attributes. Raises SchemaMismatch."""
+
+    async def encode_rows(rows: pa.RecordBatch | pa.Table) -> tuple[Payload, ...]:
+        return encode(into.output, rows, schema=known.schema, declared=known.declared, inputs=())
+
+    return await encoded(connection, _named(into, batch, known), None, encode_rows)
 
 
 def _named(into: OutputStatement, batch: pa.RecordBatch, known: KnownSchema) -> pa.RecordBatch:

@@ -44,14 +44,20 @@ async def run_windows(
         with closing(database):
             async for snapshot in client.snapshots():
                 async with snapshot:
-                    await _work(database, snapshot, statements, parameters)
+                    await _work(connection, database, snapshot, statements, parameters)
     finally:
         await client.close()
 
 
 async def _work(
-    database: Database, snapshot: Snapshot, statements: Sequence[OutputStatement], parameters: Mapping[str, ParamValue]
+    connection: Connection,
+    database: Database,
+    snapshot: Snapshot,
+    statements: Sequence[OutputStatement],
+    parameters: Mapping[str, ParamValue],
 ) -> None:
+    for link in {link for each in statements for link in each.statement.tables}:
+        await snapshot[link].loaded()
     for each in statements:
         statement = each.statement
         schemas = {link: link_schema(snapshot[link].schema_message(), link) for link in statement.tables}
@@ -66,7 +72,7 @@ async def _work(
                 while (batch := await query.next_batch()) is not None:
                     known = known_schema(snapshot, each.output)
                     if batch.num_rows or not known.schema:
-                        await stage(snapshot, each.output, payloads_of(each, batch, known))
+                        await stage(snapshot, each.output, *await payloads_of(connection, each, batch, known))
             finally:
                 query.end()
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from linkd.core.diagnostics import with_suggestion
-from linkd.core.names import COMMITS_LINK
+from linkd.core.names import COMMITS_LINK, DB_SCHEMA
 from linkd.core.value_names import LINK_NAME
 from linkd.errors import QueryInvalid
 from linkd.model.frozen import frozen
@@ -55,16 +55,21 @@ class History:
 class Walk:
     """One pass over a tree, without recursion: a query may be nested as deeply as the parser allows.
 
-    Each waiting node comes with the names of the CTEs that can be seen from it.
+    Each waiting node comes with the names of the CTEs that can be seen from it. `catalog` is the pipeline's name: a link may be named with the
+    schema and the catalog that clients are told of, which the tree is without when `run` returns.
     """
 
-    def __init__(self, sql: str) -> None:
+    def __init__(self, sql: str, catalog: str = "") -> None:
         self.tables: set[str] = set()
         self.histories: list[History] = []
         self.links: list[tuple[Node, str]] = []
         """The nodes that are tables of links, and what DuckDB knows these as."""
         self.system_columns: set[str] = set()
         self.order_sensitive = False
+        self.is_qualified = False
+        """Whether a link was named with its schema."""
+        self._columns: list[Node] = []
+        self._places = {(DB_SCHEMA,), (catalog.lower(), DB_SCHEMA)}
         self._sql = sql
         self._waiting: list[tuple[Any, frozenset[str]]] = []
 
@@ -76,6 +81,8 @@ class Walk:
                 self._waiting.extend((child, scope) for child in node)
             elif isinstance(node, dict):
                 self._visit(node, scope)
+        for column in self._columns if self.is_qualified else ():
+            column["column_names"] = self._without_place(column["column_names"])
 
     def _visit(self, node: Node, scope: frozenset[str]) -> None:
         if "cte_map" in node:
@@ -111,6 +118,7 @@ class Walk:
             if name not in SCALARS and name not in OPERATORS and name not in ORDER_FREE_AGGREGATES:
                 self.order_sensitive = True
         elif kind == "COLUMN_REF":
+            self._columns.append(node)
             self.system_columns.update(set(SYSTEM_COLUMNS).intersection(map(str.lower, node["column_names"])))
         elif kind == "WINDOW":
             self._check_function(node, node.get("function_name", "").lower(), FUNCTIONS | WINDOW_FUNCTIONS | {""})
@@ -143,9 +151,16 @@ class Walk:
     def _table(self, node: Node, scope: frozenset[str]) -> None:
         name = node["table_name"].lower()
         qualifiers = [node[key] for key in ("catalog_name", "schema_name") if node.get(key)]
-        if qualifiers:
+        if tuple(map(str.lower, qualifiers)) in self._places and name not in scope:
+            node |= {"catalog_name": "", "schema_name": "", "qualified_name": {"path": [node["table_name"]]}}
+            self.is_qualified = True
+        elif qualifiers:
             whole = ".".join([*qualifiers, node["table_name"]])
-            hint = f'; write "{whole}" in double quotes' if LINK_NAME.fullmatch(whole) else ": links have no schema before their name"
+            hint = (
+                f'; write "{whole}" in double quotes'
+                if LINK_NAME.fullmatch(whole)
+                else ": links have no schema before their name but `links`"
+            )
             raise self._refused(node, f"`{whole}` names a table of a database{hint}")
         if node.get("at_clause"):
             raise self._refused(node, "AT is not for queries: a link is read as it is when the query starts")
@@ -156,6 +171,14 @@ class Walk:
                 raise self._refused(node, f"`{node['table_name']}` is not the name of a link: {_FILES}")
             self.tables.add(name)
             self.links.append((node, name))
+
+    def _without_place(self, names: list[str]) -> list[str]:
+        """The parts of a column's name without those before the name of its link."""
+        for place in self._places:
+            behind = names[len(place) :]
+            if len(behind) > 1 and behind[0].lower() in self.tables and tuple(map(str.lower, names[: len(place)])) == place:
+                return behind
+        return names
 
     def _history(self, node: Node) -> None:
         """The call becomes a table of a name that no link has."""

@@ -256,7 +256,7 @@ class Committer:
         if self._failure is not None:
             self._post(self._resolve, [pending], self._failure, None)
             return True
-        started = time.perf_counter()
+        started, started_cpu = time.perf_counter(), time.thread_time()
         try:
             synced = self._write(pending)
         except Exception as problem:  # the thread's edge: whatever it was, nothing may be acked after it
@@ -271,7 +271,7 @@ class Committer:
             self._due_s = min(self._due_s, pending.due_s)
             self._unsynced_bytes += len(pending.group.data) + pending.unsynced_bytes
         seconds = time.perf_counter() - started
-        self._inline.took(seconds, synced=synced)
+        self._inline.took(seconds, time.thread_time() - started_cpu, synced=synced)
         result = GroupCommitted(pending.group.frames, len(pending.group.data), pending.bulk_bytes, seconds, synced)
         self._post(self._resolve, [pending], None, result)
         if late is not None:

@@ -17,7 +17,7 @@ from linkd.store.store_limits import StoreLimits
 _FADING = 0.95
 """Of the slowest commit that synced, with each one that follows: one of 10 ms keeps some 60 in the thread."""
 _FADING_WRITTEN = 0.7
-"""Of the slowest one that only wrote: the disk is not asked, so a slow one was mostly that of a process that had to wait for the processor."""
+"""Of the slowest one that only wrote: what held it up is over sooner than a slow disk is."""
 
 
 class InlineCommits:
@@ -39,8 +39,14 @@ class InlineCommits:
         self.thread = threading.get_ident()
         self.made += 1
 
-    def took(self, seconds: float, *, synced: bool) -> None:
-        """A commit was made, by whomever."""
+    def took(self, seconds: float, cpu_s: float, *, synced: bool) -> None:
+        """A commit was made, by whomever, which took the processor for `cpu_s` of its time.
+
+        One that only wrote did not wait for the disk, so the rest of its time somebody else had the processor: that says nothing of the next one.
+        Only where the rest is long may the kernel have held it up, for there is more to write back than it likes.
+        """
+        if not synced and seconds <= self._limits.write_stalled_s:
+            seconds = cpu_s
         self._slowest_s[synced] = max(seconds, self._slowest_s[synced] * (_FADING if synced else _FADING_WRITTEN))
 
     def suits(self, pending: Pending, catalog_waiting: int) -> bool:

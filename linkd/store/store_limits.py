@@ -32,6 +32,7 @@ class StoreLimits:
     bulk_queue_max_bytes: int = limits.BULK_QUEUE_MAX_BYTES
     staged_in_memory_max_bytes: int = limits.STAGED_IN_MEMORY_MAX_BYTES
     inline_commit_max_s: float = limits.INLINE_COMMIT_MAX_S
+    write_stalled_s: float = limits.WRITE_STALLED_S
     inline_commit_max_frames: int = limits.INLINE_COMMIT_MAX_FRAMES
     inline_write_max_frames: int = limits.INLINE_WRITE_MAX_FRAMES
     catalog_batch_values: int = limits.CATALOG_BATCH_VALUES

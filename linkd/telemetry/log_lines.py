@@ -50,6 +50,12 @@ def _home_stopped(event: e.HomeStopped) -> LogLine:
     return _info(f"stopped after draining {event.seconds:.3f} s")
 
 
+def _certificate_replaced(event: e.CertificateReplaced) -> LogLine:
+    if event.detail:
+        return _warning(f"{event.detail}. New connections are shown the certificate from before")
+    return _info(f"{event.path} was replaced: new connections are shown the new certificate")
+
+
 def _incarnation_began(event: e.IncarnationBegan) -> LogLine:
     return _warning(
         f"{event.link}: linkd was not stopped properly, and values behind {event.link}@{event.first_sequence - 1} that were not synced are lost; "
@@ -211,6 +217,20 @@ def _snapshot_given_up(event: e.SnapshotGivenUp) -> LogLine:
     return _warning(f"task {event.task} failed {event.attempts} times at a snapshot, which went to {event.link}{_because(event.detail)}")
 
 
+def _outcome_recalled(event: e.OutcomeRecalled) -> LogLine:
+    return _debug(f"task {event.task} was given what it was given before: {event.values} values remembered in {event.seconds:.6f} s")
+
+
+def _outcome_checked(event: e.OutcomeChecked) -> LogLine:
+    if not event.differing:
+        return _debug(f"task {event.task} made of the same what it had made before")
+    return _warning(f"task {event.task} made of the same something else than it had made before: {', '.join(event.differing)}")
+
+
+def _memo_failed(event: e.MemoFailed) -> LogLine:
+    return _warning(f"what is remembered of tasks cannot be used, and programs run in any case: {event.detail}")
+
+
 def _group_lease_ended(event: e.GroupLeaseEnded) -> LogLine:
     return _warning(
         f"a member of group {event.group} of {event.link} gave no sign of life for {event.seconds:g} s: what it had goes to others"
@@ -288,6 +308,7 @@ def _error(text: str) -> LogLine:
 LINES: Mapping[type[e.Event], Callable[[Any], LogLine | None]] = {
     e.HomeStarted: _home_started,
     e.HomeDraining: _home_draining,
+    e.CertificateReplaced: _certificate_replaced,
     e.HomeStopped: _home_stopped,
     e.Recovered: _recovered,
     e.IncarnationBegan: _incarnation_began,
@@ -319,6 +340,9 @@ LINES: Mapping[type[e.Event], Callable[[Any], LogLine | None]] = {
     e.SnapshotRefused: _snapshot_refused,
     e.SnapshotLeaseEnded: _snapshot_lease_ended,
     e.SnapshotGivenUp: _snapshot_given_up,
+    e.OutcomeRecalled: _outcome_recalled,
+    e.OutcomeChecked: _outcome_checked,
+    e.MemoFailed: _memo_failed,
     e.GroupLeaseEnded: _group_lease_ended,
     e.ValueGivenUp: _value_given_up,
     e.ConnectionOpened: _connection_opened,
@@ -332,6 +356,6 @@ LINES: Mapping[type[e.Event], Callable[[Any], LogLine | None]] = {
 }
 
 DEBUG_ONLY: frozenset[type[e.Event]] = frozenset(
-    {e.ValuePublished, e.PublishRepeated, e.ValueDelivered, e.SnapshotCommitted, e.ConnectionOpened, e.ConnectionClosed}
+    {e.ValuePublished, e.PublishRepeated, e.ValueDelivered, e.SnapshotCommitted, e.OutcomeRecalled, e.ConnectionOpened, e.ConnectionClosed}
 )
 """Events whose line is never above debugging: a sink for higher levels does not ask for them, and the data path pays nothing."""

@@ -77,6 +77,15 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("linkd_commits_refused_total", _COUNTER, "Commits that were refused.", ("reason",), _REASONS),
     MetricSpec("linkd_leases_ended_total", _COUNTER, "Snapshots whose program gave no sign of life.", _TASK, limits.TASKS_MAX),
     MetricSpec("linkd_snapshots_given_up_total", _COUNTER, "Snapshots that went to a dead-letter link.", _TASK, limits.TASKS_MAX),
+    MetricSpec("linkd_outcomes_recalled_total", _COUNTER, "Snapshots of which the outcome was remembered.", _TASK, limits.TASKS_MAX),
+    MetricSpec(
+        "linkd_outcomes_checked_total",
+        _COUNTER,
+        "Remembered outcomes that were made again, by `same` or `other`.",
+        ("pipeline", "task", "outcome"),
+        2 * limits.TASKS_MAX,
+    ),
+    MetricSpec("linkd_memo_failed", _GAUGE, "1 when what is remembered cannot be used."),
     MetricSpec("linkd_group_leases_ended_total", _COUNTER, "Members of a group that gave no sign of life.", _GROUP, _GROUPS),
     MetricSpec("linkd_values_given_up_total", _COUNTER, "Values that went from a group to a dead-letter link.", _GROUP, _GROUPS),
     MetricSpec(

@@ -94,6 +94,9 @@ class Metrics:
         self._commits_refused = self._counters("linkd_commits_refused_total")
         self._leases_ended = self._counters("linkd_leases_ended_total")
         self._given_up = self._counters("linkd_snapshots_given_up_total")
+        self._recalled = self._counters("linkd_outcomes_recalled_total")
+        self._checked = self._counters("linkd_outcomes_checked_total")
+        self._memo_failed_flag = self._gauge("linkd_memo_failed")
         self._group_leases_ended = self._counters("linkd_group_leases_ended_total")
         self._values_given_up = self._counters("linkd_values_given_up_total")
         self._drops = self._counters("linkd_drops_total")
@@ -171,6 +174,9 @@ class Metrics:
             e.SnapshotRefused: self._snapshot_refused,
             e.SnapshotLeaseEnded: self._snapshot_lease_ended,
             e.SnapshotGivenUp: self._snapshot_given_up,
+            e.OutcomeRecalled: self._outcome_recalled,
+            e.OutcomeChecked: self._outcome_checked,
+            e.MemoFailed: self._memo_failed,
             e.GroupLeaseEnded: self._group_lease_ended,
             e.ValueGivenUp: self._value_given_up,
             e.GenerationBegan: self._generation_began,
@@ -260,6 +266,15 @@ class Metrics:
 
     def _snapshot_given_up(self, event: e.SnapshotGivenUp) -> None:
         self._given_up.get_or_other(self._pipeline, event.task).inc()
+
+    def _outcome_recalled(self, event: e.OutcomeRecalled) -> None:
+        self._recalled.get_or_other(self._pipeline, event.task).inc()
+
+    def _outcome_checked(self, event: e.OutcomeChecked) -> None:
+        self._checked.get_or_other(self._pipeline, event.task, "other" if event.differing else "same").inc()
+
+    def _memo_failed(self, event: e.MemoFailed) -> None:
+        self._memo_failed_flag.set(1)
 
     def _group_lease_ended(self, event: e.GroupLeaseEnded) -> None:
         self._group_leases_ended.get_or_other(self._pipeline, event.link, event.group).inc()

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linkd.errors import StateDamaged, StorageFailed, StorageFull
+from linkd.model.frozen import frozen
 from linkd.store.files import Bytes, File
 
 SECTOR_BYTES = 512
@@ -82,7 +83,7 @@ def _sectors(offset: int, data: bytes) -> list[tuple[int, bytes]]:
     return pieces
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _NameChange:
     """A change of a directory: `node` is now under `name` (nothing is, if it is `None`) and no longer under `former`."""
 

@@ -12,9 +12,10 @@ import random
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from linkd.model.frozen import frozen
 
 COLUMNS = (
     "year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay", "carrier", "flight",
@@ -35,7 +36,7 @@ _ZIP_DATE = (2013, 1, 1, 0, 0, 0)
 """Fixed, so that equal rows give equal bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Expected:
     """What a pipeline must find in the files, by means of the csv module alone."""
 

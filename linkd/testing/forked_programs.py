@@ -11,7 +11,7 @@ import subprocess
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from linkd.limits import MIB
@@ -58,7 +58,8 @@ class ForkedProgram:
 
     def send_signal(self, number: int) -> None:
         if not self._ended.done():
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended, and word of that is on its way
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)

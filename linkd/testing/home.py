@@ -40,7 +40,7 @@ from linkd.testing.events import EventRecorder
 DRAIN_TIMEOUT_S = 5.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class InProcessHome:
     """A serving home. `home`, `links` and `events` are those of its present life; `endpoint` stays the same through restarts."""
 

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Any
 
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+from linkd.model.frozen import frozen
+
 HOST = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CollectedSpan:
     """A span as it arrived. Identities are hexadecimal; `parent_id` is "" for a root; `resource` says which process sent it."""
 

@@ -11,18 +11,18 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from linkd.app.run.processes import Processes
 from linkd.app.state import read_json, socket_path, state_directory
+from linkd.model.frozen import frozen
 from linkd.testing.forked_commands import Command, start_command, steers_start
 
 RUN_TIMEOUT_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Finished:
     """How a command ended and what it said."""
 
@@ -31,7 +31,7 @@ class Finished:
     stderr: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PipelineDirectory:
     """A directory with one pipeline file in it, `NAME.yaml`. Commands run there, without the caller's LINKD_ and OTEL_ variables.
 

@@ -16,6 +16,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,14 @@ _SETTINGS = (
     "log_statement=none",
 )
 _START_TIMEOUT_S = 30
+_AS_USER = """import os, pwd, sys
+user = pwd.getpwnam(sys.argv[1])
+os.setgroups([])
+os.setgid(user.pw_gid)
+os.setuid(user.pw_uid)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""A process of its own, for `subprocess` forks to change the user, and a fork of a process that has used gRPC may die before the program begins."""
 
 
 class PostgresMissing(Exception):
@@ -100,10 +109,11 @@ class PostgresServer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _run(self, program: str, *words: str) -> None:
-        user = _user() if os.getuid() == 0 else None
-        group = pwd.getpwnam(user).pw_gid if user is not None else None
+        command = [str(self.binaries / program), *words]
+        if os.getuid() == 0:
+            command = [sys.executable, "-I", "-c", _AS_USER, _user(), *command]
         done = subprocess.run(
-            [str(self.binaries / program), *words], user=user, group=group, cwd=self.directory, stdin=subprocess.DEVNULL,
+            command, cwd=self.directory, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, start_new_session=True,
         )  # fmt: skip
         if done.returncode:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from dataclasses import dataclass
 
 import pyarrow as pa
 import xxhash
 
+from linkd.model.frozen import frozen
 from linkd.model.records import SchemaKept, ValueStored
 from linkd.model.values import Envelope, Place, PlaceKind, Position
 from linkd.wire import arrow_ipc
 
 _PROVISIONAL = Place(PlaceKind.JOURNAL, 0, 0, 0)
+_KEPT = 1_000
+"""Values made once, for seeded histories ask for the same small ones again and again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class SampleValue:
     """One value: what a home would append for it."""
 
@@ -32,8 +35,11 @@ class SampleValue:
         return SchemaKept(self.envelope.link, self.envelope.schema_id, self.schema)
 
 
+@functools.lru_cache(maxsize=_KEPT)
 def sample_value(link: str, sequence: int, rows: int = 3, *, generation: int = 1, column: str = "n", incarnation: int = 1) -> SampleValue:
-    """Value `link@sequence`: `rows` rows of one int64 column, in which every row says the sequence. 8 bytes a row and about 200 more."""
+    """Value `link@sequence`: `rows` rows of one int64 column, in which every row says the sequence. 8 bytes a row and about 200 more.
+
+    Asked for again it is the same object."""
     batch = pa.RecordBatch.from_pydict({column: pa.array([sequence] * rows, pa.int64())})
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, batch.schema) as writer:

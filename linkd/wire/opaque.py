@@ -26,6 +26,8 @@ OPAQUE_SCHEMA_MESSAGE = bytes.fromhex(
     "04000400 04000000"
 )  # fmt: skip
 """The very bytes that Arrow's library writes for this schema: schemas are compared by their messages."""
+OPAQUE_SCHEMA_ID = bytes.fromhex("ed05d985bcf82b23da397d5945a01a00")
+"""Its xxh3-128, by which envelopes name it."""
 
 NO_COLUMNS_SCHEMA_MESSAGE = bytes.fromhex(
     "ffffffff 30000000 10000000 00000a00 0c000600 05000800 0a000000 00010400 0c000000 08000800 00000400 08000000 04000000 00000000"
@@ -47,13 +49,18 @@ _ROWS_BYTES_MAX = 2**31 - 1
 
 def opaque_message(rows: Sequence[bytes]) -> bytes:
     """The encapsulated record batch message of these rows. Raises `InvalidArgument` for more bytes than 32-bit offsets reach."""
+    return b"".join(opaque_parts(rows))
+
+
+def opaque_parts(rows: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
+    """The same in parts one behind the other, the rows as they are among them."""
     offsets = list(accumulate(map(len, rows), initial=0))
     data_bytes = offsets[-1]
     if data_bytes > _ROWS_BYTES_MAX:
         raise InvalidArgument(f"{len(rows):,} rows have {data_bytes:,} bytes together; at most {_ROWS_BYTES_MAX:,} go into one value")
     head, _ = _head(len(rows), data_bytes)
     starts = struct.pack(f"<{len(offsets)}i", *offsets)
-    return b"".join((head, starts, bytes(-len(starts) % 8), *rows, bytes(-data_bytes % 8)))
+    return [head, starts, bytes(-len(starts) % 8), *rows, bytes(-data_bytes % 8)]
 
 
 def opaque_info(message: bytes) -> tuple[BatchInfo | None, int]:

@@ -119,6 +119,7 @@ async def test_json_lines_grow_too(desk: Desk) -> None:
         await follower.until(1)
         append(path, ': 2}\n{"n": 3}\n')
         await follower.until(1, 2, 3)
+    assert follower.batches[-1].attributes["last_line"] == "3"
 
 
 async def test_a_backlog_comes_in_values_of_the_usual_size(desk: Desk) -> None:
@@ -173,6 +174,8 @@ async def test_files_that_came_and_went_meanwhile_are_read_in_their_order(desk: 
     desk.file("app.csv", "n\n3\n")
     async with following(growing(desk), first.batches[-1].position) as second:
         await second.until(2, 3)
+    assert [batch.attributes["file"] for batch in second.batches if batch.data.num_rows] == ["app.csv.1", "app.csv"]
+    assert second.notes == []
 
 
 @pytest.mark.parametrize("alive", [True, False])
@@ -200,6 +203,7 @@ async def test_a_file_written_anew_over_the_same_inode_is_seen_though_it_is_long
         await follower.until(1, 2)
         path.write_text("n\n7\n8\n9\n")
         await follower.until(1, 2, 7, 8, 9)
+    assert follower.notes == ["app.csv was cut, or written anew, behind line 3: it is read from its start, and what it has is added"]
 
 
 @pytest.mark.parametrize("alive", [True, False])
@@ -220,6 +224,8 @@ async def test_a_copy_made_before_the_file_was_cut_is_read_to_its_end(desk: Desk
         copytruncate()
     async with following(growing(desk), position) as second:
         await second.until(2, 3)
+    assert [batch.attributes["file"] for batch in second.batches if batch.data.num_rows] == ["app.csv.1", "app.csv"]
+    assert second.notes == []
 
 
 async def test_an_editor_that_writes_the_file_anew_with_more_behind_repeats_nothing(desk: Desk) -> None:
@@ -239,6 +245,7 @@ async def test_a_file_that_is_gone_is_waited_for(desk: Desk) -> None:
         desk.file("other.csv", "x\n")
         desk.file("app.csv", "n\n2\n")
         await follower.until(1, 2)
+    assert follower.batches[-1].attributes == {"file": "app.csv", "first_line": "2", "last_line": "2"}
 
 
 async def test_a_new_file_with_other_columns_stops_it_by_name(desk: Desk) -> None:

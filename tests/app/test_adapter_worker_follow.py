@@ -208,3 +208,5 @@ async def test_each_file_that_comes_into_a_directory_is_taken_once_through_kills
             (incoming / "1.csv").unlink()
             (incoming / "2.csv").write_text("id\n2\n")
             await until(lambda: content(log) == "id\n1\n3\n4\n2\n", second)
+            assert await second.end() == 130
+    assert content(log) == "id\n1\n3\n4\n2\n"

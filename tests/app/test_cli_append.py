@@ -44,6 +44,36 @@ def linkd(orders: PipelineDirectory, *words: str, stdin: bytes | None = None) ->
     return CliRunner().invoke(command_line(), [*words, "-p", str(orders.file)], input=stdin)
 
 
+def test_bytes_and_files_are_values_as_they_are(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    text = "pipeline: blobs\nwiring: |\n  (blobs*, files*)  t  (out)\ntasks: {t: {sql: SELECT 1 AS n}}\n"
+    large = bytes(range(256)) * (33 * 4096) + b"end"
+    (tmp_path / "large.bin").write_bytes(large)
+    (tmp_path / "folder").mkdir()
+    with make_pipeline(tmp_path_factory.mktemp("blobs"), text) as blobs:
+        for file, more in (("-", b"small, "), (str(tmp_path / "large.bin"), None)):
+            assert linkd(blobs, "append", "blobs", file, "--format", "raw", stdin=more).exit_code == 0
+        told = linkd(blobs, "cat", "blobs", "--format", "raw", "-o", str(tmp_path / "all"))
+        assert (told.exit_code, told.stderr) == (0, f"blobs, generation 1: 35 MB in {tmp_path}/all\n")
+        assert (tmp_path / "all").read_bytes() == b"small, " + large
+        assert linkd(blobs, "cat", "blobs@1", "--format", "raw").stdout == "small, "
+        for name in ("large.bin", "folder"):
+            assert linkd(blobs, "append", "files", str(tmp_path / name), "--format", "file").exit_code == 0
+        assert linkd(blobs, "ls").stderr == "blobs: has not run yet; 35 MB in artifacts\n"
+        assert linkd(blobs, "cat", "files@1", "--format", "raw", "-o", str(tmp_path / "got")).exit_code == 0
+        assert (tmp_path / "got").read_bytes() == large
+        for words, message in (
+            (
+                ("append", "blobs", str(tmp_path / "folder"), "--format", "raw"),
+                "is a directory, which has no bytes: append it with --format",
+            ),
+            (("append", "files", "--format", "file"), "which file? linkd append files FILE --format file, or --format raw"),
+            (("cat", "files@2", "--format", "raw"), "files@2 is a directory, folder, which has no bytes: name the one to make with -o"),
+        ):
+            refused = linkd(blobs, *words, stdin=b"")
+            assert refused.exit_code != 0
+            assert message in refused.stderr
+
+
 def held(orders: PipelineDirectory, link: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in linkd(orders, "cat", link, "--json").stdout.splitlines()]
 

@@ -135,6 +135,7 @@ async def test_a_face_that_was_built_and_never_started_lets_go_of_its_port() -> 
     port = served.face.port
     await served.face.drain()
     again = HttpFace.build(port, lambda: None, lambda accept: (b"", ""))
+    assert again.port == port
     await again.drain()
 
 

@@ -9,7 +9,8 @@ import pytest
 from linkd.app.tcp_options import tcp_port
 from linkd.core.listening import ListenAddress
 from linkd.errors import UsageFault
-from linkd.faces.tcp import TcpPort, TlsFiles
+from linkd.faces.tcp import TcpPort
+from linkd.faces.tls import TlsFiles
 
 CERTIFICATE, KEY, CA = Path("home.pem"), Path("home.key"), Path("ca.pem")
 

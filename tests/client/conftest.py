@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,18 +38,26 @@ async def client(home: FakeHome) -> AsyncIterator[linkd.aio.Client]:
     assert leftover == [], "closing the client ends what it began"
 
 
-@pytest.fixture
-def home_process(short_dir: Path) -> Iterator[str]:
-    """The address of a fake home in a process of its own, with the flights of `scenario.py`."""
-    socket = short_dir / "s"
+@pytest.fixture(scope="session")
+def home_processes() -> Iterator[subprocess.Popen[str]]:
+    """See `scenario.py`."""
     scenario = Path(__file__).parent / "scenario.py"
     environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     with subprocess.Popen(
-        [sys.executable, str(scenario), str(socket)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, env=environ
+        [sys.executable, str(scenario)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, env=environ, text=True, start_new_session=True
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        try:
-            yield f"unix:{socket}"
-        finally:
-            process.kill()
+        yield process
+
+
+@pytest.fixture
+def home_process(home_processes: subprocess.Popen[str], short_dir: Path) -> Iterator[str]:
+    """The address of a fake home in a process of its own, with the flights of `scenario.py`."""
+    assert home_processes.stdin is not None
+    assert home_processes.stdout is not None
+    home_processes.stdin.write(f"{short_dir / 's'}\n")
+    home_processes.stdin.flush()
+    pid = int(home_processes.stdout.readline())
+    try:
+        yield f"unix:{short_dir / 's'}"
+    finally:
+        os.kill(pid, signal.SIGKILL)

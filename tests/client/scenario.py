@@ -1,8 +1,14 @@
-"""A fake home as a process: two snapshots of flights, the link `flown` to publish to, and `ready` on stdout when it serves."""
+"""Fake homes as processes: two snapshots of flights, the link `flown` to publish to.
+
+Each line of stdin is a socket path: a home serves there in a process of its own, forked from this one, for to begin anew costs more than most
+tests do. Its pid stands on stdout when it serves; it serves until it is killed, or stdin ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -29,9 +35,17 @@ async def serve(socket: Path) -> None:
         with pa.ipc.new_stream(sink, answer.schema) as writer:
             writer.write_table(answer)
         home.query_answer = sink.getvalue().to_pybytes()
-        print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        print(os.getpid(), flush=True)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    for line in sys.stdin:
+        if os.fork() == 0:
+            asyncio.run(serve(Path(line.removesuffix("\n"))))
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    main()

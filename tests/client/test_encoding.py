@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from linkd.client import encoding
-from linkd.client.encoding import encode
+from linkd.client.encoding import encode, encode_bytes
 from linkd.core.rows import rows_to_batch
 from linkd.core.schema import OPAQUE_SCHEMA, from_payload
 from linkd.errors import InvalidArgument, SchemaMismatch, ValueTooLarge
@@ -62,6 +62,14 @@ def test_bytes_are_opaque() -> None:
     assert payload.schema == OPAQUE_SCHEMA.serialize().to_pybytes()
     with pytest.raises(ValueTooLarge, match="publish it as a file"):
         encode("flown", bytes(VALUE_SIZE_MAX_BYTES + 1), schema=b"", declared=False, inputs=())
+
+
+def test_gathered_bytes_are_encoded_without_pyarrow_and_one_large_piece_may_be_written_in_place() -> None:
+    rows = [bytes([number % 256]) * 100 for number in range(8_192)]
+    [many] = encode_bytes("flown", rows, schema=b"", declared=False)
+    assert (many.batch, many.rows, opaque_rows(*many.content())) == (None, 8_192, rows)
+    [one] = encode_bytes("flown", [bytes(500_000)], schema=b"", declared=False)
+    assert one.batch.column(0).to_pylist() == [bytes(500_000)]
 
 
 def test_what_is_larger_than_a_value_may_be_is_cut_by_rows() -> None:

@@ -42,7 +42,7 @@ tasks:
   clean: {run: [python, clean.py, 1], env: {TZ: UTC, N: 1}, retries: 2, timeout: 10m, on_change: continue, every: 10s, version: 1.4,
           order: key, key: day, lease: 1m, max_attempts: 3}
   tidy: {pipe: "grep -v NA", header: false, commit: line}
-  score: {run: "Rscript score.R", files: {flown: stream, flights: whole}, format: raw, each: true, parallel: 4}
+  score: {run: "Rscript score.R", files: {flown: stream, flights: whole}, format: raw, each: true, parallel: 4, cache: true}
   total: {sql: "SELECT 1 AS one"}
 """
 

@@ -185,6 +185,27 @@ def test_a_pipe_is_a_stream_of_whole_inputs_unless_it_commits_as_it_goes() -> No
             "take it `whole`, or write `format: csv`, `jsonl` or `raw`",
         ),
         (
+            "pipe: x, format: {b: file}",
+            "(a) t (b)",
+            "`t` is a pipe, and `file` is a file or a directory, as it is",
+            "make it a program of `run:` with `files: whole`, or write `format: csv`, `jsonl` or `raw`",
+        ),
+        (
+            "run: x, files: {a: stream}, format: {a: file}",
+            "(a) t (b)",
+            "`a` of `t` is a stream, and `file` is a file or a directory, as it is",
+            "take it `whole`, or write `format: csv`, `jsonl` or `raw`",
+        ),
+        *(
+            (
+                f"run: x, each: true, files: {files}",
+                "(a) t (b)",
+                "`t` runs for each snapshot, and a stream is for a program that runs once",
+                "write `files: whole`, or take `each` out",
+            )
+            for files in ("stream", "{b: stream}", "{a: stream, b: stream}")
+        ),
+        (
             "run: x, files: {flown: stream}",
             "(a) t (b)",
             "`files` of `t` names `flown`, which is no wire of it",
@@ -245,6 +266,13 @@ def test_a_problem_points_at_what_was_written() -> None:
     assert problem.span is not None
     line = text.splitlines()[problem.span.line - 1]
     assert line[problem.span.column - 1 :][: problem.span.length] == "json"
+
+
+def test_a_stream_of_a_program_that_runs_for_each_snapshot_is_refused_where_it_is_written() -> None:
+    text = file("run: x, each: true, files: {b: stream}")
+    [problem] = problems(text)
+    assert problem.span is not None
+    assert text.splitlines()[problem.span.line - 1][problem.span.column - 1 :].startswith("b: stream")
 
 
 def test_two_programs_cannot_write_one_file_for_a_link() -> None:

@@ -193,7 +193,7 @@ def test_a_link_says_how_its_files_are_written() -> None:
         (file(tasks="{t: {sql: [SELECT 1]}}"), ["`tasks.t.sql` is a list where a text belongs"]),
         (file(tasks='{t: {run: "x ${params.year}"}}'), ["there is no parameter `year`"]),
         (file(tasks=f"{{t: {{run: x, version: {'1' * 129}}}}}"), ["`tasks.t.version` has 129 characters"]),
-        (file(tasks="{t: {run: x, cache: true}}"), ["`cache` has no meaning yet in this version of linkd"]),
+        (file(tasks="{t: {run: x, image: y}}"), ["`image` has no meaning yet in this version of linkd"]),
         (file(tasks="{t: {run: x, retries: -1}}"), ["`tasks.t.retries` is no whole number from 0 to 100: `-1`"]),
         (file(tasks="{t: {run: x, retries: 101}}"), ["`tasks.t.retries` is no whole number from 0 to 100: `101`"]),
         (file(tasks="{t: {run: x, timeout: 10}}"), ["`tasks.t.timeout` is no span of time: `10`"]),

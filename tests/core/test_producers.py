@@ -163,6 +163,8 @@ def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
 def test_ids_that_clients_make_up_are_no_names() -> None:
     check_name("Sensor-7.a_b")
     check_id(ANONYMOUS + "0f3a")
+    with pytest.raises(InvalidArgument, match="cannot be the name of a producer"):
+        check_name(ANONYMOUS + "0f3a")
 
 
 def envelope(producer: Producer, sequence: int) -> Envelope:

@@ -211,7 +211,7 @@ def test_rows_are_the_same_wherever_their_text_is_cut_and_however_many_there_are
 
 
 def test_rows_are_never_python_objects_all_at_once() -> None:
-    text = b"".join(b'{"n":%d,"text":"some text"}\n' % n for n in range(60_000))
+    text = b"".join(b'{"n":%d,"text":"some text"}\n' % n for n in range(30_000))
     tracemalloc.start()
     try:
         rows_to_batch(text, None, link="l")

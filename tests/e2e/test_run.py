@@ -269,7 +269,7 @@ import pyarrow as pa
 frame = pd.DataFrame({"n": [1.0, float("nan")], "twice": [2, 4]}, index=pd.Index([7, 8], name="key"))
 for snap in linkd.connect().snapshots():
     with snap:
-        snap.publish("large", {"x": pa.array(range(9_000_000))})
+        snap.publish("large", {"x": pa.repeat(1, 9_000_000)})
         snap.publish("doubled", frame)
         snap.publish("doubled", frame.iloc[:0])
 """

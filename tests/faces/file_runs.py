@@ -14,6 +14,7 @@ from linkd.app.layout import declared_schemas
 from linkd.app.pipeline_file import load_pipeline
 from linkd.app.run.file_tasks import file_task_variables
 from linkd.app.run.own_programs import OWN_ENVIRONMENT
+from linkd.app.versions import versions
 from linkd.client.calls import Connection, Dial, Endpoint
 from linkd.client.session import Client
 from linkd.client.worker import connected, dial_to
@@ -37,12 +38,14 @@ class FileRuns:
     client: Client
     begun: bool = False
 
-    async def begin(self, *, follow: bool = False, again: tuple[str, ...] = ()) -> None:
+    async def begin(self, *, follow: bool = False, again: tuple[str, ...] = (), memo: bool = False) -> None:
         """A run begins, in another life of the home unless it is the first; a finite one reads what the open links hold now."""
         if self.begun:
             await self.home.restart()
         self.begun = True
-        request = pb.BeginRequest(run_id="r", follow=follow, again=again, every_ms=dict.fromkeys(self.pipeline.tasks, 100))
+        every_ms = dict.fromkeys(self.pipeline.tasks, 100)
+        remembered = versions(self.pipeline).memo if memo else {}
+        request = pb.BeginRequest(run_id="r", follow=follow, again=again, every_ms=every_ms, memo=remembered)
         await self._as_supervisor(RUN_BEGIN, request)
 
     def task(self, name: str, **environment: str) -> FileTask:
@@ -53,14 +56,28 @@ class FileRuns:
         given |= file_task_variables(spec, spec.files, self.pipeline, self.home.directory, given, follows=False)
         return FileTask.of({**OWN_ENVIRONMENT, **given}, self.path)
 
+    def environment(self, name: str) -> dict[str, str]:
+        """That of the process of a task."""
+        spec = self.pipeline.tasks[name]
+        assert spec.files is not None
+        token = self.path / f"{name}.token"
+        token.write_text(self.home.token(name))
+        token.chmod(0o600)
+        given = {**os.environ, **OWN_ENVIRONMENT, "LINKD_TASK": name, "LINKD_ENDPOINT": self.home.endpoint, "LINKD_TOKEN_FILE": str(token)}
+        return given | file_task_variables(spec, spec.files, self.pipeline, self.home.directory, given, follows=False)
+
     def dial(self, name: str) -> Dial:
         return dial_to(Endpoint(self.home.endpoint, self.home.token(name)))
 
     async def run_task(self, name: str, **environment: str) -> int:
         """Runs the task to its end, and tells the home how that was."""
         code = await run_task(self.task(name, **environment), self.dial(name))
-        await self._as_supervisor(RUN_TASK_EXITED, pb.TaskExitedRequest(task=name, exit_code=code))
+        await self.exited(name, code)
         return code
+
+    async def exited(self, name: str, code: int = 0) -> None:
+        """Tells the home that the program of a task has ended."""
+        await self._as_supervisor(RUN_TASK_EXITED, pb.TaskExitedRequest(task=name, exit_code=code))
 
     async def rows(self, link: str) -> list[dict[str, Any]]:
         """The rows that a reader finds now."""

@@ -120,3 +120,19 @@ async def test_a_task_that_is_ended_ends_its_programs_and_gives_their_snapshots_
         for path in began:
             assert await is_gone(int(path.suffix[1:]))
         assert runs.spilled() == []
+
+
+async def test_a_lease_that_is_over_ends_its_program_at_once_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = f"echo $$ > {tmp_path}/pid; exec sleep 60"
+    async with file_runs(tmp_path, double(command, ", lease: 1s, timeout: 500ms")) as runs:
+        await feed(runs, 1)
+        await runs.begin()
+        with said(capfd) as lines:
+            assert await asyncio.wait_for(runs.run_task("double"), 20) == 1
+        assert lines[0] == (
+            "double: attempt 1 at numbers@1 failed: its lease was over: it worked for longer than the `timeout:` of its task, or linkd heard nothing "
+            "of it and handed its work out again; the program was ended"
+        )
+        assert await is_gone(int((tmp_path / "pid").read_text()))
+        [lease] = runs.home.home.ledger.tasks["double"].leases.values()
+        assert (lease.failures, lease.reason) == (1, "its program worked on it for longer than the timeout of 500ms")

@@ -108,7 +108,10 @@ async def test_runs_add_to_a_generation_one_by_one_and_an_older_one_is_read_unti
         await runs.begin(again=("one",))
         async with written(runs, "one") as running:
             assert await words(runs, "ones") == ["a", "b"]
+            following = aiter(runs.client.read("ones", follow=True))
+            coming = asyncio.ensure_future(anext(following))
             let_go(tmp_path)
+            assert (await coming).envelope.generation == 2  # only who follows sees the new one grow
             assert await running == 0
         assert await words(runs, "ones") == ["a", "b", "c"]
 

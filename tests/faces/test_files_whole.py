@@ -12,10 +12,13 @@ from file_runs import file_runs, is_gone, said
 
 from linkd.app.run.own_programs import OWN_ENVIRONMENT
 from linkd.client.publishing import KnownSchema
-from linkd.errors import ConnectionFailed, SchemaMismatch, SessionFenced, SourceChanged, StorageFull
+from linkd.core.disk import DiskState
+from linkd.errors import ConnectionFailed, LeaseLost, SchemaMismatch, SessionFenced, SourceChanged, StorageFull
 from linkd.faces.files.directories import translated
+from linkd.faces.files.whole import run_whole
 from linkd.faces.files.whole_files import output_batches
 from linkd.home.conductor import Conductor
+from linkd.limits import MIB
 from linkd.plugin.registry import FILE, installed_adapters
 
 SORT = """
@@ -172,6 +175,11 @@ FAILURES = [
         1,
         ["arrange: $LINKD_OUT is a symbolic link now: it is linkd's, write into it and leave it where it is"],
     ),
+    (
+        "echo x > $LINKD_OUT/../../x",
+        1,
+        ["arrange wrote no $LINKD_OUT/arranged.csv, the file of its output arranged: write it, if only an empty one"],
+    ),
     ("rm -r $LINKD_OUT", 1, ["arrange: $LINKD_OUT is gone: it is linkd's, write into it and leave it where it is"]),
     (
         'printf "name,age\\nann,41\\nbo" > $LINKD_OUT/arranged.csv',
@@ -182,6 +190,11 @@ FAILURES = [
         'printf "name,age\\nann,41\\nbob,7,Oslo\\nzoe,3\\n" > $LINKD_OUT/arranged.csv',
         1,
         [f"$LINKD_OUT/arranged.csv:3: 3 fields where the header has 2; {BLAME}"],
+    ),
+    (
+        'printf "name,age\\nann,41\\nbo" > $LINKD_OUT/arranged.csv; kill -9 $$',
+        137,
+        [],
     ),
     (
         "ulimit -f 8; exec head -c 100000 /dev/zero > $LINKD_OUT/arranged.csv",
@@ -245,6 +258,42 @@ async def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path: Path) -
                 pass
 
 
+async def test_outputs_for_which_there_is_no_disk_fail_the_run_and_make_room(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its files would stay until it ends, and it would wait for the room that they take."""
+    command = "head -c 20M /dev/zero > $LINKD_OUT/arranged.raw; until test -e seen; do sleep 0.02; done"
+    async with file_runs(tmp_path, sort(command, ", format: {arranged: raw}"), disk_budget_bytes=16 * MIB) as runs:
+        await runs.begin()
+        with said(capfd) as lines:
+            work = asyncio.create_task(run_whole(runs.task("arrange"), runs.dial("arrange"), room_timeout_s=0.1))
+            async with asyncio.timeout(30):
+                while runs.home.home.disk.state() is not DiskState.RESERVED:
+                    await asyncio.sleep(0.01)
+                (tmp_path / "seen").touch()
+                assert await work == 1
+        [line] = lines
+        assert line == (
+            "arrange: publishing is paused: linkd holds 21 MiB of the 16 MiB of disk that it may take; 20 MiB of that are the files of this run, "
+            "which stay until its outputs are taken: give linkd more disk (--disk-budget), or let links retain less, and run again"
+        )
+        assert await runs.rows("arranged") == []
+        assert runs.spilled() == []
+        assert not (runs.home.directory / "failed").exists()
+
+
+async def test_an_output_that_is_no_value_and_for_which_artifacts_have_no_room_fails_the_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = "truncate -s 80M $LINKD_OUT/arranged.raw"
+    async with file_runs(tmp_path, sort(command, ", format: {arranged: raw}"), disk_budget_bytes=128 * MIB) as runs:
+        await runs.begin()
+        with said(capfd) as lines:
+            assert await runs.run_task("arrange") == 1
+        assert lines[0].startswith(
+            "arrange: an artifact of 83,886,080 bytes does not fit: there are 0 MiB of the 64 MiB that artifacts may take"
+        )
+        assert runs.spilled() == []
+
+
 def test_a_full_disk_is_told_as_such() -> None:
     with (
         pytest.raises(StorageFull) as refused,
@@ -286,6 +335,20 @@ async def test_in_a_run_that_follows_there_is_one_generation_after_the_other(tmp
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+
+
+async def test_a_lease_that_is_over_ends_the_program_at_once(tmp_path: Path) -> None:
+    command = f"echo $$ > {tmp_path}/pid; exec sleep 60 # $LINKD_OUT"
+    async with file_runs(tmp_path, sort(command, ", lease: 1s, timeout: 500ms")) as runs:
+        await runs.begin()
+        with pytest.raises(LeaseLost) as lost:
+            await asyncio.wait_for(runs.run_task("arrange"), 20)
+        assert str(lost.value) == (
+            "arrange: its lease is over: it worked for longer than its `timeout:`, or linkd heard nothing of it and handed its work out again; "
+            "nothing was taken"
+        )
+        assert await is_gone(int((tmp_path / "pid").read_text()))
+        assert runs.spilled() == []
 
 
 @pytest.mark.parametrize("more", ["", ", each: true"])

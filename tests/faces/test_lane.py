@@ -6,6 +6,7 @@ import asyncio
 import socket
 import stat
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,20 @@ async def test_a_home_that_drains_finishes_the_calls_in_hand(home: InProcessHome
     with pytest.raises(ConnectionFailed, match="no linkd answers"):
         await LaneChannel(lane_path(home)).reach(DEADLINE_S)
     await home.start()
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_home_that_stops_waits_for_no_connection_that_comes_in_the_turn_in_which_it_closes(home: InProcessHome, turns: int) -> None:
+    with socket.socket(socket.AF_UNIX) as coming:
+        coming.connect(lane_path(home))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(DEADLINE_S):
+            await home.face.lane.drain(0.0)
+        coming.setblocking(False)
+        async with asyncio.timeout(DEADLINE_S):
+            with suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(coming, 1) == b""
 
 
 CALL = lane_pb2.LaneCall(method=READ.path).SerializeToString()

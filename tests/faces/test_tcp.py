@@ -16,8 +16,10 @@ from pyarrow import flight
 from linkd.aio import connect
 from linkd.core.listening import ListenAddress
 from linkd.errors import ConnectionFailed, InvalidArgument, NotAllowed
-from linkd.faces.tcp import TcpPort, TlsFiles
+from linkd.faces.tcp import TcpPort
+from linkd.faces.tls import TlsFiles
 from linkd.limits import GRPC_MESSAGE_MAX_BYTES
+from linkd.telemetry.events import CertificateReplaced
 from linkd.testing.home import running_home
 
 HERE = ListenAddress("127.0.0.1", 0)
@@ -120,6 +122,33 @@ async def test_where_clients_are_asked_for_certificates_one_is_as_good_as_a_toke
         monkeypatch.setenv("LINKD_TLS_KEY", str(own.key))
         async with connect(address) as client:
             assert (await client.publish("t", [{"n": 1}])).name == "t@1"
+
+
+async def test_files_that_are_replaced_hold_for_new_connections_if_they_fit(
+    tmp_path: Path, certificates: dict[str, Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = authority(tmp_path)
+    pair, another = (signed(tmp_path, name, by) for name, by in (("shown", certificates["ca"]), ("another", other)))
+    async with running_home(tmp_path / "state", tcp=TcpPort(HERE, TlsFiles(pair.certificate, pair.key))) as home:
+        address, token = f"tls:{home.face.tcp}", home.home.tokens.outsider()
+
+        async def is_trusted(by: Pair) -> bool:
+            monkeypatch.setenv("LINKD_TLS_CA", str(by.certificate))
+            try:
+                async with connect(address, token=token, timeout_s=0.5):
+                    return True
+            except ConnectionFailed:
+                return False
+
+        assert await is_trusted(certificates["ca"])
+        pair.certificate.write_bytes(another.certificate.read_bytes())
+        assert await is_trusted(certificates["ca"])  # its key is not there yet
+        another.key.replace(pair.key)
+        assert await is_trusted(other)
+        assert not await is_trusted(certificates["ca"])
+    told = [event.detail for event in home.events.heard if isinstance(event, CertificateReplaced)]
+    assert "are not a certificate and its key in PEM" in told[0]
+    assert told[-1] == ""
 
 
 @pytest.mark.parametrize(

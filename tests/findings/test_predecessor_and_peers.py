@@ -60,7 +60,7 @@ DEFECTS = {
     6: Shown(
         "any number of values goes back when a consumer goes, also one that is on its way to it",
         {
-            "home/test_home_predecessor.py": ("test_a_thousand_values_in_the_hands_of_a_consumer_that_goes_are_all_handed_out_again",),
+            "home/test_home_predecessor.py": ("test_hundreds_of_values_in_the_hands_of_a_consumer_that_goes_are_all_handed_out_again",),
             "home/test_home_subscriptions.py": ("test_a_consumer_that_vanishes_leaves_no_lease_and_no_task",),
             "home/test_home_snapshots.py": ("test_a_task_that_vanishes_at_any_moment_keeps_no_lease",),
         },

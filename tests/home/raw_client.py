@@ -213,12 +213,12 @@ class Taken:
 
 
 async def next_snapshot(stream: Stream) -> Taken | None:
-    """The next snapshot that is ready; None at the end of the stream. Answers to releases are skipped."""
+    """The next snapshot that is ready; None at the end of the stream. Answers to releases, and what is told of leases that end, are skipped."""
     values: list[Got] = []
     while True:
         message = await stream.read()
         kind = message.WhichOneof("message")
-        if kind == "released":
+        if kind in ("released", "recall"):
             continue
         if kind == "end":
             return None

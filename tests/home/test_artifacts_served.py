@@ -14,7 +14,7 @@ from blake3 import blake3
 
 import linkd
 import linkd.aio
-from linkd.core.artifact_references import ATTRIBUTE
+from linkd.core.artifact_references import ATTRIBUTE, references_of
 from linkd.errors import InvalidArgument, LinkNotFound, Overloaded
 from linkd.limits import MIB
 from linkd.testing.artifact_conformance import content_of
@@ -85,6 +85,24 @@ async def test_a_file_is_a_value(tmp_path: Path, road: str) -> None:
                 value.file()
         await home.restart()
         assert await client.get_artifact(digest, start=5, end=9) == LARGE[5:9]
+
+
+async def test_a_file_that_failed_too_often_stays_with_its_dead_letter(tmp_path: Path) -> None:
+    async with served(tmp_path / "home") as (_, client):
+        artifact = await client.put_artifact(MIDDLE, name="photo.jpg")
+        await client.publish("photos", artifact)
+        async for value in client.subscribe("photos", "group", max_attempts=1):
+            await value.nack(reason="no photo")
+            break
+        async with asyncio.timeout(20):
+            while not (letters := [letter async for letter in client.read("photos.dead")] if "photos.dead" in await links(client) else []):
+                await asyncio.sleep(0.01)
+        [named] = references_of(letters[0].envelope.attributes)
+        assert (named.digest.hex(), named.name) == (artifact.digest, "")
+
+
+async def links(client: linkd.aio.Client) -> set[str]:
+    return {link.name for link in (await client.describe()).links}
 
 
 async def test_a_directory_is_a_value(tmp_path: Path, road: str) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import xxhash
 from small_pipeline import Connect
 
 import linkd.aio
 from linkd.errors import InvalidArgument
 from linkd.home.at_once import AtOnce
-from linkd.home.intake import ARROW, BYTES, ROWS, Incoming
-from linkd.limits import INLINE_PAYLOAD_MAX_BYTES
+from linkd.home.intake import ARROW, BYTES, ROWS, Incoming, Target, discard, prepare
+from linkd.limits import HASHED_ON_LOOP_MAX_BYTES, INLINE_PAYLOAD_MAX_BYTES
 from linkd.model.values import Producer
 from linkd.testing.home import InProcessHome
-from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_message
+from linkd.wire.opaque import OPAQUE_SCHEMA_ID, OPAQUE_SCHEMA_MESSAGE, opaque_message
 from linkd.wire.v1 import value_pb2
 
 MESSAGE = opaque_message((b"abc",))
@@ -51,6 +52,22 @@ async def test_bytes_of_another_client_are_made_arrow_and_known_by_what_was_sent
     assert as_bytes is not None
     assert (as_arrow[0].draft, as_arrow[0].payload.message()) == (as_bytes[0].draft, as_bytes[0].payload.message())
     assert as_arrow[1].request_xxh3 != as_bytes[1].request_xxh3
+
+
+@pytest.mark.parametrize("size_bytes", [10, INLINE_PAYLOAD_MAX_BYTES + 1, HASHED_ON_LOOP_MAX_BYTES + 1])
+async def test_bytes_of_any_size_become_the_same_message_whoever_makes_it_of_them(open_home: InProcessHome, size_bytes: int) -> None:
+    content = bytes(range(256)) * (size_bytes // 256) + bytes(size_bytes % 256)
+    message = opaque_message((content,))
+    half = size_bytes // 2
+    as_bytes = Incoming("blobs", BYTES, (content[:half], content[half:]))
+    as_arrow = Incoming("blobs", ARROW, (message[:half], message[half:]), OPAQUE_SCHEMA_MESSAGE)
+    for incoming in (as_bytes, as_arrow):
+        for target in (Target(), Target(OPAQUE_SCHEMA_ID, OPAQUE_SCHEMA_MESSAGE)):
+            [prepared] = await prepare(open_home.home, incoming, target)
+            assert (prepared.draft.schema_id, prepared.draft.rows) == (OPAQUE_SCHEMA_ID, 1)
+            assert prepared.draft.payload_xxh3 == xxhash.xxh3_64_intdigest(message)
+            assert prepared.payload.message() == message
+            discard([prepared])
 
 
 async def test_whatever_is_unusual_takes_the_general_way(open_home: InProcessHome) -> None:

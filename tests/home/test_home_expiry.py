@@ -101,6 +101,9 @@ async def test_values_go_when_they_are_too_old_and_not_because_the_clock_jumped(
         await there(home, client, "young", [2])
         await passes(home, CLOCK_STEADY_S + 1)
         await there(home, client, "young", [])
+        await home.home.barrier()
+        dropped = [event for event in home.events.heard if isinstance(event, ValueDropped)]
+        assert [(event.values, event.reason) for event in dropped] == [(1, "age"), (1, "age")]
 
 
 async def test_times_of_values_never_run_backwards(tmp_path: Path) -> None:

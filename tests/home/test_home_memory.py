@@ -61,8 +61,8 @@ async def test_a_value_larger_than_all_memory_is_taken_when_nothing_else_is(open
 
 
 async def publish_large(client: RawClient) -> None:
-    """A value of 4 MB, in pieces."""
-    schema, payload = arrow_message({"n": list(range(500_000))})
+    """A value of 1.6 MB, in pieces."""
+    schema, payload = arrow_message({"n": list(range(200_000))})
     stream = client.stream(methods.PUBLISH)
     value = pb.PublishValue(link="numbers", format=value_pb2.ARROW, schema=schema, payload_bytes=len(payload))
     await stream.write(pb.PublishRequest(value=value))

@@ -102,11 +102,13 @@ async def test_reading_on_holds_nothing_when_it_is_left(open_home: InProcessHome
         values = aiter(client.read("events", follow=True))
         await anext(values)
         await values.aclose()
+        watches = open_home.home.changes._watches
         async with asyncio.timeout(DEADLINE_S):
-            while open_home.home.changes._watches.get("link events"):
+            while watches.get("link events"):
                 with open_home.home.changes.watch("*") as watch:
                     await client.publish("events", [{"n": 2}])
                     await watch.wait(0.1)
+        assert not watches.get("link events")
 
 
 async def test_onlookers_are_told_of_what_tasks_hold_and_since_when(home: InProcessHome, connect: Connect) -> None:
@@ -139,7 +141,8 @@ async def test_a_program_that_failed_is_told_as_failed(home: InProcessHome, conn
         run = await connect(home, "@run")
         await run.begin("r")
         await run.task_exited("double", code=3)
-        await first(descriptions, "double", "failed")
+        failed = await first(descriptions, "double", "failed")
+        assert [task.name for task in failed.tasks if task.state == "failed"] == ["double"]
 
 
 async def test_onlookers_stay_from_home_to_home(home: InProcessHome, connect: Connect) -> None:

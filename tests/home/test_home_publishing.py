@@ -208,6 +208,7 @@ async def test_a_client_that_goes_away_in_the_middle_of_a_value_leaves_nothing(o
     await until(lambda: open_home.home.memory.used_bytes == 30_000_000)
     stream.cancel()
     await until(lambda: open_home.is_idle)
+    assert "events" not in open_home.home.ledger.links
 
 
 async def test_clients_that_vanish_at_any_moment_leave_nothing(open_home: InProcessHome, connect: Connect) -> None:

@@ -132,5 +132,6 @@ async def test_what_an_earlier_life_did_not_drop_is_dropped_at_the_start(open_ho
     client = await connect(open_home)
     with open_home.home.retention.reading("a", 1):
         await generations(open_home.home, client, "a", 4)
+        assert 1 in open_home.home.ledger.links["a"].generations
         await open_home.restart()
     await until(lambda: list(open_home.home.ledger.links["a"].generations) == [3, 4, 5])

@@ -148,6 +148,25 @@ class TestRefusals:
         assert message in str(caught.value)
         assert not {"UA", "1400", "1416", "pg_catalog"} & set(str(caught.value).replace("'", " ").replace("(", " ").split())
 
+    @pytest.mark.parametrize(
+        ("sql", "message"),
+        [
+            (
+                "SELECT CAST(CASE range WHEN 900000 THEN 'secret' ELSE '1' END AS INT) AS n FROM range(1000000)",
+                "Could not convert a string to INT32(?s:.)*LINE 1: .*\n +\\^+",
+            ),
+            (
+                "SELECT range + CASE range WHEN 900000 THEN 9223372036854775807 ELSE 0 END AS n FROM range(1000000)",
+                "Overflow in addition of INT64$",
+            ),
+            ("SELECT (SELECT x FROM (VALUES (1), (2)) t(x) WHERE range = 900000) AS n FROM range(1000000)", "More than one row returned"),
+        ],
+    )
+    def test_what_goes_wrong_behind_the_first_rows_is_said_as_well(self, sql: str, message: str, spill_dir: Path) -> None:
+        with pytest.raises(QueryInvalid, match=message) as caught, run_select(check_select(sql), {}, spill_dir=spill_dir) as result:
+            assert sum(batch.num_rows for batch in result.batches) < 900_000
+        assert "secret" not in str(caught.value).partition("LINE")[0]
+
     def test_a_sum_that_no_int64_holds_names_its_column(self, spill_dir: Path) -> None:
         with pytest.raises(SchemaMismatch, match="column `miles` of the result does not fit int64"):
             _rows("SELECT sum(9223372036854775807) AS miles FROM flown", spill_dir)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Collection
+
 import duckdb
 import pytest
 from hypothesis import given
@@ -9,7 +12,21 @@ from hypothesis import strategies as st
 
 from linkd.errors import QueryInvalid
 from linkd.query.functions import AGGREGATES, FUNCTIONS, ORDER_FREE_AGGREGATES
-from linkd.query.statement import check_select
+from linkd.query.statement import Statement, check_select
+
+
+@functools.cache
+def parser() -> duckdb.DuckDBPyConnection:
+    """As a process that runs queries has one: to make it takes longer than all that is done with it."""
+    return duckdb.connect(":memory:", config={"enable_external_access": False, "threads": 1})
+
+
+def checked(sql: str, parameters: Collection[str] | None = ()) -> Statement:
+    return check_select(sql, parameters, parser=parser())
+
+
+def test_a_parser_is_made_where_none_is_given() -> None:
+    assert check_select("SELECT * FROM flown").tables == {"flown"}
 
 
 @pytest.mark.parametrize(
@@ -35,7 +52,7 @@ from linkd.query.statement import check_select
     ],
 )
 def test_all_links_that_a_query_reads_are_seen(sql: str, tables: set[str]) -> None:
-    assert check_select(sql).tables == tables
+    assert checked(sql).tables == tables
 
 
 @pytest.mark.parametrize(
@@ -53,7 +70,7 @@ def test_all_links_that_a_query_reads_are_seen(sql: str, tables: set[str]) -> No
     ],
 )
 def test_names_of_parts_shadow_links_only_where_they_can_be_seen(sql: str, tables: set[str]) -> None:
-    assert check_select(sql).tables == tables
+    assert checked(sql).tables == tables
 
 
 EVERYDAY = """
@@ -68,7 +85,7 @@ EVERYDAY = """
 
 
 def test_everyday_sql_is_understood() -> None:
-    assert check_select(EVERYDAY).tables == {"flown"}
+    assert checked(EVERYDAY).tables == {"flown"}
 
 
 @pytest.mark.parametrize(
@@ -99,6 +116,8 @@ def test_everyday_sql_is_understood() -> None:
         ("SELECT json_execute_serialized_sql('x')", "json_execute_serialized_sql() is not among the functions"),
         ("SELECT cuont(*) FROM flown", "did you mean `count`?"),
         ("SELECT * FROM main.flown", "`main.flown` names a table of a database: links have no schema"),
+        ("SELECT * FROM another.links.flown", "`another.links.flown` names a table of a database"),
+        ("WITH flown AS (SELECT 1) SELECT * FROM links.flown", "`links.flown` names a table of a database"),
         ("SELECT * FROM flights.rejects", 'write "flights.rejects" in double quotes'),
         ("SELECT * FROM information_schema.tables", "names a table of a database"),
         ("SELECT * FROM flown AT (VERSION => 1)", "AT is not for queries"),
@@ -130,30 +149,30 @@ def test_everyday_sql_is_understood() -> None:
 )
 def test_what_is_no_plain_select_is_refused_with_a_remedy(sql: str, message: str) -> None:
     with pytest.raises(QueryInvalid) as caught:
-        check_select(sql)
+        checked(sql)
     assert message in str(caught.value)
 
 
 def test_parameters_are_those_that_are_declared() -> None:
-    assert check_select("SELECT $year, '$no', $$ $no $$ AS x", {"year": 1, "who": 2}).parameters == {"year"}
+    assert checked("SELECT $year, '$no', $$ $no $$ AS x", {"year": 1, "who": 2}).parameters == {"year"}
     with pytest.raises(QueryInvalid, match=r"there is no parameter `\$yaer`; did you mean `year`\?\n  there are: \$who, \$year"):
-        check_select("SELECT $yaer", {"year": 1, "who": 2})
+        checked("SELECT $yaer", {"year": 1, "who": 2})
     with pytest.raises(QueryInvalid, match=r"parameters have names here: write \$year rather than \? or \$1"):
-        check_select("SELECT ?", {"year": 1})
+        checked("SELECT ?", {"year": 1})
 
 
 def test_a_refusal_points_at_its_place_also_behind_other_alphabets() -> None:
     with pytest.raises(QueryInvalid) as caught:
-        check_select("SELECT 'é',\n  'ü', getenv('x')")
+        checked("SELECT 'é',\n  'ü', getenv('x')")
     assert str(caught.value).endswith("LINE 2:   'ü', getenv('x')\n               ^^^^^^^^^^^")
 
 
 def test_a_query_may_be_nested_deeply() -> None:
-    assert check_select("SELECT " + "(" * 900 + "1" + ")" * 900 + " AS x").tables == frozenset()
+    assert checked("SELECT " + "(" * 900 + "1" + ")" * 900 + " AS x").tables == frozenset()
 
 
 def test_a_link_that_may_not_be_read_is_refused_with_a_suggestion() -> None:
-    statement = check_select("SELECT * FROM flwn")
+    statement = checked("SELECT * FROM flwn")
     with pytest.raises(
         QueryInvalid, match=r"there is no link `flwn` for this query; did you mean `flown`\?\n  it may read: airlines, flown"
     ):
@@ -164,14 +183,14 @@ def test_a_link_that_may_not_be_read_is_refused_with_a_suggestion() -> None:
     "sql", ["SELECT 1 AS x ORDER BY 1", "FROM a ORDER BY ALL", "SELECT 1 UNION SELECT 2 ORDER BY 1", "(FROM a) ORDER BY 1"]
 )
 def test_an_order_at_the_top_is_seen(sql: str) -> None:
-    assert check_select(sql).ordered
+    assert checked(sql).ordered
 
 
 @pytest.mark.parametrize(
     "sql", ["FROM (FROM a ORDER BY 1)", "SELECT list(x ORDER BY x) AS l FROM a", "SELECT row_number() OVER (ORDER BY x) AS n FROM a"]
 )
 def test_an_order_further_in_is_not_one_at_the_top(sql: str) -> None:
-    assert not check_select(sql).ordered
+    assert not checked(sql).ordered
 
 
 @pytest.mark.parametrize(
@@ -190,13 +209,13 @@ def test_an_order_further_in_is_not_one_at_the_top(sql: str) -> None:
     ],
 )
 def test_what_depends_on_the_order_of_rows_is_seen(sql: str, sensitive: bool) -> None:
-    assert check_select(sql).order_sensitive is sensitive
+    assert checked(sql).order_sensitive is sensitive
 
 
 def test_columns_without_a_name_are_seen() -> None:
-    assert check_select("SELECT a, b AS c, count(*) FROM t").unnamed
-    assert check_select("SELECT count(*) UNION SELECT 1").unnamed
-    statement = check_select("SELECT t.a, b AS c, * FROM t")
+    assert checked("SELECT a, b AS c, count(*) FROM t").unnamed
+    assert checked("SELECT count(*) UNION SELECT 1").unnamed
+    statement = checked("SELECT t.a, b AS c, * FROM t")
     assert (statement.unnamed, statement.named) == (False, {"a", "c"})
 
 
@@ -211,7 +230,7 @@ def test_every_allowed_function_that_duckdb_has_computes_only() -> None:
 @given(st.text("SELECTFROM()'\";,.*$?x1 -\n\0", max_size=40))
 def test_any_text_is_a_query_or_refused(text: str) -> None:
     try:
-        said = check_select(text).text
+        said = checked(text).text
     except QueryInvalid as error:
         said = str(error)
     assert said

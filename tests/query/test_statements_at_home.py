@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from linkd.home.tables import TableAsked
 from linkd.limits import GIB, QUERIES_MAX, QUERIES_WAITING_MAX
 from linkd.query.answering import Answering, Call
 from linkd.query.children import QueryChildren
+from linkd.query.engine import Database
 from linkd.testing.home import InProcessHome, running_home
 
 ENDLESS = "SELECT count(*) AS n FROM range(100000000000) t(i) WHERE i % 7 = 1"
@@ -61,7 +63,7 @@ async def rows_of(queries: QueryChildren, sql: str, parameters: Mapping[str, Seq
 @asynccontextmanager
 async def answering(home: InProcessHome, directory: Path) -> AsyncIterator[Answering]:
     directory.mkdir()
-    answers = Answering(Endpoint(home.endpoint), directory, GIB)
+    answers = Answering(Endpoint(home.endpoint), Database.of_process(directory, GIB), directory, GIB)
     try:
         yield answers
     finally:
@@ -135,6 +137,14 @@ async def test_history_is_every_generation_or_one_or_those_made_then(home: InPro
             assert [row["n"] for row in await select(answers, home, sql)] == expected, sql
         with pytest.raises(LinkNotFound, match=r"generation 7 of t does not exist yet \(there are: 1\)"):
             await select(answers, home, "FROM link('t', generation => 7)")
+        for argument, said in (
+            ("generation => -1", r"^link\('t'\): generation is the number of one, from 1 on"),
+            ("generation => 0", r"^link\('t'\): generation is the number of one, from 1 on"),
+            ("since => 'noon'", r"^link\('t'\): since is a moment, as in '2026-11-22T10:00'"),
+            ("until => NULL", r"^link\('t'\): until is NULL: leave it away"),
+        ):
+            with pytest.raises(QueryInvalid, match=said):
+                await select(answers, home, f"FROM link('t', {argument})")
 
 
 async def replace(home: InProcessHome, link: str, batch: pa.RecordBatch) -> None:
@@ -165,11 +175,15 @@ async def test_generations_with_columns_more_and_wider_numbers_are_one_table_and
 
 
 # -- processes ----------------------------------------------------------------------------------------------------------------------------
-async def test_a_process_stays_for_the_next_statement_and_one_that_dies_takes_only_its_own(home: InProcessHome, client: Client) -> None:
+async def test_a_process_waits_for_the_first_statement_and_the_next_and_one_that_dies_takes_only_its_own(
+    home: InProcessHome, client: Client
+) -> None:
     queries = home.links.queries
+    await asyncio.gather(*(queries.expect(OUTSIDER) for _ in range(QUERIES_MAX)))
+    [child] = queries.children()
     await client.publish("t", ROWS)
     assert await rows_of(queries, "SELECT a FROM t ORDER BY 1") == [{"a": 1}, {"a": 2}]
-    [child] = queries.children()
+    assert queries.children() == [child]
     async with aclosing(queries.run(OUTSIDER, "SELECT range AS n FROM range(100000000000)")) as messages:
         assert len(await anext(messages)) < len(await anext(messages))  # the schema, then rows, while it runs
     running = asyncio.create_task(rows_of(queries, f"{ENDLESS} AND (SELECT count(*) FROM t) > 0"))
@@ -240,6 +254,27 @@ async def test_statements_are_prepared_and_rows_inserted_with_their_lineage(home
             await client.execute(sql)
     with pytest.raises(QueryInvalid, match="this statement is an INSERT, and it gives no rows"):
         await client.query("INSERT INTO t VALUES (1, 'x')").rows()
+
+
+async def test_what_is_asked_again_is_known_as_long_as_the_columns_are_the_same(home: InProcessHome, client: Client) -> None:
+    queries = home.links.queries
+    await client.publish("t", ROWS)
+    sql = "SELECT * FROM t ORDER BY a"
+    prepared = await queries.prepare(OUTSIDER, sql)
+    [child] = queries.children()
+    child.process.send_signal(signal.SIGSTOP)
+    await client.publish("t", [{"a": 3, "b": "z"}])
+    assert await queries.prepare(OUTSIDER, sql) is prepared  # by the home alone
+    child.process.send_signal(signal.SIGCONT)
+    assert [row["a"] for row in await rows_of(queries, sql)] == [1, 2, 3]
+    await client.publish("t", [{"a": 4, "b": "z", "c": True}])
+    widened = await queries.prepare(OUTSIDER, sql)
+    assert pa.ipc.read_schema(pa.py_buffer(widened.schema)).names == ["a", "b", "c"]
+    history = "SELECT count(*) AS n FROM link('t', generation => ?)"
+    assert await rows_of(queries, history, {"g": [1]}) == [{"n": 4}]
+    with pytest.raises(LinkNotFound, match="generation 2 of t does not exist yet"):
+        await rows_of(queries, history, {"g": [2]})
+    assert await rows_of(queries, history, {"g": [1]}) == [{"n": 4}]
 
 
 async def test_a_link_grows_by_columns_and_wider_numbers_and_is_one_table_all_the_time(

@@ -12,6 +12,7 @@ import pytest
 
 from linkd.errors import Error, Overloaded
 from linkd.limits import ARTIFACT_LEASE_S, ARTIFACT_PACKED_MAX_BYTES
+from linkd.model.artifacts import ArtifactKept
 from linkd.store.artifacts.store import ArtifactStore
 from linkd.testing.artifact_conformance import content_of, whole
 from linkd.testing.faulty_files import FaultyFiles
@@ -48,13 +49,10 @@ async def life(files: FaultyFiles, index: Path, witness: Witness, chance: random
             size_bytes = chance.choice((10, 3_000, 20_000, ARTIFACT_PACKED_MAX_BYTES + chance.randint(1, 5_000)))
             content = content_of(size_bytes, chance.randint(0, 5))
             try:
-                incoming = await artifacts.begin(size_bytes)
+                kept = await put(artifacts, content, at_once=chance.random() < 0.5)
             except Overloaded:  # all there is was in somebody's hands a moment ago
                 now_s[0] += 2 * ARTIFACT_LEASE_S
                 continue
-            incoming.write(content[: size_bytes // 2])
-            incoming.write(content[size_bytes // 2 :])
-            kept = await artifacts.keep(incoming)
             witness.acked[kept.digest] = content
             if chance.random() < 0.1 and len(witness.named) < 3:
                 artifacts.named([("files", 1, kept.digest)])
@@ -63,6 +61,17 @@ async def life(files: FaultyFiles, index: Path, witness: Witness, chance: random
             now_s[0] += chance.choice((1.0, 2 * ARTIFACT_LEASE_S))
     finally:
         await artifacts.close()
+
+
+async def put(artifacts: ArtifactStore, content: bytes, *, at_once: bool) -> ArtifactKept:
+    """By the short way, where it is open, or by the general one."""
+    written = artifacts.keep_at_once(content) if at_once and len(content) <= ARTIFACT_PACKED_MAX_BYTES else None
+    if written is not None:
+        return await written
+    incoming = await artifacts.begin(len(content))
+    incoming.write(content[: len(content) // 2])
+    incoming.write(content[len(content) // 2 :])
+    return await artifacts.keep(incoming)
 
 
 def through(index: Path, seed: int, *, lose_index: bool) -> int:

@@ -72,8 +72,8 @@ class Reader:
     content: bytes
     file_id: int | None
 
-    def check(self) -> None:
-        assert self.file.pread(len(self.content), self.offset) == self.content, "what a reader holds has changed"
+    def is_unchanged(self) -> bool:
+        return self.file.pread(len(self.content), self.offset) == self.content
 
 
 @dataclass
@@ -142,7 +142,7 @@ async def live(world: World) -> None:
     for _ in range(world.chance.randint(5, STEPS)):
         await step(world, store)
         for reader in world.readers:
-            reader.check()
+            assert reader.is_unchanged(), "what a reader holds has changed"
     await store.close()
 
 
@@ -248,7 +248,7 @@ def read(world: World, store: Store) -> None:
         content = body(world.values[link, envelope.position.sequence])
         file = world.files.open(SEGMENTS / directory_name(link) / file_name(place.file))
         reader = Reader(file, located.offset, content, located.id)
-        reader.check()
+        assert reader.is_unchanged(), "what a reader holds has changed"
         world.readers.append(reader)
 
 
@@ -259,7 +259,7 @@ def body(value: SampleValue) -> bytes:
 def check(world: World, store: Store, lost: set[Key], *, kept_all: bool) -> None:
     """What a start finds; `lost` is what it drops then, unless it `kept_all`."""
     for reader in world.readers:
-        reader.check()
+        assert reader.is_unchanged(), "what a reader holds has changed"
     there = {
         (link, one[0].position.sequence): one[1] for link in VOLATILE for one in store.values(link) if one[1].kind is not PlaceKind.DROPPED
     }
@@ -298,7 +298,8 @@ def check_arrow(world: World, there: dict[Key, Place]) -> None:
         assert all((link, sequence) in world.values for sequence in seen)
 
 
-async def run(seed: int, directory: Path) -> None:
+async def run(seed: int, directory: Path) -> World:
+    """A history of lives, each judged as it goes; the last one ends properly."""
     chance = random.Random(seed)
     world = World(chance, directory / f"{seed}.db")
     for life in range(LIVES):
@@ -314,6 +315,7 @@ async def run(seed: int, directory: Path) -> None:
         if chance.random() < 0.2:
             world.catalog = directory / f"{seed}.{life}.db"
     await live(world)
+    return world
 
 
 def after(world: World, *, killed: bool, seed: int) -> None:
@@ -342,4 +344,6 @@ def after(world: World, *, killed: bool, seed: int) -> None:
 @pytest.mark.parametrize("first", range(0, 40, SEEDS_PER_TEST), ids=lambda first: f"seeds-{first}")
 async def test_nothing_that_was_acked_is_lost_and_nothing_that_is_held_changes(memory_path: Path, first: int) -> None:
     for seed in range(first, first + SEEDS_PER_TEST):
-        await run(seed, memory_path)
+        world = await run(seed, memory_path)
+        assert world.acked
+        assert all(reader.is_unchanged() for reader in world.readers)

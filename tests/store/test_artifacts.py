@@ -11,13 +11,14 @@ import pytest
 from blake3 import blake3
 
 from linkd.core.file_lists import FileList, ListedFile
-from linkd.errors import InvalidArgument, LinkNotFound, Overloaded, StateDamaged
+from linkd.errors import InvalidArgument, LinkNotFound, Overloaded, StateDamaged, StorageFull
 from linkd.limits import ARTIFACT_CHUNK_BYTES, ARTIFACT_LEASE_S, ARTIFACT_PACKED_MAX_BYTES
 from linkd.model.artifacts import ArtifactKept
 from linkd.store.artifacts.incoming import IncomingArtifact
 from linkd.store.artifacts.store import ArtifactStore
 from linkd.store.files import LocalFiles
 from linkd.testing.artifact_conformance import ArtifactConformance, content_of, whole
+from linkd.testing.faulty_files import FaultyFiles
 
 
 class OnDisk:
@@ -159,6 +160,48 @@ async def test_what_was_used_least_makes_room_but_never_what_is_named_or_in_hand
         assert len(list((tmp_path / "artifacts/packs").iterdir())) == 1
     finally:
         await artifacts.close()
+
+
+async def test_small_content_is_taken_at_once_unless_that_takes_waiting(tmp_path: Path) -> None:
+    async with opened(tmp_path, quota_bytes=3_000) as store:
+        artifacts, first, second = store.artifacts, content_of(1_000, 1), content_of(1_000, 2)
+        assert artifacts.keep_at_once(first) is None  # there is no directory yet
+        assert (await store.put([first])).size_bytes == 1_000
+        found = artifacts.keep_at_once(first)
+        assert found is not None
+        assert found.done()
+        written = artifacts.keep_at_once(second)
+        assert written is not None
+        assert artifacts.keep_at_once(second) is None  # it is under way
+        same = asyncio.create_task(store.put([second]))
+        assert await written == await same == ArtifactKept(blake3(second).digest(), 1_000, False)
+        assert await whole(store.read(found.result().digest)) == first
+        assert await whole(store.read(written.result().digest)) == second
+        assert artifacts.keep_at_once(content_of(1_500, 3)) is None  # others have to make room for it
+        assert artifacts.held_bytes == 2_000
+
+
+async def test_small_content_that_cannot_be_written_is_refused_and_may_be_put_again(tmp_path: Path) -> None:
+    files = FaultyFiles()
+    files.make_directory(Path("/home"))
+    artifacts = ArtifactStore.open(Path("/home/artifacts"), files, index_path=tmp_path / "index.db")
+    artifacts.start(asyncio.get_running_loop(), thread=False)
+    await OnDisk(artifacts).put([content_of(1_000, 1)])
+    content = content_of(1_000, 2)
+    files.fill(0)
+    refused = artifacts.keep_at_once(content)
+    assert refused is not None
+    with pytest.raises(StorageFull):
+        await refused
+    files.fill(None)
+    await asyncio.sleep(0)
+    written = artifacts.keep_at_once(content)
+    assert written is not None
+    assert await whole(artifacts.read((await written).digest)) == content
+    await artifacts.close()
+    with pytest.raises(LinkNotFound):
+        await whole(artifacts.read(written.result().digest))
+    assert artifacts.keep_at_once(content) is None
 
 
 async def test_a_pack_file_that_is_mostly_empty_is_copied(tmp_path: Path) -> None:

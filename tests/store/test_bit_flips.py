@@ -159,12 +159,12 @@ def test_a_whole_directory_is_found_whole(pristine: Path) -> None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-async def test_every_flipped_bit_is_found_or_read_by_nothing_and_none_is_served(pristine: Path, tmp_path: Path, part: int) -> None:
+async def test_every_flipped_bit_is_found_or_read_by_nothing_and_none_is_served(pristine: Path, memory_path: Path, part: int) -> None:
     chance = random.Random(SEED * PARTS + part)
-    expected = await answers(Path(shutil.copytree(pristine, tmp_path / "whole")))
+    expected = await answers(Path(shutil.copytree(pristine, memory_path / "whole")))
     counts = dict.fromkeys(("flips", "found_by_verify", "found_at_first_use", "in_bytes_that_nothing_reads", "served_wrong"), 0)
     for number in range(FLIPS // PARTS):
-        directory = tmp_path / str(number)
+        directory = memory_path / str(number)
         where = flipped(pristine, directory, chance)
         is_found = finds(directory)
         served = await served_of(directory)

@@ -153,6 +153,7 @@ async def test_an_index_that_stopped_in_the_middle_of_a_move_is_made_again(tmp_p
         await drop(store, 1, 7)
         await check(store, values[7:])
         store._catalog.begin_at(0)
+    assert segments(tmp_path / "s") == ["2"]
     await check_again(tmp_path / "s", values[7:])
 
 

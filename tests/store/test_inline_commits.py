@@ -110,11 +110,11 @@ async def test_frames_of_one_turn_are_one_group_and_many_are_the_threads(stores:
 async def test_one_slow_commit_sends_those_that_follow_to_the_thread_for_a_while(stores: Stores) -> None:
     store = await stores.ready()
     inline = store._committer._inline
-    inline.took(2 * LIMITS.inline_commit_max_s, synced=True)
+    inline.took(2 * LIMITS.inline_commit_max_s, 0.0, synced=True)
     await append(store, 2)
     assert threading.get_ident() not in stores.synced_by
     for _ in range(100):
-        inline.took(0.0001, synced=True)
+        inline.took(0.0001, 0.0, synced=True)
     while inline.writing.locked():
         await asyncio.sleep(0)
     await append(store, 3)
@@ -126,13 +126,28 @@ async def test_what_is_only_written_is_not_sent_to_the_thread_by_a_slow_sync(sto
     store = await stores.ready()
     inline = store._committer._inline
     before = inline.made
-    inline.took(2 * LIMITS.inline_commit_max_s, synced=True)
+    inline.took(2 * LIMITS.inline_commit_max_s, 0.0, synced=True)
     many = [append(store, sequence, sync_within_s=NEVER_S) for sequence in range(2, 3 + INLINE_COMMIT_MAX_FRAMES)]
     await asyncio.gather(*many)
     assert inline.made == before + 1
-    inline.took(2 * LIMITS.inline_commit_max_s, synced=False)
+    slow_s = 2 * LIMITS.inline_commit_max_s
+    inline.took(slow_s, slow_s, synced=False)
     await append(store, 3 + INLINE_COMMIT_MAX_FRAMES, sync_within_s=NEVER_S)
     assert inline.made == before + 1
+    await store.close()
+
+
+@pytest.mark.parametrize(("seconds", "goes_on"), [(0.01, True), (0.03, False)])
+async def test_a_write_that_waited_for_the_processor_says_nothing_and_one_that_was_held_up_does(
+    stores: Stores, seconds: float, goes_on: bool
+) -> None:
+    store = await stores.ready(replace(LIMITS, inline_commit_max_s=0.005, write_stalled_s=0.02))
+    inline = store._committer._inline
+    inline._slowest_s[False] = 0.0
+    before = inline.made
+    inline.took(seconds, 0.0001, synced=False)
+    await append(store, 2, sync_within_s=NEVER_S)
+    assert (inline.made > before) is goes_on
     await store.close()
 
 

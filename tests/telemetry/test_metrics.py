@@ -201,3 +201,17 @@ def test_the_build_and_the_process_are_told_too() -> None:
     scrape = Scrape()
     assert scrape.value("linkd_build_info", version="0.1.0") == 1
     assert "python_gc_collections_total" in scrape.text()
+
+
+def test_what_is_remembered_is_counted_as_it_is_recalled_and_checked() -> None:
+    scrape = Scrape(
+        e.OutcomeRecalled(task="clean", values=2, seconds=0.001),
+        e.OutcomeChecked(task="clean", differing=()),
+        e.OutcomeChecked(task="clean", differing=("flown",)),
+        e.MemoFailed(detail="no room"),
+    )
+    labels = {"pipeline": "flights", "task": "clean"}
+    assert scrape.value("linkd_outcomes_recalled_total", **labels) == 1
+    assert scrape.value("linkd_outcomes_checked_total", **labels, outcome="same") == 1
+    assert scrape.value("linkd_outcomes_checked_total", **labels, outcome="other") == 1
+    assert scrape.value("linkd_memo_failed") == 1

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from linkd.core.payload import OPAQUE_SCHEMA, from_payload, payload
 from linkd.errors import InvalidArgument
-from linkd.wire.arrow_ipc import check_batch, read_message
-from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_info, opaque_message, opaque_rows
+from linkd.wire.arrow_ipc import check_batch, read_message, schema_id
+from linkd.wire.opaque import OPAQUE_SCHEMA_ID, OPAQUE_SCHEMA_MESSAGE, opaque_info, opaque_message, opaque_parts, opaque_rows
 
 some_rows = st.lists(st.binary(max_size=40), min_size=1, max_size=9)
 
@@ -30,6 +30,13 @@ def test_pyarrow_reads_what_was_made_without_it(rows: list[bytes]) -> None:
     assert opaque_rows(message) == rows
     read = read_message(message)
     assert opaque_info(message) == (check_batch(read.metadata, len(read.body)), len(read.metadata))
+
+
+def test_a_large_row_is_not_copied_before_it_is_written() -> None:
+    row = bytes(1_000_001)
+    parts = opaque_parts([row])
+    assert any(part is row for part in parts)
+    assert b"".join(parts) == opaque_message([row])
 
 
 @given(some_rows)
@@ -64,3 +71,7 @@ def test_a_buffer_that_leads_outside_is_refused() -> None:
     message[8 + 152 + 8 : 8 + 152 + 12] = (1 << 20).to_bytes(4, "little")
     with pytest.raises(InvalidArgument, match="lead outside its body"):
         opaque_rows(bytes(message))
+
+
+def test_its_schema_has_the_identity_that_envelopes_name() -> None:
+    assert schema_id(OPAQUE_SCHEMA_MESSAGE) == OPAQUE_SCHEMA_ID

@@ -6,30 +6,22 @@ returns. What processes that are gone have left behind is removed by the next on
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
-
-from blake3 import blake3
+from typing import BinaryIO
 
 from linkd.durability import sync_data, sync_directory
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer as Buffer
+from linkd_adapters.hashed_file import HashedFile
 
 
-class Replacement(io.RawIOBase):
+class Replacement(HashedFile):
     """A writable file; `open` makes its directories and the file, `commit` or `discard` ends it. Operating system errors pass through."""
 
     def __init__(self, target: Path, temporary: Path, file: BinaryIO) -> None:
-        super().__init__()
+        super().__init__(file.write)
         self.target = target
         self._temporary = temporary
         self._file = file
-        self._hash = blake3()
-        self._is_discarded = False
-        self.size_bytes = 0
 
     @classmethod
     def open(cls, path: Path) -> Replacement:
@@ -48,26 +40,6 @@ class Replacement(io.RawIOBase):
             raise
         return cls(target, temporary, file)
 
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Buffer, /) -> int:
-        view = memoryview(data).cast("B")
-        if self._is_discarded:
-            return len(view)  # writers of packed formats write their end when they are collected
-        self._file.write(view)
-        self._hash.update(view)
-        self.size_bytes += len(view)
-        return len(view)
-
-    def tell(self) -> int:
-        return self.size_bytes
-
-    @property
-    def digest(self) -> str:
-        """BLAKE3 of what was written, in hexadecimal."""
-        return str(self._hash.hexdigest())
-
     def commit(self) -> None:
         """Put the file in its target's place, durably."""
         self._file.flush()
@@ -78,7 +50,7 @@ class Replacement(io.RawIOBase):
 
     def discard(self) -> None:
         """Remove the file; the target stays as it is, and what is still written goes nowhere."""
-        self._is_discarded = True
+        self.end()
         try:
             self._file.close()
         finally:

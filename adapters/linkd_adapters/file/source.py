@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from linkd.errors import DataFault, InternalFault, InvalidArgument, SourceChanged
+from linkd.errors import DataFault, InvalidArgument, SourceChanged
 from linkd.limits import FOLLOW_SETTLED_S
 from linkd.plugin.contract import STOP, LinkOptions, Source, SourceBatch, SourcePart, SourceStat, Survey
 from linkd_adapters.file.completeness import is_complete
@@ -25,7 +25,7 @@ from linkd_adapters.file.location import FileFormat, FileLocation, reading_faile
 from linkd_adapters.file.position import FilePosition, position_in, was_followed
 from linkd_adapters.file.reader import FileBatch, FormatReader, Kept
 from linkd_adapters.file.stored import StoredFile
-from linkd_adapters.steps import in_thread, steps
+from linkd_adapters.steps import in_thread, result, steps
 
 
 class Files(Protocol):
@@ -57,11 +57,7 @@ class StoredSource(Source):
         return await in_thread(self._digest)
 
     async def survey(self) -> Survey:
-        async with aclosing(steps(self._survey())) as found:
-            async for step in found:
-                if step is not None:
-                    return step
-        raise InternalFault(f"{self._location.shown}: the survey ended without a result; please report this")
+        return await result(self._survey(), self._location.shown)
 
     def read(self, survey: Survey, position: bytes | None) -> AsyncGenerator[SourceBatch, None]:
         return steps(self._batches(survey, position))

@@ -5,56 +5,28 @@ The file has no name, so nothing is left of it, however this process ends. It li
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
-
-from blake3 import blake3
+from typing import IO, BinaryIO, cast
 
 from linkd.errors import StorageFailed
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer as Buffer
+from linkd_adapters.hashed_file import HashedFile
 
 _USUAL = Path("/var/tmp")
 
 
-class Spool(io.RawIOBase):
+class Spool(HashedFile):
     """A writable file. `shown` is the object in messages. Raises `StorageFailed` where it cannot be written."""
 
     def __init__(self, shown: str, environ: Mapping[str, str]) -> None:
-        super().__init__()
+        super().__init__(self._gather)
         self._shown = shown
         self._directory = _directory(environ)
         with self._translated():
-            self._file: IO[bytes] = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115  # closed by close
-        self._hash = blake3()
-        self.size_bytes = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Buffer, /) -> int:
-        view = memoryview(data).cast("B")
-        if self._file.closed:
-            return len(view)  # writers of packed formats write their end when they are collected
-        with self._translated():
-            self._file.write(view)
-        self._hash.update(view)
-        self.size_bytes += len(view)
-        return len(view)
-
-    def tell(self) -> int:
-        return self.size_bytes
-
-    @property
-    def digest(self) -> str:
-        """BLAKE3 of what was written, in hexadecimal."""
-        return str(self._hash.hexdigest())
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115  # closed by discard
 
     def content(self) -> BinaryIO:
         """What was written, from its start."""
@@ -65,7 +37,12 @@ class Spool(io.RawIOBase):
 
     def discard(self) -> None:
         """Forget it."""
+        self.end()
         self._file.close()
+
+    def _gather(self, view: memoryview) -> None:
+        with self._translated():
+            self._file.write(view)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import aclosing
 
 import pyarrow as pa
 
-from linkd.errors import InternalFault, SourceChanged, StateDamaged
+from linkd.errors import SourceChanged, StateDamaged
 from linkd.limits import FOLLOW_SCAN_SHARE, ROWS_PER_VALUE
 from linkd.plugin.contract import LinkOptions, Source, SourceBatch, SourceStat, Survey
 from linkd_adapters.sql.content import ContentDigest, cut
@@ -23,7 +22,7 @@ from linkd_adapters.sql.database import Database, Session
 from linkd_adapters.sql.fitting import as_declared
 from linkd_adapters.sql.location import SqlLocation
 from linkd_adapters.sql.relation import Relation, look
-from linkd_adapters.steps import in_thread, steps
+from linkd_adapters.steps import in_thread, result, steps
 
 
 class WholeSource(Source):
@@ -46,11 +45,7 @@ class WholeSource(Source):
         return survey.digest
 
     async def survey(self) -> Survey:
-        async with aclosing(steps(self._survey())) as found:
-            async for step in found:
-                if step is not None:
-                    return step
-        raise InternalFault(f"{self._location.shown}: the survey ended without a result; please report this")
+        return await result(self._survey(), self._location.shown)
 
     def read(self, survey: Survey, position: bytes | None) -> AsyncGenerator[SourceBatch, None]:
         return steps(self._batches(survey, position))

@@ -25,7 +25,12 @@ def append(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--format", metavar="FORMAT", help="csv, jsonl, parquet or arrow; else by name or first bytes.", show_default=False),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="csv, jsonl, parquet or arrow; else by name or first bytes. raw: its bytes are a value; file: it is one, or a directory.",
+            show_default=False,
+        ),
     ] = None,
     pipeline: PipelineOption = None,
     json: JsonOption = False,
@@ -35,7 +40,8 @@ def append(
     """Append a file's rows to an open link.
 
     Columns get the link's types; where it has none yet, those that the whole file suggests, as for a source. All rows are looked at before
-    the first is appended: one that does not fit is named with its line, and then none is. Standard input is read to its end first.
+    the first is appended: one that does not fit is named with its line, and then none is. Standard input is read to its end first. With
+    --format raw or file the file is one value as it is, of any size.
     """
     import os
 
@@ -45,6 +51,8 @@ def append(
     if file is None and sys.stdin.isatty():
         raise UsageFault(f"which rows? linkd append {link} FILE, or send them to standard input")
     target = find_target(pipeline, os.environ)
+    if kind == "file" and file in (None, STANDARD_INPUT):
+        raise UsageFault(f"which file? linkd append {link} FILE --format file, or --format raw for the bytes of standard input")
     if file in (None, STANDARD_INPUT):
         with spooled(sys.stdin.buffer, kind) as (place, found), moving(quiet=quiet) as progress:
             appended = ask(target, lambda client: append_file(client, link, place, found, progress))

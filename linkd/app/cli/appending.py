@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from linkd import limits
+from linkd.app.cli.contents import CONTENT_FORMATS, append_content
 from linkd.app.wording import counted, sequence_text
 from linkd.core.rights import OUTSIDER, Rights
 from linkd.errors import BadRow, Error, InvalidArgument, SchemaMismatch
@@ -76,11 +77,14 @@ def spooled(stream: BinaryIO, kind: str | None) -> Iterator[tuple[RowsPlace, str
 
 
 async def append_file(client: Client, link: str, place: RowsPlace, kind: str | None, progress: Moving) -> Appended:
-    """Checks all rows, then publishes them; `progress` is told of both.
+    """Checks all rows, then publishes them; `progress` is told of both. What is no rows, but bytes or a file, is published as it is.
 
     Raises NotAllowed, LinkNotFound, BadRow, SchemaMismatch, and what the home refuses. Where it ends in the middle, the message says what was
     appended by then.
     """
+    if kind in CONTENT_FORMATS:
+        progress.begin(f"appending {place.shown} to {link}", None)
+        return Appended(link).and_then(await append_content(client, link, place.base / place.shown, str(kind)))
     described = await client.describe(link)
     info = described.links[0] if described.links else None
     if not (described.open or (info is not None and info.open)):

@@ -17,7 +17,7 @@ from linkd.model.frozen import frozen
 
 if TYPE_CHECKING:
     from linkd.client.artifacts import Artifact
-    from linkd.client.sync import Client
+    from linkd.client.sync import Client, Reading
     from linkd.model.values import Envelope
 
 
@@ -49,7 +49,8 @@ def cat(
     """Write the values of a link to a file or a pipe.
 
     All of its newest complete generation, or of the growing one while none is: what is durable at the call. As CSV, unless --format or the
-    name of the file says else; of one value that is a file, its bytes. It holds nothing back, and takes little memory however much there is.
+    name of the file says else; of one value that is a file, its bytes; with --format raw the bytes of all, one behind the other. It holds
+    nothing back, and takes little memory however much there is.
     """
     from linkd.app.cli.delivery import Destination, deliver
     from linkd.app.cli.encoders import JSONL
@@ -60,7 +61,8 @@ def cat(
     named = parse_extent_name(values)
     if (named.link == COMMITS_LINK or is_dead_link(named.link)) and kind is None and output is None:
         kind = JSONL  # portions are lists, and payloads bytes, which a table of text has not
-    destination = Destination.of(kind, output, as_json=json)
+    is_raw = kind == "raw" and not (json or salvage)
+    destination = Destination.of(None if is_raw else kind, output, as_json=json)
     if salvage:
         from linkd.app.cli.salvaging import salvage as get_out
         from linkd.app.cli.state_directory import state_of
@@ -70,14 +72,28 @@ def cat(
     with connect(target.reachable()) as client:
         extent = _extent(client, target, named, generation)
         if kind is None and not json and (file := _only_file(client, extent)) is not None:
-            made = deliver_file(client, extent.shown, file, output)
-            if made:
-                remark(f"{extent.shown}: {made}", quiet=quiet)
-            return EXIT_DONE
-        reader = client.read(extent.link, generation=extent.generation, first=extent.first, last=extent.last).to_reader()
-        delivered = deliver(reader, destination, extent.link, extent.values, quiet=quiet)
+            return _said(deliver_file(client, extent.shown, file, output), extent.shown, quiet=quiet)
+        reading = client.read(extent.link, generation=extent.generation, first=extent.first, last=extent.last)
+        if is_raw:
+            return _said(_raw(client, reading, extent.shown, output), extent.shown, quiet=quiet)
+        delivered = deliver(reading.to_reader(), destination, extent.link, extent.values, quiet=quiet)
     if delivered.made or verbose:
         remark(f"{extent.shown}: {delivered.made or f'{delivered.rows:,} rows'}", quiet=quiet)
+    return EXIT_DONE
+
+
+def _raw(client: Client, reading: Reading, shown: str, output: str | None) -> str:
+    from linkd.app.cli.contents import deliver_raw
+
+    return deliver_raw(client, reading, shown, output)
+
+
+def _said(made: str, shown: str, *, quiet: bool) -> int:
+    """Bytes went to a file, or to standard output, where there is nothing to say."""
+    from linkd.app.cli.terminal import remark
+
+    if made:
+        remark(f"{shown}: {made}", quiet=quiet)
     return EXIT_DONE
 
 

@@ -27,6 +27,8 @@ def headline(found: Description, *, verbose: bool = False) -> str:
         complete = ", complete" if found.run.complete else ""
         reason = f" ({found.run.reason})" if found.run.reason and verbose else ""
         state = f"run {found.run.epoch} {found.run.outcome}{complete}, begun {moment_text(found.run.began_at_ns)}{reason}"
+    if found.artifacts_bytes:
+        state += f"; {size_text(found.artifacts_bytes)} in artifacts"
     more = f"; {found.directory}, pid {found.pid}, linkd {found.version}" if verbose else ""
     return f"{found.pipeline}: {state}{more}"
 

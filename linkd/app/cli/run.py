@@ -12,6 +12,14 @@ from linkd.app.cli.budgets import DiskBudgetOption, DrainTimeoutOption, MemoryOp
 from linkd.app.cli.options import QuietOption, VerboseOption
 from linkd.errors import UsageFault
 
+HttpPortOption = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics while it runs; 0 is a free port.", show_default=False),
+]
+CheckCacheOption = Annotated[
+    bool, typer.Option("--check-cache", help="Run what is remembered again, and compare: exit code 3 if something differs.")
+]
+
 
 def run(
     context: typer.Context,
@@ -35,10 +43,8 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why; run nothing.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="A task that leaves input unread has failed.")] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Forget all values and begin anew; asks first on a terminal.")] = False,
-    http_port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics while it runs; 0 is a free port.", show_default=False),
-    ] = None,
+    check_cache: CheckCacheOption = False,
+    http_port: HttpPortOption = None,
     memory: MemoryOption = None,
     disk_budget: DiskBudgetOption = None,
     stall_timeout: StallTimeoutOption = limits.STALL_AFTER_S,
@@ -63,6 +69,7 @@ def run(
         dry_run=dry_run,
         strict=strict,
         reset=reset,
+        check_cache=check_cache,
         quiet=quiet,
         verbose=verbose,
         json=json,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ from linkd.app.cli.options import JsonOption, PipelineOption, QuietOption, Verbo
 from linkd.app.cli.target import Target, ask, has_content, readable_target
 from linkd.app.wording import counted, sequence_text
 from linkd.errors import LinkNotFound, UsageFault
+from linkd.model.frozen import frozen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,7 +99,7 @@ async def _follow(client: Client, link: str, rows: int, output: _Output) -> None
         output.print(value.to_table())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _End:
     """The last rows of a link, and which values of which generation they are from (all of their rows, or the last of them)."""
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from linkd.app.log_rotation import rotate
 from linkd.app.run.lives import Restarts
 from linkd.app.run.own_programs import HOME
-from linkd.app.run.processes import Child, Processes, ending
+from linkd.app.run.processes import Child, Processes
 from linkd.app.state import Lock
+from linkd.core.exit_codes import ending
 from linkd.errors import ConnectionFault, InternalFault
 from linkd.limits import HOME_START_TIMEOUT_S, LAST_WORDS_MAX_S, LOG_FILE_MAX_BYTES, MAKE_WAY_MARGIN_S
 

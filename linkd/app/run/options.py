@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 
-from linkd.limits import DRAIN_TIMEOUT_S, STALL_AFTER_S
+from linkd.limits import DRAIN_TIMEOUT_S, MEMO_CHECK_TIMEOUT_S, RUN_END_TIMEOUT_S, STALL_AFTER_S
 from linkd.model.frozen import frozen
 
 
@@ -15,6 +15,7 @@ class RunOptions:
     """What `linkd run` was asked. `pipeline` is a file, or a directory in or above which there is one.
 
     `only` are links that are to be current, `without` tasks whose place stays open, `params` what is said instead of the file's parameters.
+    With `check_cache` tasks whose outcomes are remembered run again, and these are compared.
     """
 
     pipeline: Path
@@ -25,6 +26,7 @@ class RunOptions:
     dry_run: bool = False
     strict: bool = False
     reset: bool = False
+    check_cache: bool = False
     quiet: bool = False
     verbose: bool = False
     json: bool = False
@@ -33,6 +35,11 @@ class RunOptions:
     disk_budget_bytes: int | None = None
     stall_timeout_s: float = STALL_AFTER_S
     drain_timeout_s: float = DRAIN_TIMEOUT_S
+
+    @property
+    def end_timeout_s(self) -> float:
+        """How long the home may take to end the run: what was made again may have to be compared to its end."""
+        return MEMO_CHECK_TIMEOUT_S if self.check_cache else RUN_END_TIMEOUT_S
 
     @property
     def budgets(self) -> Mapping[str, float | None]:

@@ -29,11 +29,15 @@ from linkd.store.store import Store
 
 @frozen()
 class PlanOptions:
-    """What the person asked for: links that are to be current (all of them if none), tasks whose place stays open."""
+    """What the person asked for: links that are to be current (all of them if none), tasks whose place stays open.
+
+    With `check_cache` all tasks whose outcomes are remembered begin again.
+    """
 
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     follow: bool = False
+    check_cache: bool = False
 
 
 @frozen()
@@ -85,7 +89,7 @@ async def make_plan(pipeline: Pipeline, layout: Layout, directory: Path, options
     sources = Sources(pipeline, installed_adapters())
     news = await sources.news(ledger, options.follow)
     facts = Facts(
-        changes={**changes(before, now.fingerprint), **news.changed},
+        changes={**_checked(now, options), **changes(before, now.fingerprint), **news.changed},
         grown=news.grown,
         lost=_lost_sinks(pipeline, ledger),
         followed=sources.growing() if options.follow else frozenset(),
@@ -97,6 +101,11 @@ async def make_plan(pipeline: Pipeline, layout: Layout, directory: Path, options
     recorded = merged(before, now.fingerprint, taking_part)
     unread, dead = left_unread(ledger, layout, steps), given_up(ledger, steps)
     return Plan(steps, now, recorded, ledger.run is None, values, options.without, options.follow, unread, dead)
+
+
+def _checked(now: Versions, options: PlanOptions) -> dict[str, str]:
+    """The tasks that begin again so that what is remembered of them can be compared."""
+    return dict.fromkeys(now.memo, "its cache is checked") if options.check_cache else {}
 
 
 def check_options(layout: Layout, options: PlanOptions) -> None:

@@ -170,20 +170,6 @@ def _exists(group: int) -> bool:
     return True
 
 
-def ending(code: int) -> str:
-    """How a process ended, for people, from its exit code (negative: the signal)."""
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    if code > 128 and code - 128 in set(signal.Signals):
-        return f"exited with code {code} (killed by {signal.Signals(code - 128).name})"
-    return f"exited with code {code}"
-
-
-def how_it_died(code: int) -> str:
-    """The same in two words: `signal 9`, `exit code 1`."""
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
 def task_environment(base: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """The environment of a task's program: the user's, with linkd's own interpreter first on PATH if no virtual environment is active."""
     env = {name: value for name, value in base.items() if not name.startswith(("LINKD_", FORK_SUPPORT))}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from linkd import errors
 from linkd.app.run.lives import HomeLives, Restarts
 from linkd.app.run.own_programs import ADAPTERS, FILE_TASK, SQL_TASK
-from linkd.app.run.processes import Child, Processes, ending, how_it_died, task_environment
+from linkd.app.run.processes import Child, Processes, task_environment
 from linkd.app.run.remedies import remedy
 from linkd.app.run.screen import Screen
 from linkd.app.run.task_log import AttemptHeader, TaskLog
@@ -26,6 +26,7 @@ from linkd.app.run.task_program import Attempt, TaskProgram, utc_now
 from linkd.app.run.variables import TaskVariables, task_variables
 from linkd.app.secrets import read_secrets
 from linkd.app.wording import counted
+from linkd.core.exit_codes import ending, how_it_died
 from linkd.core.masking import Mask
 from linkd.core.parameters import parameter_text
 from linkd.core.pipeline import Pipeline, TaskSpec
@@ -45,7 +46,8 @@ _TERMINATED = 143
 
 @frozen()
 class Stopped:
-    """Why a run is over: `done`, `interrupted`, `failed` (a task, source or sink), `home` or `worker` (linkd itself).
+    """Why a run is over: `done`, `interrupted`, `failed` (a task, source or sink), `home` or `worker` (linkd itself), `differs` (done, and a task
+    made something else than it is remembered to have made).
 
     `changed`: in a run that follows, a source is another than the one that was being read.
     """
@@ -342,6 +344,20 @@ def gave_up(given_up: Mapping[str, int]) -> Stopped:
     lines = [f"task {task} gave up {counted(snapshots, 'snapshot')}, in {task}.dead (--strict)" for task, snapshots in given_up.items()]
     lines.append("  without --strict the run is complete")
     return Stopped("failed", "\n".join(lines), errors.EXIT_TASK_FAILED, next(iter(given_up)))
+
+
+def made_otherwise(description: Any) -> Stopped | None:
+    """With `--check-cache`: the tasks that made something else of the same; None where there is none."""
+    tasks = [task for task in description.tasks if task.memo.differing]
+    if not tasks:
+        return None
+    lines = [
+        f"task {task.name} made something else of the same input: {', '.join(task.memo.outputs)} "
+        f"({task.memo.differing:,} of {counted(task.memo.checked, 'remembered outcome')})"
+        for task in tasks
+    ]
+    lines.append("  its links hold what it made now; a program that asks the clock, chance or the network wants `cache: false`")
+    return Stopped("differs", "\n".join(lines), errors.EXIT_BAD_DATA, tasks[0].name)
 
 
 def left_unread_before(unread: Mapping[str, Mapping[str, int]]) -> Stopped:

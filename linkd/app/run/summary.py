@@ -50,7 +50,7 @@ def _notes(description: Any, started: Programs) -> list[str]:
                 f"{link.name}: {source.rows_read:,} rows read = {published:,} published + {source.rows_rejected:,} rejected"
                 f" (linkd tail {link.name}.rejects)"
             )
-    return lines + _unread(started.unread) + [f"note: {line}" for line in given_up(description)]
+    return lines + _remembered(description) + _unread(started.unread) + [f"note: {line}" for line in given_up(description)]
 
 
 def given_up(description: Any) -> list[str]:
@@ -59,6 +59,20 @@ def given_up(description: Any) -> list[str]:
         f"{task.name} gave up {counted(task.given_up, 'snapshot')}, which lie in {task.name}.dead (linkd tail {task.name}.dead)"
         for task in description.tasks
         if task.given_up
+    ]
+
+
+def _remembered(description: Any) -> list[str]:
+    """For what nothing ran, and what ran to be compared."""
+    lines = [
+        f"{task.name}: {task.memo.recalled:,} of {counted(task.commits, 'commit')} remembered, and not run again"
+        for task in description.tasks
+        if task.memo.recalled
+    ]
+    return lines + [
+        f"{task.name}: {counted(task.memo.checked, 'remembered outcome')} made again, all the same"
+        for task in description.tasks
+        if task.memo.checked and not task.memo.differing
     ]
 
 
@@ -81,6 +95,7 @@ def _as_json(description: Any, started: Programs, seconds: float) -> dict[str, A
         for link in (description.links if description is not None else ())
     }
     dead = {task.name: task.given_up for task in (description.tasks if description is not None else ()) if task.given_up}
+    memo = {task.name: task.memo.recalled for task in (description.tasks if description is not None else ()) if task.memo.recalled}
     return {
         "outcome": "done",
         "seconds": round(seconds, 3),
@@ -88,6 +103,7 @@ def _as_json(description: Any, started: Programs, seconds: float) -> dict[str, A
         "notes": started.notes,
         "unread": started.unread,
         "given_up": dead,
+        "remembered": memo,
     }
 
 

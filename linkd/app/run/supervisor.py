@@ -30,14 +30,15 @@ from linkd.app.run.lives import HomeLives
 from linkd.app.run.options import RunOptions
 from linkd.app.run.plan import Plan, PlanOptions, has_adapters, make_plan, programs
 from linkd.app.run.process_table import process_table
-from linkd.app.run.processes import Processes, ending, how_it_died, task_environment
-from linkd.app.run.programs import Programs, Stopped, gave_up, left_unread_before
+from linkd.app.run.processes import Processes, task_environment
+from linkd.app.run.programs import Programs, Stopped, gave_up, left_unread_before, made_otherwise
 from linkd.app.run.reset import forget, may_forget
 from linkd.app.run.screen import Screen
 from linkd.app.run.stall import StallWatch
 from linkd.app.run.summary import print_failure, print_summary
 from linkd.app.state import Lock, make_state_directory, state_directory
 from linkd.app.take_over import take_lock
+from linkd.core.exit_codes import ending, how_it_died
 from linkd.core.layout import Layout, layout
 from linkd.core.pipeline import Pipeline
 from linkd.core.planning import Action
@@ -133,7 +134,7 @@ class _Run:
         return await self._with_home(home, processes, plan, screen)
 
     def _plan_options(self) -> PlanOptions:
-        return PlanOptions(self.options.only, self.options.without, self.options.follow)
+        return PlanOptions(self.options.only, self.options.without, self.options.follow, self.options.check_cache)
 
     def _show_plan(self, screen: Screen, plan: Plan) -> int:
         """What a run would do, and nothing else."""
@@ -202,6 +203,8 @@ class _Run:
             open_places=plan.places,
             follow=plan.follow,
             every_ms=self._every_ms(),
+            memo={name: runs for name, runs in plan.versions.memo.items() if name not in plan.places},
+            checks_memo=self.options.check_cache,
         )
 
     def _every_ms(self) -> dict[str, int]:
@@ -276,8 +279,7 @@ class _Run:
             code = await home.child.process.wait()
             lives.end()
             if not home.restarts.allowed():
-                message = failure or f"linkd's home {ending(code)}: run again to go on where it stopped"
-                stop(Stopped("home", message, errors.EXIT_INTERNAL))
+                stop(Stopped("home", failure or f"linkd's home {ending(code)}: run again to go on where it stopped", errors.EXIT_INTERNAL))
                 return
             try:
                 lock = await take_lock(self.directory)
@@ -344,9 +346,10 @@ class _Run:
     async def _conclude(self, home: HomeProcess, outcome: str) -> None:
         if home.child.running:
             with contextlib.suppress(errors.Error):
-                await home.connection.call(methods.RUN_END, runs_pb2.EndRequest(outcome=outcome), timeout_s=5.0)
+                await home.connection.call(methods.RUN_END, runs_pb2.EndRequest(outcome=outcome), timeout_s=self.options.end_timeout_s)
                 if self.stopped is not None and self.stopped.kind == "done":
                     self.latest = await home.connection.call(methods.DESCRIBE, links_pb2.DescribeRequest())
+                    self.stopped = made_otherwise(self.latest) or self.stopped
         await home.stop()
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from linkd.app.run.lives import HomeLives
-from linkd.app.run.processes import Child, ending
+from linkd.app.run.processes import Child
 from linkd.app.run.task_log import AttemptHeader, TaskLog
 from linkd.core.durations import duration_text
+from linkd.core.exit_codes import ending
 from linkd.core.pipeline import TaskSpec
 from linkd.limits import LAST_WORDS_MAX_S, OUTPUT_HELD_TOLD_AFTER_S, RETRY_BACKOFF_FIRST_S, RETRY_BACKOFF_MAX_S, TASK_TERM_GRACE_S
 from linkd.model.frozen import frozen

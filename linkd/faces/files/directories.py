@@ -17,13 +17,13 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from linkd.core.diagnostics import did_you_mean
 from linkd.errors import StorageFailed, StorageFull, TaskFailed
-from linkd.faces.files.work import IN_VARIABLE, OUT_VARIABLE, FileTask
+from linkd.faces.files.work import FILE_FORMAT, IN_VARIABLE, OUT_VARIABLE, FileTask
+from linkd.model.frozen import frozen
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _STRAYS_NAMED = 5
@@ -37,7 +37,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RunDirectory:
     """The directories of one run, until they are given back, or kept elsewhere."""
 
@@ -83,6 +83,12 @@ class RunDirectories:
                 path.mkdir(mode=0o700)
         return directory
 
+    def empty(self, directory: RunDirectory) -> None:
+        """The files are not needed any more: their room is free before the run is over."""
+        for path in directory.parts:
+            with suppress(OSError):  # as in `give_back`, which sees to that
+                _empty(path)
+
     def give_back(self, directory: RunDirectory) -> None:
         """The run is over: what lies in its directories is removed, unless they have been moved elsewhere."""
         try:
@@ -92,6 +98,14 @@ class RunDirectories:
             shutil.rmtree(directory.path, ignore_errors=True)
         else:
             self._free.append(directory)
+
+
+def removed(path: Path) -> None:
+    """What is there of an input that is a file is gone."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _empty(path: Path) -> None:
@@ -120,7 +134,7 @@ def translated(what: str) -> Iterator[None]:
         raise kind(f"{what}: {error.filename or 'the disk'}: {error.strerror}; {remedy}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Left:
     """What a program left: the file of each output, moved to where only we look, and the names of what is no output."""
 
@@ -153,7 +167,8 @@ def take_outputs(task: FileTask, directory: RunDirectory) -> Left:
                     raise TaskFailed(_missing(task, output, name, strays))
                 files[output] = directory.taken / name
                 os.rename(name, files[output], src_dir_fd=descriptor)
-                _check_regular(task, name, files[output])
+                if task.terms.formats[output] != FILE_FORMAT or not stat.S_ISDIR(files[output].lstat().st_mode):
+                    _check_regular(task, name, files[output])
         finally:
             os.close(descriptor)
     return Left(files, strays)

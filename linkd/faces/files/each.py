@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,25 +20,34 @@ from typing import Any
 
 import pyarrow as pa
 
+from linkd.client.artifacts import ArtifactRoad
 from linkd.client.background import Background
 from linkd.client.calls import Connection, Dial
 from linkd.client.publish_stream import PublishStream
-from linkd.client.snapshots import Snapshot, Snapshots, known_schema, stage
+from linkd.client.snapshots import Snapshot, Snapshots, known_schema, lease_lost, stage
 from linkd.client.values import Input
 from linkd.client.worker import attend, connected
 from linkd.core.evolution import together
-from linkd.errors import EXIT_DONE, EXIT_TASK_FAILED, DataFault, LeaseLost, TaskFailed, UsageFault
-from linkd.faces.files.directories import RunDirectories, RunDirectory, take_outputs
+from linkd.core.schema import OPAQUE_SCHEMA
+from linkd.errors import EXIT_DONE, EXIT_TASK_FAILED, DataFault, LeaseLost, Overloaded, StorageFull, TaskFailed, UsageFault
+from linkd.faces.files.contents import artifact_road, bytes_of, file_in, second_file
+from linkd.faces.files.directories import RunDirectories, RunDirectory, take_outputs, translated
 from linkd.faces.files.execution import Ended, run_program, say
 from linkd.faces.files.failed_runs import keep
 from linkd.faces.files.guard import Guard, guarding
+from linkd.faces.files.room import while_there_is_room
 from linkd.faces.files.threads import in_thread
-from linkd.faces.files.whole_files import InputFile, output_batches, output_payloads
-from linkd.faces.files.work import FileTask
-from linkd.limits import CREDIT_BYTES
+from linkd.faces.files.whole_files import InputFile, output_values
+from linkd.faces.files.work import FILE_FORMAT, IN_VARIABLE, RAW, FileTask
+from linkd.limits import CREDIT_BYTES, OUTPUT_ROOM_TIMEOUT_S
 from linkd.plugin.contract import Adapter
 from linkd.plugin.registry import FILE, installed_adapters
 from linkd.query.scratch import scratch_directory
+
+_LEASE_OVER = (
+    "its lease was over: it worked for longer than the `timeout:` of its task, or linkd heard nothing of it and handed its work out again; "
+    "the program was ended"
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -48,13 +57,28 @@ class Run:
     snapshot: Snapshot
     directory: RunDirectory
     working: asyncio.Task[Ended]
+    staged: int = 0
+    """Pieces of its outputs that the home has taken."""
+    fits: bool = True
+    """There is room for its files when it has failed."""
 
 
 class EachRuns:
     """The runs of one task in this process. `run` is called once."""
 
-    def __init__(self, task: FileTask, snapshots: Snapshots, guard: Guard, scratch: Path, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        task: FileTask,
+        connection: Connection,
+        road: ArtifactRoad,
+        snapshots: Snapshots,
+        guard: Guard,
+        scratch: Path,
+        group: asyncio.TaskGroup,
+    ) -> None:
         self._task = task
+        self._connection = connection
+        self._road = road
         self._snapshots = snapshots
         self._guard = guard
         self._group = group
@@ -115,10 +139,25 @@ class EachRuns:
 
     async def _work(self, snapshot: Snapshot, directory: RunDirectory) -> Ended:
         try:
-            await in_thread(write_inputs, self._task, snapshot.inputs.values(), directory, self._adapter)
-            return await run_program(self._task, directory, self._guard, snapshot.traceparent)
+            for rows in snapshot.inputs.values():
+                await write_input(self._task, self._road, rows, directory, self._adapter)
+            return await self._run(snapshot, directory)
         except (TaskFailed, DataFault, UsageFault) as error:
             return Ended(EXIT_TASK_FAILED, error.message)
+
+    async def _run(self, snapshot: Snapshot, directory: RunDirectory) -> Ended:
+        """Runs the program while its snapshot is ours: to its end, or that of the lease."""
+        program = asyncio.create_task(
+            run_program(self._task, directory, self._guard, snapshot.traceparent), name=f"linkd program of {self._task.name}"
+        )
+        lost = asyncio.create_task(lease_lost(snapshot).wait(), name=f"linkd lease of {self._task.name}")
+        try:
+            await asyncio.wait((program, lost), return_when=asyncio.FIRST_COMPLETED)
+            return program.result() if program.done() else Ended(EXIT_TASK_FAILED, _LEASE_OVER)
+        finally:
+            for one in (program, lost):
+                one.cancel()
+            await asyncio.wait((program, lost))
 
     async def _settled(self, run: Run) -> int:
         try:
@@ -132,9 +171,13 @@ class EachRuns:
             async with run.snapshot:
                 if ended.code == EXIT_DONE:
                     try:
-                        await self._stage(run)
-                    except (TaskFailed, DataFault, UsageFault) as error:
+                        await while_there_is_room(
+                            self._connection, self._task, run.directory, self._stage(run), lambda: run.staged, OUTPUT_ROOM_TIMEOUT_S
+                        )
+                        await in_thread(self._directories.empty, run.directory)
+                    except (TaskFailed, DataFault, UsageFault, StorageFull, Overloaded) as error:
                         ended = Ended(EXIT_TASK_FAILED, error.message)
+                        run.fits = not isinstance(error, StorageFull | Overloaded)
                 if ended.code != EXIT_DONE:
                     await self._give_back(run, ended)
         except (LeaseLost, DataFault, UsageFault) as error:  # of the commit: the snapshot has gone back
@@ -152,17 +195,16 @@ class EachRuns:
             say(note)
         for wire, path in left.files.items():
             known = known_schema(run.snapshot, wire)
-            async with aclosing(output_batches(self._task, wire, path, known, self._adapter)) as batches:
-                async for batch in batches:
-                    known = known_schema(run.snapshot, wire)
-                    if batch.num_rows or not known.schema:
-                        await stage(run.snapshot, wire, output_payloads(wire, batch, known))
+            async with aclosing(output_values(self._connection, self._road, self._task, wire, path, known, self._adapter)) as made:
+                async for values in made:
+                    await stage(run.snapshot, wire, values.payloads, values.attributes)
+                    run.staged += 1
 
     async def _give_back(self, run: Run, ended: Ended) -> None:
         """The run failed. What was begun behind it goes back first: else it would be done before it."""
         self._fails = True
         snapshot_id = bytes.fromhex(run.snapshot.id)
-        kept = await in_thread(keep, self._task, run.directory, snapshot_id)
+        kept = await in_thread(keep, self._task, run.directory, snapshot_id) if run.fits else "its files are not kept: there is no room"
         say(f"{self._task.name}: attempt {run.snapshot.attempt} at {shown_portions(run.snapshot)} failed: {ended.reason}\n{kept}")
         await self._drop_those_behind()
         await run.snapshot.nack(reason=ended.reason)
@@ -193,22 +235,50 @@ async def _release(snapshot: Snapshot) -> None:
         await taken
 
 
-def write_inputs(task: FileTask, inputs: Iterable[Input], directory: RunDirectory, adapter: Adapter) -> None:
-    """The inputs of a snapshot as files. Raises SchemaMismatch, StorageFailed."""
-    for rows in inputs:
-        message = rows.schema_message()
-        tables = [value.to_table() for value in rows.values]
-        for table in tables:
-            table.validate(full=True)
-        schema = pa.ipc.read_schema(pa.py_buffer(message)) if message else pa.schema([])
-        whole = together(tables, link=rows.link) if tables else schema.empty_table()
-        file = InputFile(task, rows.link, directory.inputs / task.file_name(rows.link), whole.schema, adapter)
-        try:
-            for batch in whole.to_batches():
-                file.write(batch)
-            file.end()
-        finally:
-            file.drop()
+async def write_input(task: FileTask, road: ArtifactRoad, rows: Input, directory: RunDirectory, adapter: Adapter) -> None:
+    """An input of a snapshot as a file. Raises SchemaMismatch, TaskFailed, StorageFailed."""
+    kind, path = task.terms.formats[rows.link], directory.inputs / task.file_name(rows.link)
+    if kind == FILE_FORMAT:
+        for value in rows.values:
+            if path.exists():
+                raise second_file(task, rows.link, value.envelope)
+            with translated(f"${IN_VARIABLE}/{path.name}"):
+                await road.save(file_in(task, rows.link, value.envelope), path)
+    elif kind == RAW and any(bytes_of(task, rows.link, value.envelope) for value in rows.values):
+        await _write_bytes(task, road, rows, path, adapter)
+    else:
+        await in_thread(_write_rows, task, await rows.loaded(), path, adapter)
+
+
+async def _write_bytes(task: FileTask, road: ArtifactRoad, rows: Input, path: Path, adapter: Adapter) -> None:
+    """Of bytes, some of which are artifacts."""
+    file = InputFile(task, rows.link, path, OPAQUE_SCHEMA, adapter)
+    try:
+        for value in rows.values:
+            if (artifact := bytes_of(task, rows.link, value.envelope)) is not None:
+                await file.copy(road, artifact)
+                continue
+            for batch in (await value.loaded()).to_table().to_batches():
+                await in_thread(file.write, batch)
+        file.end()
+    finally:
+        file.drop()
+
+
+def _write_rows(task: FileTask, rows: Input, path: Path, adapter: Adapter) -> None:
+    message = rows.schema_message()
+    tables = [value.to_table() for value in rows.values]
+    for table in tables:
+        table.validate(full=True)
+    schema = pa.ipc.read_schema(pa.py_buffer(message)) if message else pa.schema([])
+    whole = together(tables, link=rows.link) if tables else schema.empty_table()
+    file = InputFile(task, rows.link, path, whole.schema, adapter)
+    try:
+        for batch in whole.to_batches():
+            file.write(batch)
+        file.end()
+    finally:
+        file.drop()
 
 
 def shown_portions(snapshot: Snapshot) -> str:
@@ -226,11 +296,16 @@ async def run_each(task: FileTask, dial: Dial) -> int:
     Raises errors of the tree. Cancelling takes nothing.
     """
     with scratch_directory(task.spill_directory) as scratch:
-        async with connected(dial) as connection, guarding() as guard, task_snapshots(task, connection) as snapshots:
+        async with (
+            connected(dial) as connection,
+            artifact_road(connection) as road,
+            guarding() as guard,
+            task_snapshots(task, connection) as snapshots,
+        ):
             try:
                 async with asyncio.TaskGroup() as group:
                     attending = group.create_task(attend(connection), name=f"linkd attend of {task.name}")
-                    code = await EachRuns(task, snapshots, guard, scratch, group).run()
+                    code = await EachRuns(task, connection, road, snapshots, guard, scratch, group).run()
                     attending.cancel()
                 return code
             except ExceptionGroup as failures:

@@ -7,20 +7,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 
 from linkd.client.discovery import TRACE_VARIABLE
+from linkd.core.exit_codes import ending
 from linkd.faces.files.directories import RunDirectory
 from linkd.faces.files.guard import Guard
-from linkd.faces.files.program import ending, running
+from linkd.faces.files.program import running
 from linkd.faces.files.program_output import ProgramOutput, program_output
 from linkd.faces.files.work import FileTask
+from linkd.model.frozen import frozen
 
 _KILLED_BY = 128
 """What shells add to the number of the signal that killed a program."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Ended:
     """How a run ended: its exit code as shells have it, and how, with the last lines of what it printed."""
 

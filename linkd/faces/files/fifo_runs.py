@@ -10,11 +10,13 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 
-from linkd.client.calls import Dial
+from linkd.client.artifacts import ArtifactRoad
+from linkd.client.calls import Connection, Dial
 from linkd.client.discovery import TRACE_VARIABLE
 from linkd.client.worker import Complete, WholeSnapshot, connected
-from linkd.errors import EXIT_DONE, Error, InvalidArgument
-from linkd.faces.files.directories import RunDirectory, take_outputs
+from linkd.errors import EXIT_DONE, Error
+from linkd.faces.files.contents import artifact_road
+from linkd.faces.files.directories import RunDirectory, take_outputs, translated
 from linkd.faces.files.execution import Ended, ended, say
 from linkd.faces.files.fifo import Fifo
 from linkd.faces.files.formats import StreamFormat
@@ -25,8 +27,8 @@ from linkd.faces.files.program_output import program_output
 from linkd.faces.files.stream_ends import PipeEnd, Receiving, Sending
 from linkd.faces.files.stream_inputs import HeldValues
 from linkd.faces.files.stream_work import Taken, send, take
-from linkd.faces.files.whole_files import InputFile, output_batches
-from linkd.faces.files.work import FileTask
+from linkd.faces.files.whole_files import InputFile, output_values
+from linkd.faces.files.work import FILE_FORMAT, IN_VARIABLE, FileTask
 from linkd.limits import FIFO_OPEN_TIMEOUT_S
 from linkd.plugin.registry import FILE, installed_adapters
 from linkd.query.scratch import scratch_directory
@@ -40,6 +42,10 @@ class FifoRuns(PipeRuns):
     async def _pipe(
         self, coming: WholeSnapshot, complete: Complete, held: HeldValues, directory: RunDirectory, staged: StagedRun
     ) -> tuple[int, str]:
+        for wire in self._task.inputs:
+            if (artifact := held.file(wire)) is not None and self._task.terms.formats[wire] == FILE_FORMAT:
+                with translated(f"${IN_VARIABLE}/{wire}"):
+                    await self._road.save(artifact, directory.inputs / self._task.file_name(wire))
         run = FifoRun(self._task, complete, held, directory, staged, coming, self.open_timeout_s)
         await asyncio.to_thread(run.prepare)
         environment = {**self._task.environment, **directory.variables}
@@ -66,7 +72,7 @@ class FifoRuns(PipeRuns):
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
         if how.code == EXIT_DONE:
-            await run.stage_files()
+            await run.stage_files(self._connection, self._road)
             await staged.named()
         return how.code, how.reason
 
@@ -102,7 +108,7 @@ class FifoRun:
         for wire in self._task.inputs:
             if self._task.terms.modes[wire] == "stream":
                 self._inputs.append(Fifo(self._task, wire, self._directory, is_input=True))
-            else:
+            elif self._task.terms.formats[wire] != FILE_FORMAT:
                 self._write(wire)
         for wire in self._task.outputs:
             if self._task.terms.modes[wire] == "stream":
@@ -136,7 +142,7 @@ class FifoRun:
             for one in (*feeding, *taking, *traps, waiting):
                 one.cancel()
 
-    async def stage_files(self) -> None:
+    async def stage_files(self, connection: Connection, road: ArtifactRoad) -> None:
         """The outputs that are files. Raises TaskFailed, DataFault."""
         whole = tuple(wire for wire in self._task.outputs if self._task.terms.modes[wire] != "stream")
         for fifo in self._made:
@@ -146,9 +152,9 @@ class FifoRun:
         if note := left.note(task):
             say(note)
         for wire, path in left.files.items():
-            async with aclosing(output_batches(task, wire, path, self._outputs[wire], self._adapter)) as batches:
-                async for batch in batches:
-                    await self._staged.add(wire, batch)
+            async with aclosing(output_values(connection, road, task, wire, path, self._outputs[wire], self._adapter)) as made:
+                async for values in made:
+                    await self._staged.add_values(wire, values)
 
     def _write(self, wire: str) -> None:
         schema = self._schemas[wire]
@@ -199,10 +205,8 @@ async def run_fifos(task: FileTask, dial: Dial, open_timeout_s: float = FIFO_OPE
 
     Raises errors of the tree. Cancelling takes nothing.
     """
-    if task.terms.each:
-        raise InvalidArgument(f"{task.name} runs for each snapshot, and a stream is for a program that runs once: write `files: whole`")
     with scratch_directory(task.spill_directory) as scratch:
-        async with connected(dial) as connection, guarding() as guard:
-            runs = FifoRuns(task, connection, guard, scratch)
+        async with connected(dial) as connection, artifact_road(connection) as road, guarding() as guard:
+            runs = FifoRuns(task, connection, road, guard, scratch)
             runs.open_timeout_s = open_timeout_s
             return await runs.run()

@@ -7,7 +7,7 @@ to find out: it goes to a file first, and is typed as a source of the format is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,15 +19,16 @@ from linkd.errors import InvalidArgument, SchemaMismatch
 from linkd.faces.files.directories import translated
 from linkd.faces.files.raw import raw_bytes
 from linkd.faces.files.stream_ends import Receiving
+from linkd.faces.files.work import RAW
 from linkd.limits import CSV_BLOCK_BYTES, RAW_PIECE_BYTES
+from linkd.model.frozen import frozen
 from linkd.plugin.contract import Adapter, CsvDialect, LinkOptions
 from linkd.plugin.streaming import RowDecoder
 
-RAW = "raw"
 _OFFSET_BYTES = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StreamFormat:
     """One wire of a task as a stream; `shown` names it in messages. `notes` takes what there is to say about the types that were found."""
 

@@ -15,21 +15,25 @@ from typing import Any
 
 import pyarrow as pa
 
+from linkd.client.artifacts import ArtifactRoad
 from linkd.client.background import Background
 from linkd.client.calls import Connection, Dial
 from linkd.client.payloads import Publish
 from linkd.client.publish_stream import PublishStream
 from linkd.client.publishing import KnownSchema
 from linkd.client.worker import Complete, WholeSnapshot, commit, connected, whole_snapshot
-from linkd.errors import EXIT_DONE, EXIT_TASK_FAILED, DataFault, TaskFailed, UsageFault
+from linkd.errors import EXIT_DONE, EXIT_TASK_FAILED, DataFault, Overloaded, StorageFull, TaskFailed, UsageFault
+from linkd.faces.files.contents import OutputValues, artifact_road
 from linkd.faces.files.directories import RunDirectories, RunDirectory
 from linkd.faces.files.execution import say
 from linkd.faces.files.formats import StreamFormat
 from linkd.faces.files.guard import Guard, guarding
 from linkd.faces.files.pipe_run import run_pipe_once
+from linkd.faces.files.room import while_there_is_room
 from linkd.faces.files.stream_inputs import HeldValues
-from linkd.faces.files.whole_files import output_payloads
+from linkd.faces.files.whole_files import batch_values
 from linkd.faces.files.work import FileTask
+from linkd.limits import OUTPUT_ROOM_TIMEOUT_S
 from linkd.plugin.registry import FILE, installed_adapters
 from linkd.query.scratch import scratch_directory
 from linkd.wire.v1 import links_pb2 as pb
@@ -38,7 +42,8 @@ from linkd.wire.v1 import links_pb2 as pb
 class StagedRun:
     """What one run stages for its commit, as it comes; `outputs` has what is known of their columns."""
 
-    def __init__(self, stream: PublishStream, complete: Complete, outputs: dict[str, KnownSchema]) -> None:
+    def __init__(self, connection: Connection, stream: PublishStream, complete: Complete, outputs: dict[str, KnownSchema]) -> None:
+        self._connection = connection
         self._stream = stream
         self._complete = complete
         self._outputs = dict(outputs)
@@ -46,13 +51,20 @@ class StagedRun:
 
     async def add(self, wire: str, batch: pa.RecordBatch) -> None:
         """Waits while too much is on its way. Raises SchemaMismatch, and what an earlier piece was refused with."""
-        known = self._outputs[wire]
-        payloads = await asyncio.to_thread(output_payloads, wire, batch, known)
-        self._outputs[wire] = KnownSchema(payloads[-1].schema, known.declared)
+        await self.add_values(wire, await batch_values(self._connection, wire, batch, self._outputs[wire]))
+
+    async def add_values(self, wire: str, values: OutputValues) -> None:
+        """As `add`, of values that are made already."""
+        self._outputs[wire] = KnownSchema(values.payloads[-1].schema, self._outputs[wire].declared)
         if self._answers and self._answers[-1].done():
             self._answers[-1].result()
-        publish = Publish(wire, payloads, {}, self._complete.snapshot_id, self._complete.token)
+        publish = Publish(wire, values.payloads, values.attributes, self._complete.snapshot_id, self._complete.token)
         self._answers.append(await self._stream.send(publish))
+
+    @property
+    def taken(self) -> int:
+        """Pieces that are on their way, or with the home."""
+        return len(self._answers)
 
     async def named(self) -> list[Any]:
         """What the commit names, when all of it is staged."""
@@ -65,7 +77,7 @@ async def staged_run(connection: Connection, complete: Complete, outputs: dict[s
     background = Background()
     stream = PublishStream(connection, background, "linkd stage")
     try:
-        yield StagedRun(stream, complete, outputs)
+        yield StagedRun(connection, stream, complete, outputs)
     finally:
         await stream.close()
         await background.close()
@@ -74,9 +86,10 @@ async def staged_run(connection: Connection, complete: Complete, outputs: dict[s
 class PipeRuns:
     """The runs of one pipe in this process, one after the other."""
 
-    def __init__(self, task: FileTask, connection: Connection, guard: Guard, scratch: Path) -> None:
+    def __init__(self, task: FileTask, connection: Connection, road: ArtifactRoad, guard: Guard, scratch: Path) -> None:
         self._task = task
         self._connection = connection
+        self._road = road
         self._guard = guard
         self._directories = RunDirectories(scratch)
 
@@ -90,7 +103,7 @@ class PipeRuns:
     async def _run_once(self, coming: WholeSnapshot) -> int | None:
         """One snapshot, from its first value to the commit: the exit code of its program, None if there was none."""
         directory = self._directories.take()
-        held = HeldValues(directory.inputs)
+        held = HeldValues(self._task, self._connection, directory.inputs)
         try:
             complete = await coming.receive(held)
             return None if complete is None else await self._work(coming, complete, held, directory)
@@ -102,10 +115,16 @@ class PipeRuns:
         async with staged_run(self._connection, complete, coming.context.outputs) as staged:
             try:
                 async with coming.held(complete):
-                    code, reason = await self._pipe(coming, complete, held, directory, staged)
+                    work = self._pipe(coming, complete, held, directory, staged)
+                    code, reason = await while_there_is_room(
+                        self._connection, self._task, directory, work, lambda: staged.taken, OUTPUT_ROOM_TIMEOUT_S
+                    )
             except (TaskFailed, DataFault, UsageFault) as error:
                 code, reason = EXIT_TASK_FAILED, error.message
-                say(error.message)
+                say(reason)
+            except (StorageFull, Overloaded) as error:
+                code, reason = EXIT_TASK_FAILED, f"{self._task.name}: {error.message}"
+                say(reason)
             if code != EXIT_DONE:
                 await coming.give_back(complete, reason)
                 return code
@@ -146,5 +165,5 @@ async def run_pipe(task: FileTask, dial: Dial) -> int:
     Raises errors of the tree. Cancelling takes nothing.
     """
     with scratch_directory(task.spill_directory) as scratch:
-        async with connected(dial) as connection, guarding() as guard:
-            return await PipeRuns(task, connection, guard, scratch).run()
+        async with connected(dial) as connection, artifact_road(connection) as road, guarding() as guard:
+            return await PipeRuns(task, connection, road, guard, scratch).run()

@@ -19,11 +19,12 @@ from itertools import islice
 
 import pyarrow as pa
 
-from linkd.client.calls import Dial
+from linkd.client.calls import Connection, Dial
 from linkd.client.snapshots import Snapshot, Snapshots, known_schema, stage
 from linkd.client.worker import connected
 from linkd.core.evolution import together
 from linkd.errors import EXIT_DONE, EXIT_TASK_FAILED, DataFault, SchemaMismatch, TaskFailed, UsageFault
+from linkd.faces.files.contents import artifact_road
 from linkd.faces.files.each import task_snapshots
 from linkd.faces.files.execution import Ended, ended, say
 from linkd.faces.files.guard import Guard, guarding
@@ -32,7 +33,7 @@ from linkd.faces.files.program import Program, running
 from linkd.faces.files.program_output import program_output
 from linkd.faces.files.stream_ends import Receiving, Sending
 from linkd.faces.files.stream_work import in_pipe_thread
-from linkd.faces.files.whole_files import output_payloads
+from linkd.faces.files.whole_files import batch_values
 from linkd.faces.files.work import FileTask
 from linkd.limits import LINE_LAST_QUIET_S, LINE_QUIET_S, PAGE_BYTES
 from linkd.plugin.streaming import RowDecoder
@@ -62,8 +63,9 @@ class Coming:
 class LineRun:
     """The one run of an endless filter. `hand` is the snapshot that rows are published in, `given` the one that the program was given last."""
 
-    def __init__(self, task: FileTask, snapshots: Snapshots, sending: Sending, receiving: Receiving) -> None:
+    def __init__(self, task: FileTask, connection: Connection, snapshots: Snapshots, sending: Sending, receiving: Receiving) -> None:
         self._task = task
+        self._connection = connection
         self._snapshots = snapshots
         self._sending = sending
         self._receiving = receiving
@@ -146,6 +148,7 @@ class LineRun:
         if self._task.terms.commit == "none":
             await self.settle()
         self._hand = self._hand or snapshot
+        await snapshot[self._task.inputs[0]].loaded()
         parts = await asyncio.to_thread(self._parts, snapshot, is_first=is_first)
         coming.read = asyncio.create_task(
             in_pipe_thread(self._sending, lambda: self._sending.send(parts) and self._sending.drained()), name="linkd input of a pipe"
@@ -193,7 +196,8 @@ class LineRun:
             if self._hand is None:
                 remedy = "write `commit: run`, or let the program write its rows before it reads on"
                 raise TaskFailed(f"{self._task.name} wrote rows when all that it had read was done already: {remedy}")
-            await stage(self._hand, output, output_payloads(output, batch, known_schema(self._hand, output)))
+            values = await batch_values(self._connection, output, batch, known_schema(self._hand, output))
+            await stage(self._hand, output, values.payloads, values.attributes)
             self._has_rows = True
 
 
@@ -203,11 +207,16 @@ def _without_head(parts: Iterator[bytes | memoryview]) -> Iterator[bytes | memor
 
 async def run_pipe_lines(task: FileTask, dial: Dial) -> int:
     """Runs the filter for as long as values come: the exit code. Raises errors of the tree. Cancelling takes nothing of what is in hand."""
-    async with connected(dial) as connection, guarding() as guard, task_snapshots(task, connection) as snapshots:
+    async with (
+        connected(dial) as connection,
+        artifact_road(connection),
+        guarding() as guard,
+        task_snapshots(task, connection) as snapshots,
+    ):
         stdin, into_program = os.pipe()
         out_of_program, stdout = os.pipe()
         sending, receiving = Sending(into_program, PAGE_BYTES), Receiving(out_of_program)
-        run = LineRun(task, snapshots, sending, receiving)
+        run = LineRun(task, connection, snapshots, sending, receiving)
         try:
             how = await _run(task, guard, run, stdin, stdout)
             if how.code == EXIT_DONE:

@@ -8,16 +8,16 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from linkd.errors import TaskFailed
 from linkd.faces.files.guard import Guard
 from linkd.faces.files.work import Command
 from linkd.limits import TASK_TERM_GRACE_S
+from linkd.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Program:
     """A program that was started. `process.stdin`, `.stdout` and `.stderr` are ours where a pipe was asked for."""
 
@@ -85,12 +85,3 @@ async def running(
     finally:
         await program.end()
         guard.forget(process.pid)
-
-
-def ending(code: int) -> str:
-    """How a program ended, in words that go on from its name, from its exit code (negative: the signal)."""
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    if code > 128 and code - 128 in set(signal.Signals):
-        return f"exited with code {code} (killed by {signal.Signals(code - 128).name})"
-    return f"exited with code {code}"

@@ -1,5 +1,5 @@
 """The values of a whole snapshot until the program is given them: what lies in a file stays there, other values wait in memory, and beyond
-`STREAM_HELD_MAX_BYTES` of them in one file of our own, unlinked at once."""
+`STREAM_HELD_MAX_BYTES` of them in one file of our own, unlinked at once. What is an artifact stays with the home, and goes from there."""
 
 from __future__ import annotations
 
@@ -12,20 +12,34 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from linkd.client.artifacts import Artifact
+from linkd.client.calls import Connection
 from linkd.client.lane_files import Region
+from linkd.client.large_values import whole
 from linkd.client.payloads import Arrived
+from linkd.core.artifact_references import ATTRIBUTE
 from linkd.core.evolution import united
-from linkd.core.schema import from_payload, in_schema
+from linkd.core.schema import OPAQUE_SCHEMA, from_payload, in_schema, opaque_batch
+from linkd.faces.files.contents import bytes_of, file_in, pieces, second_file
 from linkd.faces.files.directories import translated
+from linkd.faces.files.work import FILE_FORMAT, RAW, FileTask
 from linkd.limits import STREAM_HELD_MAX_BYTES
+from linkd.wire.messages import envelope_of
+from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE
+
+_Held = Arrived | Artifact | tuple[bytes, int, int]
+"""A value: as it came, as the artifact that has its bytes, or as schema, offset and size in our own file."""
 
 
 class HeldValues:
-    """Takes the values of a snapshot. `close` it."""
+    """Takes the values of a snapshot. `close` it. Belongs to the event loop in which it is made."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, task: FileTask, connection: Connection, directory: Path) -> None:
+        self._task = task
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
         self._directory = directory
-        self._values: dict[str, list[Arrived | tuple[bytes, int, int]]] = {}
+        self._values: dict[str, list[_Held]] = {}
         self._schemas: dict[str, dict[bytes, pa.Schema]] = {}
         self._held_bytes = 0
         self._spill: io.FileIO | None = None
@@ -37,11 +51,18 @@ class HeldValues:
         self.close()
 
     async def take(self, value: Arrived) -> None:
-        """Raises StorageFailed."""
-        wire, schema = value.header.input, value.schema
+        """Raises StorageFailed, SchemaMismatch, TaskFailed."""
+        wire = value.header.input
+        artifact = self._artifact(wire, value)
+        if artifact is not None:
+            self._values.setdefault(wire, []).append(artifact)
+            self._schemas.setdefault(wire, {})[OPAQUE_SCHEMA_MESSAGE] = OPAQUE_SCHEMA
+            return
+        value = await whole(self._connection, value)
+        schema = value.schema
         if schema not in (schemas := self._schemas.setdefault(wire, {})):
             schemas[schema] = pa.ipc.read_schema(pa.py_buffer(schema))
-        held: Arrived | tuple[bytes, int, int] = value
+        held: _Held = value
         if not isinstance(value.payload, Region):
             self._held_bytes += value.size_bytes
             if self._held_bytes > STREAM_HELD_MAX_BYTES:
@@ -61,8 +82,28 @@ class HeldValues:
         values = self._values.pop(wire, [])
         values.reverse()
         while values:
-            batch = self._batch(values.pop())
+            held = values.pop()
+            if isinstance(held, Artifact):
+                yield from map(opaque_batch, pieces(self._connection, self._loop, held))
+                continue
+            batch = self._batch(held)
             yield batch if batch.schema.equals(schema) else in_schema(batch, schema, link=wire)
+
+    def file(self, wire: str) -> Artifact | None:
+        """The file that an input of `format: file` is; None if it holds no value."""
+        return next((held for held in self._values.get(wire, ()) if isinstance(held, Artifact)), None)
+
+    def _artifact(self, wire: str, value: Arrived) -> Artifact | None:
+        """The file that a value of `format: file` is, or where the bytes of a raw one are."""
+        kind = self._task.terms.formats[wire]
+        if kind == FILE_FORMAT:
+            envelope = envelope_of(value.header.envelope)
+            if wire in self._values:
+                raise second_file(self._task, wire, envelope)
+            return file_in(self._task, wire, envelope)
+        if kind != RAW or ATTRIBUTE not in value.header.envelope.attributes:
+            return None
+        return bytes_of(self._task, wire, envelope_of(value.header.envelope))
 
     def close(self) -> None:
         """Lets go of all of it."""

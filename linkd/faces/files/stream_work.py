@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 import pyarrow as pa
 
 from linkd.errors import Error
 from linkd.faces.files.stream_ends import PipeEnd, Receiving, Sending, Stopped
+from linkd.model.frozen import frozen
 
 T = TypeVar("T")
 Into = Callable[[pa.RecordBatch], Awaitable[None]]
@@ -76,7 +76,7 @@ async def send(end: Sending, parts: Iterator[bytes | memoryview], name: str) -> 
         await thread.do(work)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Taken:
     """How taking an output ended: `error` is why it could not be taken; `at_end`, that there is nothing more of it."""
 

@@ -1,8 +1,8 @@
 """Whole files of rows, both ways: an input as a program finds it, an output as it left it.
 
 Both are the business of the `file` adapter: an output is typed, and refused, as a source of that format is, and an input is written as a sink
-would be. `raw` files are the bytes of values, one behind the other; an output of that kind is one value, or several where it is too large for
-one. An empty output of a text format has no rows, and says nothing of columns.
+would be. `raw` files are the bytes of values, one behind the other; an output of that kind is one value. An empty output of a text format has no
+rows, and says nothing of columns. What is a `file` is taken and given as it is (`contents`).
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from linkd.client.artifacts import Artifact, ArtifactRoad
+from linkd.client.calls import Connection
 from linkd.client.encoding import encode
+from linkd.client.large_values import encoded
 from linkd.client.payloads import Payload
 from linkd.client.publishing import KnownSchema
 from linkd.core.arrow_types import type_text
 from linkd.core.evolution import united
 from linkd.core.schema import in_schema, is_opaque
 from linkd.errors import BadRow, Error, SchemaMismatch
+from linkd.faces.files.contents import OutputValues, bytes_value, file_value
 from linkd.faces.files.directories import translated
-from linkd.faces.files.raw import raw_bytes, raw_values
-from linkd.faces.files.work import IN_VARIABLE, OUT_VARIABLE, FileTask
+from linkd.faces.files.raw import RAW_VALUE_MAX_BYTES, raw_bytes, raw_values
+from linkd.faces.files.threads import in_thread
+from linkd.faces.files.work import FILE_FORMAT, IN_VARIABLE, OUT_VARIABLE, RAW, FileTask
 from linkd.plugin.contract import REJECT, Adapter, CsvDialect, LinkOptions, RowWriter
 
-RAW = "raw"
 _TEXT = ("csv", "jsonl")
 _STANDARD = {IN_VARIABLE: "stdin", OUT_VARIABLE: "stdout"}
 
@@ -72,6 +76,11 @@ class InputFile:
             elif batch.num_columns:
                 self._file.write(raw_bytes(batch))
 
+    async def copy(self, road: ArtifactRoad, artifact: Artifact) -> None:
+        """Writes bytes of any size. Raises StorageFailed, LinkNotFound, StateDamaged."""
+        with translated(self._shown):
+            await road.append(artifact, self._file)
+
     def end(self) -> None:
         """The file is complete. Raises StorageFailed."""
         with translated(self._shown):
@@ -83,6 +92,35 @@ class InputFile:
         """Nothing more is written; of what is complete nothing is lost."""
         with suppress(OSError):  # where the disk is full, what was not written yet cannot be: nobody wants it
             self._file.close()
+
+
+async def output_values(
+    connection: Connection, road: ArtifactRoad, task: FileTask, wire: str, path: Path, known: KnownSchema, adapter: Adapter
+) -> AsyncGenerator[OutputValues, None]:
+    """What an output becomes, in pieces that are published one behind the other. Raises as `output_batches`, and what an artifact is refused with."""
+    kind = task.terms.formats[wire]
+    if kind == FILE_FORMAT:
+        yield await file_value(road, wire, path, known)
+        return
+    if kind == RAW and path.stat().st_size > RAW_VALUE_MAX_BYTES:
+        yield await bytes_value(road, wire, path, known)
+        return
+    async with aclosing(output_batches(task, wire, path, known, adapter)) as batches:
+        async for batch in batches:
+            if batch.num_rows or not known.schema:
+                made = await batch_values(connection, wire, batch, known)
+                known = KnownSchema(made.payloads[-1].schema, known.declared)
+                yield made
+
+
+async def batch_values(connection: Connection, wire: str, batch: pa.RecordBatch, known: KnownSchema) -> OutputValues:
+    """The values that a piece of an output becomes. Its types are those of all the file: they are not found out again. Raises SchemaMismatch."""
+    schema = known.schema or batch.schema.serialize().to_pybytes()
+
+    async def encode_rows(rows: pa.RecordBatch | pa.Table) -> tuple[Payload, ...]:
+        return await in_thread(encode, wire, rows, schema=schema, declared=known.declared, inputs=())
+
+    return OutputValues(*await encoded(connection, batch, None, encode_rows))
 
 
 async def output_batches(
@@ -124,12 +162,6 @@ def _bad_row(task: FileTask, rejects: pa.RecordBatch) -> BadRow:
     row = rejects.slice(0, 1).to_pylist()[0]
     column = f"column {row['column']}: " if row["column"] else ""
     return BadRow(f"{row['file']}:{row['line']}: {column}{row['reason']}; {task.name} wrote it, and nothing of this run was taken")
-
-
-def output_payloads(wire: str, batch: pa.RecordBatch, known: KnownSchema) -> tuple[Payload, ...]:
-    """The values that a piece of an output becomes. Its types are those of all the file: they are not found out again. Raises SchemaMismatch."""
-    schema = known.schema or batch.schema.serialize().to_pybytes()
-    return encode(wire, batch, schema=schema, declared=known.declared, inputs=())
 
 
 async def _raw(path: Path) -> AsyncGenerator[pa.RecordBatch, None]:

@@ -16,13 +16,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from linkd.client.discovery import ENDPOINT_VARIABLE, TASK_VARIABLE, TOKEN_FILE_VARIABLE
 from linkd.core.pipeline import FileTerms, TaskSpec
 from linkd.errors import InvalidArgument
+from linkd.model.frozen import frozen
 from linkd.model.terms import Order
 
 FILE_TASK_VARIABLE = "LINKD_FILE_TASK"
@@ -30,12 +31,15 @@ SPILL_DIRECTORY_VARIABLE = "LINKD_SPILL_DIR"
 FAILED_DIRECTORY_VARIABLE = "LINKD_FAILED_DIR"
 IN_VARIABLE = "LINKD_IN"
 OUT_VARIABLE = "LINKD_OUT"
+RAW = "raw"
+FILE_FORMAT = "file"
+"""Of a wire whose values are files: what a value is, under the name of the link."""
 _OURS = (FILE_TASK_VARIABLE, SPILL_DIRECTORY_VARIABLE, FAILED_DIRECTORY_VARIABLE, ENDPOINT_VARIABLE, TOKEN_FILE_VARIABLE)
 
 Command = str | tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class FileTask:
     """One task whose program knows only files. `environment` is that of the program; `directory`, where it runs, is the pipeline file's."""
 
@@ -55,7 +59,8 @@ class FileTask:
 
     def file_name(self, wire: str) -> str:
         """Of a link's file, in the directory of inputs or outputs."""
-        return f"{wire}.{self.terms.formats[wire]}"
+        kind = self.terms.formats[wire]
+        return wire if kind == FILE_FORMAT else f"{wire}.{kind}"
 
     def by_hand(self, run: str) -> str:
         """The line of shell that runs the program on the files of a run that was kept."""

@@ -81,6 +81,11 @@ class ArtifactCommitter:
             self._thread = threading.Thread(target=self._run, name="linkd-artifacts", daemon=True)
             self._thread.start()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `submit` takes another artifact now."""
+        return self._queued_bytes <= ARTIFACT_QUEUE_MAX_BYTES
+
     async def room(self) -> None:
         """Wait until `submit` takes another artifact; submit before the next await."""
         while self._queued_bytes > ARTIFACT_QUEUE_MAX_BYTES:

@@ -21,21 +21,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from linkd.core.artifacts import Candidate, Uses, check_digest, excess_bytes, part_of, pieces
-from linkd.core.file_lists import file_list
-from linkd.errors import Conflict, Draining, LinkNotFound, Overloaded, StateDamaged, ValueTooLarge
+from linkd.errors import Conflict, Draining, LinkNotFound, Overloaded, StateDamaged
 from linkd.limits import (
     ARTIFACT_INDEX_BATCH,
     ARTIFACT_PACK_FILE_BYTES,
     ARTIFACT_STEP_BYTES,
-    DIRECTORY_LIST_MAX_BYTES,
     INLINE_PAYLOAD_MAX_BYTES,
     MIB,
 )
 from linkd.model.artifacts import ArtifactKept
 from linkd.model.frozen import frozen
-from linkd.store.artifacts.committer import ArtifactCommitter, ArtifactDraft
+from linkd.store.artifacts.committer import ArtifactCommitter
 from linkd.store.artifacts.incoming import IncomingArtifact
 from linkd.store.artifacts.index import ArtifactEntry, ArtifactIndex
+from linkd.store.artifacts.keeping import Keeping
 from linkd.store.artifacts.naming import INDEX_FILE, Paths
 from linkd.store.artifacts.off_loop import off_loop
 from linkd.store.artifacts.packs import Packs
@@ -45,8 +44,6 @@ from linkd.store.artifacts.room import NOTHING, ArtifactRoom, Evicted
 from linkd.store.files import Files
 
 T = TypeVar("T")
-_FOUND_AT_ONCE = 64
-"""Digests looked up before others have their turn: about a millisecond."""
 
 
 @frozen()
@@ -58,6 +55,7 @@ class _Parts:
     reader: ArtifactReader
     room: ArtifactRoom
     committer: ArtifactCommitter
+    keeping: Keeping
 
 
 class ArtifactStore:
@@ -71,7 +69,6 @@ class ArtifactStore:
         self._now_s = now_s
         self._there: _Parts | None = None
         self._making = asyncio.Lock()
-        self._keeping: dict[bytes, asyncio.Future[None]] = {}
         self._is_closed = False
         self._coming_bytes = 0
         self._uploads = 0
@@ -158,66 +155,32 @@ class ArtifactStore:
             found, sums = incoming.complete()
             if digest and check_digest(digest) != found:
                 raise Conflict(f"the content has the digest {found.hex()}, and not {digest.hex()} as was said: nothing was kept")
-            return await self._keep_once(incoming, found, sums, is_directory=is_directory)
+            parts = await self._made()
+            written = await parts.keeping.keep(incoming, found, sums, self._blocking, is_directory=is_directory)
+            if not self._thread:
+                parts.committer.work()
+            return await asyncio.shield(written)
         finally:
             self.drop(incoming)
 
-    async def _keep_once(self, incoming: IncomingArtifact, digest: bytes, sums: bytes | None, *, is_directory: bool) -> ArtifactKept:
-        """Of content that comes twice at a time the second waits for the first."""
-        while (first := self._keeping.get(digest)) is not None:
-            await asyncio.wait([first])
-        parts = await self._made()
-        entry = parts.index.find(digest)
-        if entry is not None and (entry.kept.is_directory or not is_directory):
-            self.touch(digest)
-            return entry.kept
-        assert self._loop is not None
-        mine = self._keeping[digest] = self._loop.create_future()
-        try:
-            written = await self._submitted(parts, incoming, digest, sums, is_directory=is_directory)
-        except BaseException:
-            self._is_kept(digest, mine)
-            raise
-        if entry is not None:
-            parts.index.replaces(entry)
-        written.add_done_callback(lambda _: self._is_kept(digest, mine))
-        if not self._thread:
-            parts.committer.work()
-        return await asyncio.shield(written)
+    def keep_at_once(self, content: bytes) -> asyncio.Future[ArtifactKept] | None:
+        """Keeps all of a small one before the next await; the future is done when it is durable, and is not to be cancelled.
 
-    def _is_kept(self, digest: bytes, mine: asyncio.Future[None]) -> None:
-        """Or it was not: who has the same may try."""
-        del self._keeping[digest]
-        mine.cancel()
+        None, and nothing is done, where that takes waiting: `begin` then. Raises StorageFailed, StorageFull, Draining.
+        """
+        parts, size_bytes = self._there, len(content)
+        if parts is None or self._loop is None or self._excess_bytes(size_bytes):
+            return None
+        written = parts.keeping.keep_at_once(content)
+        if written is not None and not written.done():
+            self._coming_bytes += size_bytes
+            written.add_done_callback(lambda _: self._came(size_bytes))
+            if not self._thread:
+                parts.committer.work()
+        return written
 
-    async def _submitted(
-        self, parts: _Parts, incoming: IncomingArtifact, digest: bytes, sums: bytes | None, *, is_directory: bool
-    ) -> asyncio.Future[ArtifactKept]:
-        kept = ArtifactKept(digest, incoming.held_bytes, is_directory)
-        named = await self._named_by(incoming) if is_directory else ()
-        content = None if incoming.is_whole else incoming.content()
-        if content is None:
-            await self._blocking(lambda: incoming.sync(digest))
-        await parts.committer.room()
-        return parts.committer.submit(ArtifactDraft(kept, content, self.uses.next(self._now_s()), sums, named))
-
-    async def _named_by(self, incoming: IncomingArtifact) -> tuple[bytes, ...]:
-        """The files that the list of a directory names, all of which are there."""
-        if incoming.held_bytes > DIRECTORY_LIST_MAX_BYTES:
-            raise ValueTooLarge(
-                f"the list of a directory has {DIRECTORY_LIST_MAX_BYTES:,} bytes at most, and this one {incoming.held_bytes:,}"
-            )
-        listed = await self._blocking(lambda: file_list(incoming.read_all()))
-        for number, one in enumerate(listed.files):
-            entry = self._find(one.digest)
-            if entry is None or entry.kept.size_bytes != one.size_bytes:
-                raise LinkNotFound(
-                    f"{one.path} of the directory, {one.digest.hex()}, is not there: put the files of a directory before its list"
-                )
-            self.touch(one.digest)
-            if number % _FOUND_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return tuple(dict.fromkeys(one.digest for one in listed.files))
+    def _came(self, size_bytes: int) -> None:
+        self._coming_bytes -= size_bytes
 
     # -- out ------------------------------------------------------------------------------------------------------------------------------
 
@@ -296,16 +259,20 @@ class ArtifactStore:
 
     async def make_room(self, coming_bytes: int) -> None:
         """Lets go of what was used least until so much more fits. Raises Overloaded if it does not."""
-        parts, quota = await self._made(), self._quota_bytes()
-        excess = excess_bytes(self.held_bytes, self._coming_bytes + coming_bytes, quota)
-        if excess:
+        parts = await self._made()
+        if excess := self._excess_bytes(coming_bytes):
             await self._evict(parts, excess)
+        quota = self._quota_bytes()
         if self.held_bytes + self._coming_bytes + coming_bytes > quota:
             raise Overloaded(
                 f"an artifact of {coming_bytes:,} bytes does not fit: there are {self.held_bytes // MIB:,} MiB of the {quota // MIB:,} MiB that "
                 "artifacts may take, and what values name, or somebody had in hand less than ten minutes ago, does not go. Let links retain less, "
                 "or give linkd more disk (--disk-budget)"
             )
+
+    def _excess_bytes(self, coming_bytes: int) -> int:
+        """How much has to go before so much comes."""
+        return excess_bytes(self.held_bytes, self._coming_bytes + coming_bytes, self._quota_bytes())
 
     def give_back_soon(self, size_bytes: int) -> None:
         """Room is short on the whole disk: lets go of so much, if it may go."""
@@ -387,7 +354,9 @@ class ArtifactStore:
         recover(files, paths, packs, index, self.uses)
         reader = ArtifactReader(files, paths, index)
         room = ArtifactRoom(files, paths, self._quarantine, packs, index, reader)
-        self._there = _Parts(packs, index, reader, room, ArtifactCommitter(files, paths, packs, index))
+        committer = ArtifactCommitter(files, paths, packs, index)
+        keeping = Keeping(committer, index, self.touch, lambda: self.uses.next(self._now_s()))
+        self._there = _Parts(packs, index, reader, room, committer, keeping)
 
     async def _blocking(self, work: Callable[[], T]) -> T:
         """Off the event loop, unless all is done in it."""

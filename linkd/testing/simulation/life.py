@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from linkd.model.frozen import frozen
 from linkd.testing.simulation.shrinking import shortest
 from linkd.testing.simulation.witness import Witness
 from linkd.testing.simulation.world import Step, World, steps_of
@@ -16,7 +16,7 @@ _MEMORY = Path("/dev/shm")
 """Where the index lies, if there is such a place: it is a real file, and nothing here tests the disk under it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Failure:
     """What went wrong at which step (the last one: when everything was looked at in the end)."""
 

@@ -618,7 +618,7 @@ class DescribeRequest(_message.Message):
     def __init__(self, link: _Optional[str] = ...) -> None: ...
 
 class DescribeResponse(_message.Message):
-    __slots__ = ("pipeline", "version", "directory", "transport", "open", "epoch", "links", "tasks", "groups", "run", "you", "pid", "told_at_ns", "notes", "holds")
+    __slots__ = ("pipeline", "version", "directory", "transport", "open", "epoch", "links", "tasks", "groups", "run", "you", "pid", "told_at_ns", "notes", "holds", "artifacts_bytes")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DIRECTORY_FIELD_NUMBER: _ClassVar[int]
@@ -634,6 +634,7 @@ class DescribeResponse(_message.Message):
     TOLD_AT_NS_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
     HOLDS_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACTS_BYTES_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     version: str
     directory: str
@@ -649,7 +650,8 @@ class DescribeResponse(_message.Message):
     told_at_ns: int
     notes: _containers.RepeatedScalarFieldContainer[str]
     holds: _containers.RepeatedCompositeFieldContainer[HoldInfo]
-    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[str] = ..., directory: _Optional[str] = ..., transport: _Optional[str] = ..., open: bool = ..., epoch: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkInfo, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., you: _Optional[str] = ..., pid: _Optional[int] = ..., told_at_ns: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ..., holds: _Optional[_Iterable[_Union[HoldInfo, _Mapping]]] = ...) -> None: ...
+    artifacts_bytes: int
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[str] = ..., directory: _Optional[str] = ..., transport: _Optional[str] = ..., open: bool = ..., epoch: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkInfo, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., you: _Optional[str] = ..., pid: _Optional[int] = ..., told_at_ns: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ..., holds: _Optional[_Iterable[_Union[HoldInfo, _Mapping]]] = ..., artifacts_bytes: _Optional[int] = ...) -> None: ...
 
 class GenerationInfo(_message.Message):
     __slots__ = ("generation", "state", "task", "task_version", "first_sequence", "last_sequence", "values", "rows", "size_bytes", "schema")
@@ -757,7 +759,7 @@ class SourceInfo(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., rows_read: _Optional[int] = ..., rows_rejected: _Optional[int] = ..., final: bool = ..., position: _Optional[bytes] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class TaskInfo(_message.Message):
-    __slots__ = ("name", "kind", "version", "inputs", "outputs", "execution", "ended", "commits", "leased", "connections", "progress", "refused_late", "state", "leases", "last_commit_attributes", "given_up", "failures", "overran")
+    __slots__ = ("name", "kind", "version", "inputs", "outputs", "execution", "ended", "commits", "leased", "connections", "progress", "refused_late", "state", "leases", "last_commit_attributes", "given_up", "failures", "overran", "memo")
     class LastCommitAttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -783,6 +785,7 @@ class TaskInfo(_message.Message):
     GIVEN_UP_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     OVERRAN_FIELD_NUMBER: _ClassVar[int]
+    MEMO_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     version: str
@@ -801,7 +804,20 @@ class TaskInfo(_message.Message):
     given_up: int
     failures: int
     overran: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TaskInput, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., execution: _Optional[int] = ..., ended: bool = ..., commits: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[InputProgress, _Mapping]]] = ..., refused_late: _Optional[int] = ..., state: _Optional[str] = ..., leases: _Optional[_Iterable[_Union[LeaseInfo, _Mapping]]] = ..., last_commit_attributes: _Optional[_Mapping[str, str]] = ..., given_up: _Optional[int] = ..., failures: _Optional[int] = ..., overran: _Optional[int] = ...) -> None: ...
+    memo: MemoInfo
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TaskInput, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., execution: _Optional[int] = ..., ended: bool = ..., commits: _Optional[int] = ..., leased: _Optional[int] = ..., connections: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[InputProgress, _Mapping]]] = ..., refused_late: _Optional[int] = ..., state: _Optional[str] = ..., leases: _Optional[_Iterable[_Union[LeaseInfo, _Mapping]]] = ..., last_commit_attributes: _Optional[_Mapping[str, str]] = ..., given_up: _Optional[int] = ..., failures: _Optional[int] = ..., overran: _Optional[int] = ..., memo: _Optional[_Union[MemoInfo, _Mapping]] = ...) -> None: ...
+
+class MemoInfo(_message.Message):
+    __slots__ = ("recalled", "checked", "differing", "outputs")
+    RECALLED_FIELD_NUMBER: _ClassVar[int]
+    CHECKED_FIELD_NUMBER: _ClassVar[int]
+    DIFFERING_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    recalled: int
+    checked: int
+    differing: int
+    outputs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, recalled: _Optional[int] = ..., checked: _Optional[int] = ..., differing: _Optional[int] = ..., outputs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LeaseInfo(_message.Message):
     __slots__ = ("snapshot_id", "portions", "attempt", "since_ns")

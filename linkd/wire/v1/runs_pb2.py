@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from linkd.wire.v1 import links_pb2 as linkd_dot_v1_dot_links__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13linkd/v1/runs.proto\x12\x08linkd.v1\x1a\x14linkd/v1/links.proto\"\xf5\x03\n\x0c\x42\x65ginRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x66resh\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12<\n\x0b\x66ingerprint\x18\x04 \x03(\x0b\x32\'.linkd.v1.BeginRequest.FingerprintEntry\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12?\n\rtask_versions\x18\x06 \x03(\x0b\x32(.linkd.v1.BeginRequest.TaskVersionsEntry\x12\r\n\x05\x61gain\x18\x07 \x03(\t\x12\x0f\n\x07resumed\x18\x08 \x03(\t\x12\r\n\x05tasks\x18\t \x03(\t\x12\x13\n\x0bopen_places\x18\n \x03(\t\x12\x0e\n\x06\x66ollow\x18\x0b \x01(\x08\x12\x35\n\x08\x65very_ms\x18\x0c \x03(\x0b\x32#.linkd.v1.BeginRequest.EveryMsEntry\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11TaskVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0c\x45veryMsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x82\x01\n\rBeginResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x33\n\x06tokens\x18\x02 \x03(\x0b\x32#.linkd.v1.BeginResponse.TokensEntry\x1a-\n\x0bTokensEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\x11TaskExitedRequest\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x11\n\texit_code\x18\x02 \x01(\x05\"}\n\x12TaskExitedResponse\x12\x38\n\x06unread\x18\x01 \x03(\x0b\x32(.linkd.v1.TaskExitedResponse.UnreadEntry\x1a-\n\x0bUnreadEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x0e\n\x0cPauseRequest\"\x0f\n\rPauseResponse\"\x1d\n\nEndRequest\x12\x0f\n\x07outcome\x18\x01 \x01(\t\"\r\n\x0b\x45ndResponse\"\x0e\n\x0cWatchRequest2\xb6\x02\n\x04Runs\x12\x38\n\x05\x42\x65gin\x12\x16.linkd.v1.BeginRequest\x1a\x17.linkd.v1.BeginResponse\x12G\n\nTaskExited\x12\x1b.linkd.v1.TaskExitedRequest\x1a\x1c.linkd.v1.TaskExitedResponse\x12\x38\n\x05Pause\x12\x16.linkd.v1.PauseRequest\x1a\x17.linkd.v1.PauseResponse\x12\x32\n\x03\x45nd\x12\x14.linkd.v1.EndRequest\x1a\x15.linkd.v1.EndResponse\x12=\n\x05Watch\x12\x16.linkd.v1.WatchRequest\x1a\x1a.linkd.v1.DescribeResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13linkd/v1/runs.proto\x12\x08linkd.v1\x1a\x14linkd/v1/links.proto\"\xe7\x04\n\x0c\x42\x65ginRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x66resh\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12<\n\x0b\x66ingerprint\x18\x04 \x03(\x0b\x32\'.linkd.v1.BeginRequest.FingerprintEntry\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12?\n\rtask_versions\x18\x06 \x03(\x0b\x32(.linkd.v1.BeginRequest.TaskVersionsEntry\x12\r\n\x05\x61gain\x18\x07 \x03(\t\x12\x0f\n\x07resumed\x18\x08 \x03(\t\x12\r\n\x05tasks\x18\t \x03(\t\x12\x13\n\x0bopen_places\x18\n \x03(\t\x12\x0e\n\x06\x66ollow\x18\x0b \x01(\x08\x12\x35\n\x08\x65very_ms\x18\x0c \x03(\x0b\x32#.linkd.v1.BeginRequest.EveryMsEntry\x12.\n\x04memo\x18\r \x03(\x0b\x32 .linkd.v1.BeginRequest.MemoEntry\x12\x13\n\x0b\x63hecks_memo\x18\x0e \x01(\x08\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11TaskVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0c\x45veryMsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\x1a+\n\tMemoEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x82\x01\n\rBeginResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x33\n\x06tokens\x18\x02 \x03(\x0b\x32#.linkd.v1.BeginResponse.TokensEntry\x1a-\n\x0bTokensEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\x11TaskExitedRequest\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x11\n\texit_code\x18\x02 \x01(\x05\"}\n\x12TaskExitedResponse\x12\x38\n\x06unread\x18\x01 \x03(\x0b\x32(.linkd.v1.TaskExitedResponse.UnreadEntry\x1a-\n\x0bUnreadEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x0e\n\x0cPauseRequest\"\x0f\n\rPauseResponse\"\x1d\n\nEndRequest\x12\x0f\n\x07outcome\x18\x01 \x01(\t\"\r\n\x0b\x45ndResponse\"\x0e\n\x0cWatchRequest2\xb6\x02\n\x04Runs\x12\x38\n\x05\x42\x65gin\x12\x16.linkd.v1.BeginRequest\x1a\x17.linkd.v1.BeginResponse\x12G\n\nTaskExited\x12\x1b.linkd.v1.TaskExitedRequest\x1a\x1c.linkd.v1.TaskExitedResponse\x12\x38\n\x05Pause\x12\x16.linkd.v1.PauseRequest\x1a\x17.linkd.v1.PauseResponse\x12\x32\n\x03\x45nd\x12\x14.linkd.v1.EndRequest\x1a\x15.linkd.v1.EndResponse\x12=\n\x05Watch\x12\x16.linkd.v1.WatchRequest\x1a\x1a.linkd.v1.DescribeResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,38 +38,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BEGINREQUEST_TASKVERSIONSENTRY']._serialized_options = b'8\001'
   _globals['_BEGINREQUEST_EVERYMSENTRY']._loaded_options = None
   _globals['_BEGINREQUEST_EVERYMSENTRY']._serialized_options = b'8\001'
+  _globals['_BEGINREQUEST_MEMOENTRY']._loaded_options = None
+  _globals['_BEGINREQUEST_MEMOENTRY']._serialized_options = b'8\001'
   _globals['_BEGINRESPONSE_TOKENSENTRY']._loaded_options = None
   _globals['_BEGINRESPONSE_TOKENSENTRY']._serialized_options = b'8\001'
   _globals['_TASKEXITEDRESPONSE_UNREADENTRY']._loaded_options = None
   _globals['_TASKEXITEDRESPONSE_UNREADENTRY']._serialized_options = b'8\001'
   _globals['_BEGINREQUEST']._serialized_start=56
-  _globals['_BEGINREQUEST']._serialized_end=557
-  _globals['_BEGINREQUEST_FINGERPRINTENTRY']._serialized_start=406
-  _globals['_BEGINREQUEST_FINGERPRINTENTRY']._serialized_end=456
-  _globals['_BEGINREQUEST_TASKVERSIONSENTRY']._serialized_start=458
-  _globals['_BEGINREQUEST_TASKVERSIONSENTRY']._serialized_end=509
-  _globals['_BEGINREQUEST_EVERYMSENTRY']._serialized_start=511
-  _globals['_BEGINREQUEST_EVERYMSENTRY']._serialized_end=557
-  _globals['_BEGINRESPONSE']._serialized_start=560
-  _globals['_BEGINRESPONSE']._serialized_end=690
-  _globals['_BEGINRESPONSE_TOKENSENTRY']._serialized_start=645
-  _globals['_BEGINRESPONSE_TOKENSENTRY']._serialized_end=690
-  _globals['_TASKEXITEDREQUEST']._serialized_start=692
-  _globals['_TASKEXITEDREQUEST']._serialized_end=744
-  _globals['_TASKEXITEDRESPONSE']._serialized_start=746
-  _globals['_TASKEXITEDRESPONSE']._serialized_end=871
-  _globals['_TASKEXITEDRESPONSE_UNREADENTRY']._serialized_start=826
-  _globals['_TASKEXITEDRESPONSE_UNREADENTRY']._serialized_end=871
-  _globals['_PAUSEREQUEST']._serialized_start=873
-  _globals['_PAUSEREQUEST']._serialized_end=887
-  _globals['_PAUSERESPONSE']._serialized_start=889
-  _globals['_PAUSERESPONSE']._serialized_end=904
-  _globals['_ENDREQUEST']._serialized_start=906
-  _globals['_ENDREQUEST']._serialized_end=935
-  _globals['_ENDRESPONSE']._serialized_start=937
-  _globals['_ENDRESPONSE']._serialized_end=950
-  _globals['_WATCHREQUEST']._serialized_start=952
-  _globals['_WATCHREQUEST']._serialized_end=966
-  _globals['_RUNS']._serialized_start=969
-  _globals['_RUNS']._serialized_end=1279
+  _globals['_BEGINREQUEST']._serialized_end=671
+  _globals['_BEGINREQUEST_FINGERPRINTENTRY']._serialized_start=475
+  _globals['_BEGINREQUEST_FINGERPRINTENTRY']._serialized_end=525
+  _globals['_BEGINREQUEST_TASKVERSIONSENTRY']._serialized_start=527
+  _globals['_BEGINREQUEST_TASKVERSIONSENTRY']._serialized_end=578
+  _globals['_BEGINREQUEST_EVERYMSENTRY']._serialized_start=580
+  _globals['_BEGINREQUEST_EVERYMSENTRY']._serialized_end=626
+  _globals['_BEGINREQUEST_MEMOENTRY']._serialized_start=628
+  _globals['_BEGINREQUEST_MEMOENTRY']._serialized_end=671
+  _globals['_BEGINRESPONSE']._serialized_start=674
+  _globals['_BEGINRESPONSE']._serialized_end=804
+  _globals['_BEGINRESPONSE_TOKENSENTRY']._serialized_start=759
+  _globals['_BEGINRESPONSE_TOKENSENTRY']._serialized_end=804
+  _globals['_TASKEXITEDREQUEST']._serialized_start=806
+  _globals['_TASKEXITEDREQUEST']._serialized_end=858
+  _globals['_TASKEXITEDRESPONSE']._serialized_start=860
+  _globals['_TASKEXITEDRESPONSE']._serialized_end=985
+  _globals['_TASKEXITEDRESPONSE_UNREADENTRY']._serialized_start=940
+  _globals['_TASKEXITEDRESPONSE_UNREADENTRY']._serialized_end=985
+  _globals['_PAUSEREQUEST']._serialized_start=987
+  _globals['_PAUSEREQUEST']._serialized_end=1001
+  _globals['_PAUSERESPONSE']._serialized_start=1003
+  _globals['_PAUSERESPONSE']._serialized_end=1018
+  _globals['_ENDREQUEST']._serialized_start=1020
+  _globals['_ENDREQUEST']._serialized_end=1049
+  _globals['_ENDRESPONSE']._serialized_start=1051
+  _globals['_ENDRESPONSE']._serialized_end=1064
+  _globals['_WATCHREQUEST']._serialized_start=1066
+  _globals['_WATCHREQUEST']._serialized_end=1080
+  _globals['_RUNS']._serialized_start=1083
+  _globals['_RUNS']._serialized_end=1393
 # @@protoc_insertion_point(module_scope)

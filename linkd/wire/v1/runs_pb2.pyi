@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class BeginRequest(_message.Message):
-    __slots__ = ("run_id", "fresh", "reason", "fingerprint", "traceparent", "task_versions", "again", "resumed", "tasks", "open_places", "follow", "every_ms")
+    __slots__ = ("run_id", "fresh", "reason", "fingerprint", "traceparent", "task_versions", "again", "resumed", "tasks", "open_places", "follow", "every_ms", "memo", "checks_memo")
     class FingerprintEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,13 @@ class BeginRequest(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class MemoEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     FRESH_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +49,8 @@ class BeginRequest(_message.Message):
     OPEN_PLACES_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     EVERY_MS_FIELD_NUMBER: _ClassVar[int]
+    MEMO_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_MEMO_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     fresh: bool
     reason: str
@@ -54,7 +63,9 @@ class BeginRequest(_message.Message):
     open_places: _containers.RepeatedScalarFieldContainer[str]
     follow: bool
     every_ms: _containers.ScalarMap[str, int]
-    def __init__(self, run_id: _Optional[str] = ..., fresh: bool = ..., reason: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., traceparent: _Optional[str] = ..., task_versions: _Optional[_Mapping[str, str]] = ..., again: _Optional[_Iterable[str]] = ..., resumed: _Optional[_Iterable[str]] = ..., tasks: _Optional[_Iterable[str]] = ..., open_places: _Optional[_Iterable[str]] = ..., follow: bool = ..., every_ms: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    memo: _containers.ScalarMap[str, str]
+    checks_memo: bool
+    def __init__(self, run_id: _Optional[str] = ..., fresh: bool = ..., reason: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., traceparent: _Optional[str] = ..., task_versions: _Optional[_Mapping[str, str]] = ..., again: _Optional[_Iterable[str]] = ..., resumed: _Optional[_Iterable[str]] = ..., tasks: _Optional[_Iterable[str]] = ..., open_places: _Optional[_Iterable[str]] = ..., follow: bool = ..., every_ms: _Optional[_Mapping[str, int]] = ..., memo: _Optional[_Mapping[str, str]] = ..., checks_memo: bool = ...) -> None: ...
 
 class BeginResponse(_message.Message):
     __slots__ = ("epoch", "tokens")
