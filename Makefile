@@ -10,8 +10,9 @@ FLIGHTS := examples/flights
 demo: compiled $(FLIGHTS)/data/flights.csv.zip
 	@$(BIN)/python $(FLIGHTS)/demo.py
 
+# The rewritten tests are kept too, where PYTHONDONTWRITEBYTECODE would have each worker make them anew: half of the time of collecting them.
 test: compiled
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadgroup
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -29,6 +30,7 @@ bench: compiled $(FLIGHTS)/data/flights.csv.zip
 	$(BIN)/python benchmarks/query.py
 	$(BIN)/python benchmarks/postgres_sink.py
 	$(BIN)/python benchmarks/file_face.py --large
+	$(BIN)/python benchmarks/memo.py --large
 
 # As long as asked: make soak MINUTES=600, or STEPS=10000000 simulated steps. Prints one table of what was tried and what came of it.
 soak: compiled

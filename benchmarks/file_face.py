@@ -2,7 +2,7 @@
 
 `each`: a program for each of many small values, one at a time, beside a loop that does nothing but start the same command. The time of a run is
 from commit to commit, as the values of the output tell it. `pipe`: a CSV through `pipe: cat`, typed both ways, beside pyarrow's own reading and
-writing of the same file in one process; and bytes. The time is from the end of the input to the commit.
+writing of the same file in one process; and bytes, beside `cat` from file to file. The time is from the end of the input to the commit.
 Ends with code 1 if `--bars` are asked for and missed.
 """
 
@@ -120,6 +120,15 @@ def pyarrow_s(directory: Path) -> float:
     return time.perf_counter() - began_s
 
 
+def cat_s(directory: Path, size_bytes: int) -> float:
+    """Of as many bytes through `cat` from file to file with nothing around it: what the machine gives."""
+    with (directory / "blob").open("wb") as file:
+        subprocess.run(["head", "-c", str(size_bytes), "/dev/zero"], stdout=file, check=True)
+    began_s = time.perf_counter()
+    subprocess.run(["/bin/sh", "-c", "cat < blob | cat > same"], cwd=directory, check=True)
+    return time.perf_counter() - began_s
+
+
 def measure_pipe(directory: Path, size_bytes: int) -> dict[str, Any]:
     (directory / "pipes.yaml").write_text(PIPES.replace("SIZE", str(size_bytes)))
     made_csv(directory / "rows.csv", size_bytes)
@@ -134,6 +143,7 @@ def measure_pipe(directory: Path, size_bytes: int) -> dict[str, Any]:
         "typed_s": round(typed_s, 3),
         "ratio": round(pyarrow_s(directory) / typed_s, 2),
         "raw_mb_s": round(size_bytes / raw_s / 1e6),
+        "cat_mb_s": round(size_bytes / cat_s(directory, size_bytes) / 1e6),
     }
 
 
@@ -153,7 +163,8 @@ def main() -> int:
         f"each: {each['run_ms']} ms a run, of which {each['start_ms']} are the program's: {each['overhead_ms']} ms more (bar {BAR_OVERHEAD_MS:g})"
     )
     print(
-        f"pipe: cat, typed both ways: {pipe['ratio']} of pyarrow (bar {BAR_PIPE_RATIO:g}); raw: {pipe['raw_mb_s']:,} MB/s (bar {BAR_RAW_MB_S:,})"
+        f"pipe: cat, typed both ways: {pipe['ratio']} of pyarrow (bar {BAR_PIPE_RATIO:g}); raw: {pipe['raw_mb_s']:,} MB/s (bar {BAR_RAW_MB_S:,}; "
+        f"cat < file | cat > file alone: {pipe['cat_mb_s']:,})"
     )
     kept = each["overhead_ms"] <= BAR_OVERHEAD_MS and pipe["ratio"] >= BAR_PIPE_RATIO and pipe["raw_mb_s"] >= BAR_RAW_MB_S
     return 0 if kept or not told.bars else 1

@@ -191,7 +191,7 @@ TRIALS = (
         1,
         1,
         1,
-        pytest("tests/core", "tests/wire", "tests/adapters", "tests/home/test_lane_fuzz.py"),
+        pytest("tests/core", "tests/wire", "tests/adapters", "tests/home/test_lane_fuzz.py", "tests/simulation/test_store_crashes.py"),
         passed,
         lambda amount: {"LINKD_HYPOTHESIS": "soak"},
         "time",

@@ -8,11 +8,16 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from linkd.limits import GC_THRESHOLD
+
+if TYPE_CHECKING:
+    from distribution import Distribution
+    from xdist.remote import Producer
 
 settings.register_profile("test", deadline=None, derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("soak", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
@@ -30,6 +35,15 @@ def pytest_collection() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes seconds is begun first: at the end nobody waits for it beside an idle core."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Distribution | None:
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from distribution import Distribution
+
+    return Distribution(config, log)
 
 
 def pytest_collection_finish() -> None:

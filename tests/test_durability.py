@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from linkd.durability import full_sync, sync_data, sync_directory
+from linkd.durability import begin_sync, full_sync, sync_data, sync_directory
 
 F_FULLFSYNC_OF_MACOS = 51
 
@@ -19,6 +19,16 @@ def test_files_and_directories_are_synced(tmp_path: Path) -> None:
     sync_directory(tmp_path)
     with pytest.raises(FileNotFoundError):
         sync_directory(tmp_path / "gone")
+
+
+def test_a_sync_that_is_begun_changes_nothing_and_refuses_nothing(tmp_path: Path) -> None:
+    with (tmp_path / "f").open("wb", buffering=0) as file:
+        file.write(b"kept")
+        begin_sync(file.fileno(), 0, 4)
+        begin_sync(file.fileno(), 4, 1_000_000)
+        sync_data(file.fileno())
+    begin_sync(-1, 0, 1)
+    assert (tmp_path / "f").read_bytes() == b"kept"
 
 
 def test_a_volume_that_has_no_full_sync_gets_an_ordinary_one(tmp_path: Path) -> None:

@@ -88,12 +88,13 @@ class Content:
     schema: bytes = b""
 
     def table(self, operation: str = ".to_table()") -> pa.Table:
+        if len(self.parts) == 1:
+            return self.parts[0].table(operation)
         arrow = need("pyarrow", operation)
         if self.parts:
             from linkd.core.evolution import together
 
-            tables = [part.table(operation) for part in self.parts]
-            return tables[0] if len(tables) == 1 else together(tables, link=self.name)
+            return together([part.table(operation) for part in self.parts], link=self.name)
         if self.schema:
             return arrow.ipc.read_schema(arrow.py_buffer(self.schema)).empty_table()
         raise InvalidArgument(f"{self.name} has no columns: nothing was published to it; give links.{self.name}.schema")

@@ -59,9 +59,14 @@ class Inbox(Generic[T]):
         self._error = error
         self.end()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether `take` has an item."""
+        return bool(self._items) and (not self._held or self._closed)
+
     async def ready(self) -> bool:
         """Waits until `take` has an item; False behind the last. Raises what `fail` was told. Cancelling loses nothing."""
-        while not self._items or (self._held and not self._closed):
+        while not self.is_ready:
             if self._error is not None:
                 raise self._error
             if self._closed:

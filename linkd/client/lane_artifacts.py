@@ -1,28 +1,25 @@
 """Artifacts by place: content goes between a file of the program's and one of linkd's without passing through either process (lane.proto).
 
-Each artifact takes a connection of its own, and blocks: it is for a thread. Whoever did not write the bytes looks at their digest: linkd reads
-behind the client that puts, and a client that gets hashes what it writes.
+Each artifact takes a connection of its own, and blocks: it is for a thread. Whoever needs to trust the bytes hashes them where they were written, at
+once behind the copying (`file_copies`): linkd what a client puts, a client what it got.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import socket
 from collections import deque
 from typing import Any
 
-from linkd.errors import ConnectionFailed, SourceChanged, StateDamaged, StorageFailed, StorageFull
-from linkd.limits import ARTIFACT_CHUNK_BYTES, ARTIFACT_HASHED_BYTES, ARTIFACT_STEP_BYTES, LANE_DESCRIPTORS_AT_ONCE, LANE_READ_BYTES
+from linkd.client.file_copies import HashedBehind, copied
+from linkd.errors import ConnectionFailed, SourceChanged, StateDamaged
+from linkd.limits import ARTIFACT_STEP_BYTES, LANE_DESCRIPTORS_AT_ONCE, LANE_READ_BYTES
 from linkd.wire.lane import FrameKind, FrameReader, frame
 from linkd.wire.methods import GET_ARTIFACT, PUT_ARTIFACT, Method
 from linkd.wire.status import lane_error
 from linkd.wire.v1 import artifacts_pb2 as pb
 from linkd.wire.v1 import lane_pb2
-
-_CANNOT_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class LaneArtifacts:
@@ -36,8 +33,10 @@ class LaneArtifacts:
         self._frames = FrameReader()
         self._messages: deque[tuple[FrameKind, bytes | memoryview]] = deque()
         self._descriptors: deque[int] = deque()
+        self._is_aborted = False
 
     def abort(self) -> None:
+        self._is_aborted = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -51,7 +50,10 @@ class LaneArtifacts:
             try:
                 at = 0
                 while at < size_bytes:
-                    at += _copy(source, target, at, min(ARTIFACT_STEP_BYTES, size_bytes - at))
+                    more_bytes = copied(source, target, at, min(ARTIFACT_STEP_BYTES, size_bytes - at))
+                    if not more_bytes:
+                        raise SourceChanged("the file got shorter while it was read: put it when nobody writes to it any more")
+                    at += more_bytes
                     self._send(pb.PutArtifactRequest(written=at))
             finally:
                 os.close(target)
@@ -71,12 +73,27 @@ class LaneArtifacts:
                 return False
             source = self._descriptor()
             try:
-                _copy_checked(source, target, found.artifact.size_bytes, digest)
+                self._copy_checked(source, target, found.artifact.size_bytes, digest)
             finally:
                 os.close(source)
             return True
         finally:
             self._close()
+
+    def _copy_checked(self, source: int, target: int, size_bytes: int, digest: bytes) -> None:
+        with HashedBehind(target) as hashed:
+            at = 0
+            while at < size_bytes and (more_bytes := copied(source, target, at, min(ARTIFACT_STEP_BYTES, size_bytes - at))):
+                if self._is_aborted:
+                    raise ConnectionFailed("the call was cancelled")
+                at += more_bytes
+                hashed.reached(at)
+            found = hashed.digest()
+        if found != digest:
+            raise StateDamaged(
+                f"artifact {digest.hex()} is not what was put: the disk has changed it. linkd sets it aside when its bytes are asked for: put "
+                "it anew"
+            )
 
     def _begin(self, method: Method) -> None:
         asked = lane_pb2.LaneCall(method=method.path, token=self._token, traceparent=self._traceparent)
@@ -118,57 +135,3 @@ class LaneArtifacts:
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._socket.close()
-
-
-def _copy(source: int, target: int, at: int, size_bytes: int) -> int:
-    """Copies some bytes, the same place in both, and says how many."""
-    copied = _by_kernel(source, target, at, size_bytes)
-    if copied is None:
-        data = os.pread(source, min(size_bytes, ARTIFACT_CHUNK_BYTES), at)
-        copied = 0
-        while copied < len(data):
-            copied += _written(target, memoryview(data)[copied:], at + copied)
-    if not copied:
-        raise SourceChanged("the file got shorter while it was read: put it when nobody writes to it any more")
-    return copied
-
-
-def _by_kernel(source: int, target: int, at: int, size_bytes: int) -> int | None:
-    """None where the kernel does not copy between these two files; that is seen at once."""
-    if not hasattr(os, "copy_file_range"):
-        return None
-    try:
-        return os.copy_file_range(source, target, size_bytes, at, at)
-    except OSError as problem:
-        if problem.errno in _CANNOT_COPY:
-            return None
-        raise _failed(problem) from None
-
-
-def _written(target: int, data: memoryview, at: int) -> int:
-    try:
-        return os.pwrite(target, data, at)
-    except OSError as problem:
-        raise _failed(problem) from None
-
-
-def _failed(problem: OSError) -> StorageFailed:
-    kind = StorageFull if problem.errno in _NO_ROOM else StorageFailed
-    return kind(f"an artifact cannot be copied: {problem.strerror or problem}")
-
-
-def _copy_checked(source: int, target: int, size_bytes: int, digest: bytes) -> None:
-    """Copies all of it; what is written is what was hashed."""
-    from blake3 import blake3
-
-    hashed, at = blake3(), 0
-    while at < size_bytes and (piece := os.pread(source, min(ARTIFACT_HASHED_BYTES, size_bytes - at), at)):
-        hashed.update(piece)
-        written = 0
-        while written < len(piece):
-            written += _written(target, memoryview(piece)[written:], at + written)
-        at += len(piece)
-    if hashed.digest() != digest:
-        raise StateDamaged(
-            f"artifact {digest.hex()} is not what was put: the disk has changed it. linkd sets it aside when its bytes are asked for: put it anew"
-        )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from linkd.client.process import FORK_GUARD
 from linkd.errors import ConnectionFailed, Error, InvalidArgument, StateDamaged
-from linkd.limits import LANE_DESCRIPTORS_AT_ONCE, LANE_READ_BYTES, LANE_RELEASES_TOLD_S, STORE_READ_BYTES
+from linkd.limits import LANE_DESCRIPTORS_AT_ONCE, LANE_READ_BYTES, LANE_RELEASES_TOLD_S
 from linkd.model.frozen import frozen
 from linkd.wire.lane import Content, FrameKind, FrameReader, frame
 from linkd.wire.methods import FILES
@@ -90,8 +90,7 @@ class Region:
         if self._mapped.mapping.size() < self._offset + len(body):  # beyond its end a mapping is a SIGBUS
             raise StateDamaged(f"{self._name}: its file is shorter than it was: its producer has cut it off. Produce the value again")
         state = xxhash.xxh3_64(head + self._metadata)
-        for at in range(0, len(body), STORE_READ_BYTES):
-            state.update(body[at : at + STORE_READ_BYTES])
+        state.update(body)  # at once: behind each call the interpreter may be somebody else's for a while
         if state.intdigest() != self._xxh3:
             raise StateDamaged(
                 f"{self._name}: its rows are not what was committed: its producer modified them afterwards, or the disk has changed them. "

@@ -269,6 +269,11 @@ class Snapshots:
         feed = await self._flow.ready()
         return None if feed is None else Snapshot(feed.take(), feed, self._stage, self._connection)
 
+    def at_hand(self) -> Snapshot | None:
+        """As `ahead`, of one that is here already; None where it is to be waited for."""
+        feed = self._flow.feed
+        return Snapshot(feed.take(), feed, self._stage, self._connection) if feed is not None and feed.inbox.is_ready else None
+
     def close(self) -> None:
         """Ends the iteration; what is on lease is offered to others."""
         self._flow.close()

@@ -51,9 +51,9 @@ def sync_within_s(records: Iterable[Record], terms: Callable[[str], LinkTerms]) 
 
 
 def bulk_within_s(records: Iterable[Record], terms: Callable[[str], LinkTerms]) -> float:
-    """The same, for the payloads in the frame: what the frame drops is no reason to make more of them durable than their links promise."""
-    rest = [record for record in records if not isinstance(record, Dropped)]
-    return sync_within_s(rest, terms)
+    """The same, for the payloads in the frame: what else it says (a seal, a drop) is no reason to make more of them durable than their links
+    promise. What a power cut takes of them is told as lost at the next start, as it is of values in frames before."""
+    return sync_within_s([record for record in records if _links(record)], terms)
 
 
 def started(

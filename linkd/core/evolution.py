@@ -41,7 +41,7 @@ def grown(data: pa.Table | pa.RecordBatch, kept: pa.Schema, *, declared: bool, l
 
     Raises `SchemaMismatch` as `conform` does, showing the rows beside `kept`.
     """
-    fits = declared or not set(kept.names).issubset(data.schema.names)
+    fits = declared or data.schema.equals(kept) or not set(kept.names).issubset(data.schema.names)
     return conform(data, kept if fits else evolved(kept, data.schema), link=link, shown=kept)
 
 

@@ -124,6 +124,11 @@ class Outcome:
     values: tuple[RememberedValue, ...]
 
     @property
+    def is_here(self) -> bool:
+        """Whether it is found again without anything that a link keeps."""
+        return all(value.payload is not None for value in self.values)
+
+    @property
     def inlined_bytes(self) -> int:
         return sum(len(value.payload) for value in self.values if value.payload is not None)
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from linkd import limits
 from linkd.core.plain_columns import plain_column
+from linkd.core.sound_columns import check_columns
 from linkd.errors import InvalidArgument, ValueTooLarge
 
 OPAQUE_COLUMN = "bytes"
@@ -50,7 +51,7 @@ def stream_parts(batch: pa.RecordBatch) -> list[memoryview]:
     """Both messages of `payload`, in parts one behind the other, of which the body's are the memory of the batch itself."""
     written = _Written()
     with pa.PythonFile(written, mode="w") as file:
-        pa.ipc.new_stream(file, batch.schema).write_batch(batch)
+        pa.ipc.new_stream(file, batch.schema, options=pa.ipc.IpcWriteOptions()).write_batch(batch)
     return written.parts
 
 
@@ -75,7 +76,7 @@ def from_payload(schema_message: bytes | memoryview, batch_message: bytes | memo
     try:
         schema = pa.ipc.read_schema(pa.py_buffer(schema_message))
         batch = pa.ipc.read_record_batch(pa.py_buffer(batch_message), schema)
-        batch.validate(full=validate)
+        check_columns(batch) if validate else batch.validate()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidArgument(f"the payload is not an Arrow record batch of the schema ({type(error).__name__})") from None
     return batch
@@ -89,7 +90,7 @@ def from_parts(schema_message: bytes, prefix: bytes, metadata: bytes, body: memo
         schema = pa.ipc.read_schema(pa.py_buffer(schema_message))
         message = pa.ipc.read_message(pa.PythonFile(_Parts([prefix, metadata, body]), mode="r"))
         batch = pa.ipc.read_record_batch(message, schema)
-        batch.validate(full=validate)
+        check_columns(batch) if validate else batch.validate()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidArgument(f"the payload is not an Arrow record batch of the schema ({type(error).__name__})") from None
     return batch

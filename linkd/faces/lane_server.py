@@ -50,7 +50,8 @@ class LaneFace:
             log.warning("%s is too long for a unix socket: programs reach linkd by gRPC only", path)
             return face
         path.unlink(missing_ok=True)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listening.setblocking(False)
         mask = os.umask(0o177)
         try:
             listening.bind(os.fspath(path))

@@ -130,11 +130,21 @@ class LaneSession:
 
     async def placed(self, link: str, said: value_pb2.Placed) -> PlacedPayload:
         """What the client says it has written there, checked. Raises InvalidArgument."""
-        file = self._writing.get(said.file)
+        if said.HasField("xxh3"):
+            return self.placed_at_once(link, said)
+        file = self._written(link, said.file)
+        return await self.store.shared.placed(file, said.offset, said.body_bytes, said.metadata)
+
+    def placed_at_once(self, link: str, said: value_pb2.Placed) -> PlacedPayload:
+        """As `placed`, where the client says the hash, too."""
+        file = self._written(link, said.file)
+        return self.store.shared.placed_at_once(file, said.offset, said.body_bytes, said.metadata, xxh3=said.xxh3)
+
+    def _written(self, link: str, file_id: int) -> SharedFile:
+        file = self._writing.get(file_id)
         if file is None or file.link != link:
             raise InvalidArgument(f"{link}: a value was said to lie in a file that was not granted for it")
-        xxh3 = said.xxh3 if said.HasField("xxh3") else None
-        return await self.store.shared.placed(file, said.offset, said.body_bytes, said.metadata, xxh3=xxh3)
+        return file
 
     def gone(self, file: int) -> None:
         """Nothing will speak of this file any more."""

@@ -74,7 +74,9 @@ class Laying:
         if message is None or room is None or at is None:
             return incoming
         room.next = at + message.body_bytes
-        return replace(incoming, parts=(), placed=await self._lay(room.file, at, message))
+        placed = await self._lay(room.file, at, message)
+        self._home.kept.recent.keep(link, room.file.number, at, incoming.parts)
+        return replace(incoming, parts=(), placed=placed)
 
     def close(self) -> None:
         """The stream is gone: what it has laid and was not published is nothing."""

@@ -57,19 +57,25 @@ class _Stream:
 
     async def take(self, requests: AsyncIterator[pb.PublishRequest], acks: DueLine[PublishAck]) -> None:
         """Takes values until the client has no more, or one is refused: the refusal comes behind the acks of those before it."""
-        gatherer, session = self.gatherer, self.session
         end: Error | None = None
         try:
             async for request in requests:
-                small = gatherer.small(request)
-                ack = session.add_at_once(small) if small is not None else None
-                if ack is None and (received := await gatherer.received(request, requests)) is not None:
+                ack = self._at_once(request)
+                if ack is None and (received := await self.gatherer.received(request, requests)) is not None:
                     ack = await self._add(received)
                 if ack is not None:
                     await acks.put(ack)
         except Error as error:
             end = error
         acks.end(end)
+
+    def _at_once(self, request: pb.PublishRequest) -> DueAck | None:
+        """Publishes a value that may take the shortest way; None, and nothing is done, for anything else."""
+        small = self.gatherer.small(request)
+        if small is not None:
+            return self.session.add_at_once(small)
+        placed = self.gatherer.placed(request)
+        return self.session.add_at_once(*placed) if placed is not None else None
 
     async def _add(self, received: Received) -> DueAck | None:
         session, incoming, source = self.session, received.incoming, received.source

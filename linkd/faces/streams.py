@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from linkd.errors import InvalidArgument, ValueTooLarge
@@ -79,6 +80,22 @@ class Gatherer:
         link, said = header.link, header.producer
         schema = self._schemas.get(link, b"") if form == ARROW else b""
         return Incoming(link, form, (data,), schema, NO_ATTRIBUTES, Producer(said.id, said.epoch, said.sequence))
+
+    def placed(self, request: links_pb2.PublishRequest) -> tuple[Incoming, Callable[[], PlacedPayload]] | None:
+        """A value that lies where its client, which has hashed it, has placed it, with nothing beside it, and what takes note of that place.
+
+        None for anything else, as `small`.
+        """
+        if request.WhichOneof("message") != "value":
+            return None
+        header = request.value
+        is_plain = not (header.more or header.schema or header.attributes or header.HasField("stage") or header.HasField("source"))
+        session = self.session() if is_plain and header.HasField("placed") and header.placed.HasField("xxh3") else None
+        if session is None or header.format != value_pb2.ARROW or header.payload_bytes:
+            return None
+        link, said = header.link, header.producer
+        incoming = Incoming(link, ARROW, (), self._schemas.get(link, b""), NO_ATTRIBUTES, Producer(said.id, said.epoch, said.sequence))
+        return incoming, partial(session.placed_at_once, link, header.placed)
 
     async def received(self, request: links_pb2.PublishRequest, requests: AsyncIterator[links_pb2.PublishRequest]) -> Received | None:
         """The value that begins with this message; None for a message that is none, and was answered.
@@ -176,7 +193,7 @@ async def _send_pieces(out: Out, write: Callable[..., Awaitable[None]], wrap: ty
     """The header, with the first piece if that is a small one, and the others behind it."""
     first = await anext(out.chunks)
     if len(first) <= INLINE_PAYLOAD_MAX_BYTES:
-        header.data = first
+        header.data = bytes(first)
     await write(wrap(value=header))
     if not header.data:
         await write(ChunkMessage(wrap, (first,)))

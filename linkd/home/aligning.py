@@ -9,9 +9,10 @@ from contextlib import aclosing
 from linkd.home.home import Home
 from linkd.home.outgoing import Out
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES
+from linkd.store.staging import Piece
 
 
-async def aligned(home: Home, out: Out, own: bytes, schema: bytes) -> list[bytes]:
+async def aligned(home: Home, out: Out, own: bytes, schema: bytes) -> list[Piece]:
     """The pieces of the value's message, brought from the schema message `own`, which it has, to another one.
 
     Within the memory there is. Raises StateDamaged, and SchemaMismatch where the one does not go into the other.
@@ -29,12 +30,12 @@ async def aligned(home: Home, out: Out, own: bytes, schema: bytes) -> list[bytes
         home.memory.give(taken_bytes)
 
 
-async def _all(out: Out) -> list[bytes]:
+async def _all(out: Out) -> list[Piece]:
     async with aclosing(out.chunks):
         return [piece async for piece in out.chunks]
 
 
-def _conformed(out: Out, own: bytes, schema: bytes, pieces: Sequence[bytes]) -> bytes:
+def _conformed(out: Out, own: bytes, schema: bytes, pieces: Sequence[Piece]) -> bytes:
     import pyarrow as pa
 
     from linkd.core import schema as schemas

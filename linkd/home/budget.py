@@ -1,15 +1,16 @@
 """Memory as a number of bytes that are given out and come back. Waiters are served in order, so a large one is not starved by small ones.
 
 Everything that holds payloads takes from one `Budget`: what arrives, for as long as it is looked at; what is staged and in line for the disk,
-and what is kept decoded, each through a `Share` of its own, so that none of them can leave nothing to the others; what is converted for a
-reader, while it is converted. Nothing is held over a write to a client: one that does not read must not stop those who publish. What such a
-write has in hand is one message of at most a MiB for each stream.
+and what is kept because it may be asked for soon, each through a `Share` of its own, so that none of them can leave nothing to the others; what
+is converted for a reader, while it is converted. Nothing is held over a write to a client, but what is `spare`: one that does not read must not
+stop those who publish. What such a write has in hand is one message of at most a MiB for each stream.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 
 class Budget:
@@ -18,10 +19,19 @@ class Budget:
     def __init__(self, size_bytes: int) -> None:
         self.size_bytes = size_bytes
         self.used_bytes = 0
+        self.spare: Callable[[], None] | None = None
+        """Gives back what is held only because it may be asked for: called when somebody would have to wait."""
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether somebody waits for it."""
+        return bool(self._waiting)
 
     async def take(self, size_bytes: int) -> None:
         """Waits until so much is free, and takes it; what is more than all there is, when nothing else is taken. Cancelling takes nothing."""
+        if self.spare is not None and not self._fits(size_bytes):
+            self.spare()
         if not self._waiting and self._fits(size_bytes):
             self.used_bytes += size_bytes
             return
@@ -88,6 +98,11 @@ class Share:
         self._budget = budget
         self.size_bytes = size_bytes
         self.used_bytes = 0
+
+    @property
+    def is_short(self) -> bool:
+        """Whether somebody waits for memory of the budget."""
+        return self._budget.is_short
 
     def try_take(self, size_bytes: int) -> bool:
         """Takes so much if it is free now, here and in the budget."""

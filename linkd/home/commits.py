@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
 from linkd.core import commits
 from linkd.core.commits import CommitRequest
 from linkd.core.ids import request_fingerprint
+from linkd.core.memo import Outcome
 from linkd.core.rights import Identity
 from linkd.core.tasks import Lease, Task
 from linkd.errors import Error, LeaseLost, NoRoom
 from linkd.home import snapshot_leases as leases
 from linkd.home.home import Home
 from linkd.home.intake import Prepared, Target, misfits, prepare_again, wanted_bytes
+from linkd.home.spans import Begun
 from linkd.home.staging import StagedRef, StagedValues
 from linkd.limits import COMMIT_ROOM_WAIT_S
 from linkd.model.frozen import frozen
 from linkd.model.records import OutputRange
 from linkd.model.records import SnapshotCommitted as CommitRecord
 from linkd.model.values import Durability
+from linkd.store.committer import Committed
 from linkd.telemetry.events import SnapshotCommitted, SnapshotRefused, ValuePublished
 from linkd.telemetry.trace_context import Span
 
 
 @frozen()
 class CommitCall:
-    """What a client asks: this snapshot, under this token, with these staged values. `task` names it for those who act for a task."""
+    """What a client asks: this snapshot, under this token, with these staged values. `task` names it for those who act for a task.
+
+    `recalled` is what is committed again of what was remembered.
+    """
 
     snapshot_id: bytes
     token: int
@@ -35,6 +42,7 @@ class CommitCall:
     final: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
     traceparent: str = ""
+    recalled: Outcome | None = None
 
 
 @frozen()
@@ -63,8 +71,34 @@ async def commit(home: Home, staged: StagedValues, who: Identity, call: CommitCa
         raise
 
 
+@frozen()
+class Admitted:
+    """A commit that will be durable: whatever is admitted from now on comes behind it."""
+
+    home: Home
+    task: Task
+    record: CommitRecord
+    values: Sequence[Prepared]
+    future: asyncio.Future[Committed]
+    began_s: float
+    begun: Begun
+
+    async def durable(self) -> CommitAnswer:
+        """Returns when it is. Raises StorageFailed."""
+        committed = await self.home.written(self.future)
+        seconds = self.home.clock.monotonic_s() - self.began_s
+        _tell(self.home, self.task, self.record, self.values, seconds, self.home.spans.end(self.begun), committed.durability)
+        return CommitAnswer(self.record.outputs, False, committed.durability)
+
+
 async def settle(home: Home, staged: StagedValues, task: Task, call: CommitCall) -> CommitAnswer:
     """As `commit`, for whoever may act for the task."""
+    admitted = await admit(home, staged, task, call)
+    return admitted if isinstance(admitted, CommitAnswer) else await admitted.durable()
+
+
+async def admit(home: Home, staged: StagedValues, task: Task, call: CommitCall) -> Admitted | CommitAnswer:
+    """As `settle`, and does not wait for the disk; what was committed before is answered."""
     fingerprint = request_fingerprint((ref.payload_xxh3 for ref in call.staged), call.final)
     answered = commits.answered(task, call.snapshot_id, call.token, fingerprint)
     if answered is not None:
@@ -91,14 +125,12 @@ async def settle(home: Home, staged: StagedValues, task: Task, call: CommitCall)
     lease = task.leases[call.snapshot_id]
     records = commits.commit(home.ledger, request, home.clock.now_ns())
     future = home.admit(records, [prepared.payload for prepared in values])
-    home.memo.keeps(task, lease, records, future)
+    home.memo.keeps(task, lease, records, future, call.recalled)
     staged.settle(call.snapshot_id, [ref.staged_id for ref in call.staged])
     record = next(record for record in records if isinstance(record, CommitRecord))
     _count_rows(task, lease)
     leases.settled(home, task, lease)
-    committed = await home.written(future)
-    _tell(home, task, record, values, home.clock.monotonic_s() - began_s, home.spans.end(begun), committed.durability)
-    return CommitAnswer(record.outputs, False, committed.durability)
+    return Admitted(home, task, record, values, future, began_s, begun)
 
 
 async def _again(home: Home, answered: CommitRecord) -> CommitAnswer:

@@ -133,13 +133,13 @@ class DiskBudget:
 
 
 def _sizes(paths: tuple[Path, ...]) -> Iterator[int]:
-    """The sizes of files, and of what is in directories; of what goes away meanwhile, none."""
+    """The sizes of files, and of what is in directories; of what goes away meanwhile, none. A program may have made links out of here."""
     for path in paths:
         with _gone():
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 yield from _sizes(tuple(path.iterdir()))
             else:
-                yield path.stat().st_size
+                yield path.lstat().st_size
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from linkd.core.rights import Identity, Rights
 from linkd.device import Device, Nature, check_for_journal, device_of, tried
 from linkd.errors import Draining, Error, InvalidArgument, StorageFailed
 from linkd.home.artifacts import Artifacts
-from linkd.home.budget import Budget, Share
+from linkd.home.budget import Budget
 from linkd.home.changes import Changes, link_topic, task_topic
 from linkd.home.clock import Clock
 from linkd.home.damage import DamageControl
@@ -35,11 +35,11 @@ from linkd.home.disk import DiskBudget, counted
 from linkd.home.flow import FlowControl, StoredSizes
 from linkd.home.memo import Memo
 from linkd.home.rates import Rates
+from linkd.home.recent import KeptPayloads
 from linkd.home.retention import Retention, Surroundings
 from linkd.home.spans import Spans
 from linkd.home.tokens import Tokens
 from linkd.limits import (
-    DECODED_KEPT_MAX_BYTES,
     DRAIN_TIMEOUT_S,
     LINKS_MAX,
     MEMORY_BUDGET_BYTES,
@@ -116,7 +116,7 @@ class Home:
     _sessions: int = 0
     connections: dict[str, int] = field(default_factory=dict)
     stall_timeout_s: float = STALL_AFTER_S
-    decoded: Share = field(init=False)
+    kept: KeptPayloads = field(init=False)
     retention: Retention = field(init=False)
     damage: DamageControl = field(init=False)
     deadlines: Deadlines = field(init=False)
@@ -126,7 +126,7 @@ class Home:
     _timer: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self.decoded = self.memory.share(DECODED_KEPT_MAX_BYTES)
+        self.kept = KeptPayloads(self.memory)
         terms = {name: shape.terms for name, shape in self.layout.links.items()}
         self.flow = FlowControl(self, Flow(self.ledger, terms, StoredSizes(self.store)), self.stall_timeout_s)
         self.deadlines = Deadlines(self.clock)

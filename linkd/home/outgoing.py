@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from linkd.errors import InvalidArgument
@@ -17,7 +18,7 @@ from linkd.home.slicing import RowSlicer
 from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, JSON_BYTES_PER_PAYLOAD_BYTE, STREAM_FRAME_MAX_BYTES
 from linkd.model.frozen import frozen
 from linkd.model.values import Envelope, Place
-from linkd.store.staging import Spool
+from linkd.store.staging import Piece, Spool
 from linkd.wire.arrow_ipc import prefix
 from linkd.wire.opaque import OPAQUE_SCHEMA_MESSAGE, opaque_rows
 
@@ -35,7 +36,7 @@ class Out:
     form: str
     size_bytes: int
     schema: bytes
-    chunks: AsyncGenerator[bytes, None]
+    chunks: AsyncGenerator[Piece, None]
     input: str = ""
     token: int = 0
     attempt: int = 1
@@ -46,11 +47,16 @@ class Out:
 
 @dataclass(slots=True)
 class Outgoing:
-    """Makes what goes out on one stream; remembers which schema of which link was sent. `close` it."""
+    """Makes what goes out on one stream; remembers which schema of which link was sent. `close` it.
+
+    One that `goes_along` with its links is sent what comes, as it comes.
+    """
 
     home: Home
     form: str = ARROW
+    goes_along: bool = True
     _sent: dict[str, bytes] = field(default_factory=dict)
+    _along: set[str] = field(default_factory=set)
     _slicer: RowSlicer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,14 +85,41 @@ class Outgoing:
             return Out(envelope, self.form, size_bytes, fresh, chunks, input_name, token, attempt, rows)
         self._slicer.forget(envelope.link)
         if self.form == ARROW:
-            chunks = self.home.store.read_chunks(envelope, place, STREAM_FRAME_MAX_BYTES)
-            return Out(envelope, ARROW, envelope.size_bytes, fresh, chunks, input_name, token, attempt, place=place)
+            is_recent = self.goes_along and envelope.size_bytes > STREAM_FRAME_MAX_BYTES
+            message: AsyncGenerator[Piece, None] = self._recent(envelope, place) if is_recent else self._stored(envelope, place)
+            return Out(envelope, ARROW, envelope.size_bytes, fresh, message, input_name, token, attempt, place=place)
         size_bytes, chunks = await self._made(envelope, lambda: self._converted(schema, envelope, place))
         return Out(envelope, self.form, size_bytes, b"", chunks, input_name, token, attempt)
 
     def close(self) -> None:
         """The stream is gone."""
         self._slicer.close()
+        while self._along:
+            self.home.kept.recent.leave(self._along.pop())
+
+    def _stored(self, envelope: Envelope, place: Place) -> AsyncGenerator[bytes, None]:
+        return self.home.store.read_chunks(envelope, place, STREAM_FRAME_MAX_BYTES)
+
+    async def _recent(self, envelope: Envelope, place: Place) -> AsyncGenerator[Piece, None]:
+        """A large message: from memory if it came just now, else, or the rest of it, from its file."""
+        recent, link = self.home.kept.recent, envelope.link
+        if link not in self._along:
+            self._along.add(link)
+            recent.join(link)
+        sent = sent_bytes = 0
+        with recent.given(link, place) as kept:
+            while kept is not None and sent < len(kept.pieces):
+                piece = kept.pieces[sent]
+                sent, sent_bytes = sent + 1, sent_bytes + len(piece)
+                yield piece
+        if sent_bytes == envelope.size_bytes:
+            return
+        async with aclosing(self._stored(envelope, place)) as chunks:
+            async for chunk in chunks:
+                skipped = min(sent_bytes, len(chunk))
+                sent_bytes -= skipped
+                if skipped < len(chunk):
+                    yield memoryview(chunk)[skipped:] if skipped else chunk
 
     async def _made(self, envelope: Envelope, make: Callable[[], Awaitable[bytes]]) -> tuple[int, AsyncGenerator[bytes, None]]:
         """What `make` makes of a value, within the memory there is: its size, and its pieces."""

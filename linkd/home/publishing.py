@@ -12,7 +12,7 @@ from linkd.core.disk import DiskState
 from linkd.core.publishing import Maker
 from linkd.core.rights import Identity, Role, source_task
 from linkd.errors import Error, InvalidArgument
-from linkd.home.at_once import AtOnce
+from linkd.home.at_once import AtOnce, Place
 from linkd.home.budget import Taken
 from linkd.home.flow import Relief
 from linkd.home.home import Home
@@ -79,13 +79,14 @@ class PublishSession:
     def __post_init__(self) -> None:
         self.at_once = AtOnce(self.home, self.who.task, self.traceparent)
 
-    def add_at_once(self, incoming: Incoming) -> DueAck | None:
-        """Takes a small value that is a publish of its own, before the next await; None, and nothing is done, if it is to take the general way.
+    def add_at_once(self, incoming: Incoming, place: Place | None = None) -> DueAck | None:
+        """Takes a value that is a publish of its own, and small or of a known `place`, before the next await; None, and nothing is done, if it is
+        to take the general way.
 
-        Raises Draining, InvalidArgument for what is no message, StorageFailed.
+        Raises Draining, InvalidArgument for what is no message, what `place` does, StorageFailed.
         """
         self.home.check_open()
-        return None if self._held_values or self.replaces else self.at_once.publish(incoming)
+        return None if self._held_values or self.replaces else self.at_once.publish(incoming, place)
 
     async def add(
         self,
@@ -159,7 +160,7 @@ class PublishSession:
             self.home.rights.stage(self.who, name, link)
         task = self.home.ledger.tasks[name]
         check_token(task, *snapshot[1:])
-        return self._output_target(name, link), task.outputs[link]
+        return self._staging_target(name, link, *snapshot[1:]), task.outputs[link]
 
     def close(self) -> None:
         """The stream is gone: what waited for the rest of its publish is dropped."""
@@ -177,9 +178,7 @@ class PublishSession:
         check_token(task, snapshot_id, token)
         await self._room_on_disk(DiskState.PAUSED, patient=True)
         check_token(task, snapshot_id, token)
-        target = self._output_target(name, incoming.link)
-        if not target.schema_id:
-            target = self.staged.schema(snapshot_id, token, incoming.link) or target
+        target = self._staging_target(name, incoming.link, snapshot_id, token)
         prepared = await prepare(self.home, incoming, target)
         try:
             check_token(task, snapshot_id, token)
@@ -193,6 +192,11 @@ class PublishSession:
         refs, count = tuple(self._refs), self._refs_values
         self._refs, self._refs_values = [], 0
         return DueAck(None, partial(PublishAck, count, 0, incoming.link, staged=refs))
+
+    def _staging_target(self, task_name: str, link: str, snapshot_id: bytes, token: int) -> Target:
+        """The schema of the task's output; while it has none, that of what is staged for it already."""
+        target = self._output_target(task_name, link)
+        return target if target.schema_id else self.staged.schema(snapshot_id, token, link) or target
 
     def _output_target(self, task_name: str, link: str) -> Target:
         """The schema of the task's output; while it has none, those of a program's inputs decide the types of columns of the same name.

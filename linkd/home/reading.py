@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from linkd.core.links import Generation, GenerationState, Link, check_not_gone, lost_behind
@@ -60,16 +61,16 @@ async def read(home: Home, who: Identity, call: ReadCall) -> AsyncGenerator[Read
     if call.follow and home.layout.anyone:
         await home.ensure_link(call.link)
     allow_reading(home, who, "read", call.link)
-    outgoing = Outgoing(home, call.form)
-    if not call.follow:
-        async for part in _present(home, who, call, outgoing):
-            yield part
-        return
-    if call.last_sequence:
+    if call.follow and call.last_sequence:
         raise InvalidArgument(f"{call.link}: reading on has no end: leave out last_sequence, or follow")
-    with home.changes.watch(link_topic(call.link), "drain", "storage") as watch:
-        async for part in _Following(home, who, call, outgoing, watch).parts():
-            yield part
+    with closing(Outgoing(home, call.form, goes_along=call.follow)) as outgoing:
+        if not call.follow:
+            async for part in _present(home, who, call, outgoing):
+                yield part
+            return
+        with home.changes.watch(link_topic(call.link), "drain", "storage") as watch:
+            async for part in _Following(home, who, call, outgoing, watch).parts():
+                yield part
 
 
 async def _present(home: Home, who: Identity, call: ReadCall, outgoing: Outgoing) -> AsyncGenerator[ReadOpened | Out, None]:

@@ -15,7 +15,7 @@ from linkd.core.snapshot_leases import Lease, MemoState
 from linkd.core.tasks import Ask, Offer, Recall, Task
 from linkd.errors import DataFault, InvalidArgument, LeaseLost, LinkNotFound, NoRoom, Overloaded, StateDamaged, StorageFull, ValueTooLarge
 from linkd.home.changes import task_topic
-from linkd.home.commits import CommitCall, settle
+from linkd.home.commits import Admitted, CommitCall, admit
 from linkd.home.composing import next_snapshot
 from linkd.home.home import Home
 from linkd.home.intake import ARROW, Incoming, Prepared, Target, discard, prepare
@@ -65,15 +65,18 @@ async def _ask(home: Home, task: Task, lease: Lease) -> None:
     lease.memo = MemoState.ASKED
     runs = home.conduct.memo[task.name]
     try:
-        key = lease.memo_key = await snapshot_key(home, runs, lease)
+        key, content = await snapshot_key(home, runs, lease)
+        lease.memo_key = key
         if home.memo.is_worked_at(key, lease.snapshot_id):
             lease.memo = MemoState.AWAITED
             return
         home.memo.works_at(key, task.name, lease.snapshot_id)  # before anything is waited for: another session may ask for the same now
         outcome = None if home.conduct.checks_memo else await home.memo.find(key)
-        is_known = outcome is not None and await snapshot_digest(home, runs, lease) == outcome.content
-        lease.memo = MemoState.KNOWN if is_known else MemoState.UNKNOWN
-        if is_known:
+        if outcome is not None and outcome.content != (content or await snapshot_digest(home, runs, lease)):
+            outcome = None
+        lease.memo = MemoState.UNKNOWN if outcome is None else MemoState.KNOWN
+        if outcome is not None:
+            home.memo.hold(key, outcome)
             home.memo.works_no_more(key, task.name)
     except _GONE:
         lease.memo = MemoState.UNKNOWN  # of what cannot be read its reader is told
@@ -83,19 +86,19 @@ async def _ask(home: Home, task: Task, lease: Lease) -> None:
 
 
 async def _recall(home: Home, staged: StagedValues, task: Task, lease: Lease) -> None:
-    """Commits the outcome again. If it is not there any more, a program has to make it."""
-    began_s = home.clock.monotonic_s()
+    """Commits the outcome again, without waiting for the disk. If it is not there any more, a program has to make it."""
     lease.leaving = True
     try:
-        outcome = await home.memo.find(lease.memo_key)
+        outcome = home.memo.held(lease.memo_key) or await home.memo.find(lease.memo_key)
         prepared = await _prepared(home, task, outcome) if outcome is not None else None
-        if prepared is None:
+        if outcome is None or prepared is None:
             lease.memo = MemoState.UNKNOWN
             home.memo.works_at(lease.memo_key, task.name, lease.snapshot_id)
             await home.memo.forget(lease.memo_key)
             return
-        if await _commit(home, staged, task, lease, prepared):
-            home.memo.recalled(task.name, len(prepared), home.clock.monotonic_s() - began_s)
+        admitted = await _commit(home, staged, task, lease, outcome, prepared)
+        if admitted is not None:
+            home.memo.recalls(task.name, admitted)
     except (NoRoom, LeaseLost):
         pass  # its outputs are full, and it is still its turn; or somebody was quicker
     except (Overloaded, StorageFull):  # a program waits for room as programs do
@@ -105,14 +108,16 @@ async def _recall(home: Home, staged: StagedValues, task: Task, lease: Lease) ->
         now.leaving, now.tried = False, lease.tried and now is lease
 
 
-async def _commit(home: Home, staged: StagedValues, task: Task, lease: Lease, prepared: list[Prepared]) -> bool:
-    """Whether it was; not if its execution is over, or a client that had the snapshot has committed it after all."""
+async def _commit(
+    home: Home, staged: StagedValues, task: Task, lease: Lease, outcome: Outcome, prepared: list[Prepared]
+) -> Admitted | None:
+    """What will be durable; nothing if its execution is over, or a client that had the snapshot has committed it after all."""
     snapshot_id = lease.snapshot_id
     with ExitStack() as undone:
         undone.callback(discard, prepared)
         await home.room()
         if task.leases.get(snapshot_id) is not lease:
-            return False
+            return None
         undone.pop_all()
     offer = Offer(snapshot_id, lease.attempt + lease.tried, lease.portions, lease.settles, lease.partial)
     record = decided.lease(home.ledger, task, offer)
@@ -121,10 +126,11 @@ async def _commit(home: Home, staged: StagedValues, task: Task, lease: Lease, pr
     now.leaving, now.rows = True, lease.rows
     try:
         refs = [staged.add(snapshot_id, record.token, one) for one in prepared]
-        await settle(home, staged, task, CommitCall(snapshot_id, record.token, refs, task.name, final=task.shape.is_whole))
+        call = CommitCall(snapshot_id, record.token, refs, task.name, final=task.shape.is_whole, recalled=outcome)
+        admitted = await admit(home, staged, task, call)
     finally:
         staged.drop(snapshot_id)
-    return True
+    return admitted if isinstance(admitted, Admitted) else None
 
 
 async def _prepared(home: Home, task: Task, outcome: Outcome) -> list[Prepared] | None:

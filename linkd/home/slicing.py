@@ -41,7 +41,7 @@ class RowSlicer:
         """The stream has gone past the value of the link that is kept."""
         kept = self._kept.pop(link, None)
         if kept is not None:
-            self.home.decoded.give(kept[1].nbytes)
+            self.home.kept.decoded.give(kept[1].nbytes)
 
     def close(self) -> None:
         """The stream is gone."""
@@ -58,7 +58,7 @@ class RowSlicer:
         large = len(payload) > INLINE_PAYLOAD_MAX_BYTES
         batch = await asyncio.to_thread(_decode, schema, payload) if large else _decode(schema, payload)
         self.forget(envelope.link)
-        if self.home.decoded.try_take(batch.nbytes):
+        if self.home.kept.decoded.try_take(batch.nbytes):
             self._kept[envelope.link] = envelope.id, batch
         return batch
 

@@ -16,21 +16,35 @@ if TYPE_CHECKING:
     from linkd.home.home import Home
 
 
-async def snapshot_key(home: Home, runs: str, lease: Lease) -> bytes:
-    """Of the snapshot on this lease, for `runs`; counts its rows by the way."""
+async def snapshot_key(home: Home, runs: str, lease: Lease) -> tuple[bytes, bytes | None]:
+    """Of the snapshot on this lease, for `runs`; where it is small its digest too, which then costs less than to look for the values again.
+
+    Counts its rows by the way. Raises as `snapshot_digest`.
+    """
     settled = {portion.link: portion for portion in lease.settles}
     rows: dict[str, int] = {}
+    digests: list[bytes] = []
+    left_bytes = INLINE_PAYLOAD_MAX_BYTES
 
-    async def outlined(portion: Parent, envelope: Envelope, _: Place) -> bytes:
+    async def outlined(portion: Parent, envelope: Envelope, place: Place) -> bytes:
+        nonlocal left_bytes
+        left_bytes -= envelope.size_bytes
+        if left_bytes >= 0:
+            digests.append(await _digest(home, envelope, place))
         done, sequence = settled.get(portion.link, portion), envelope.position.sequence
         if done.first_sequence <= sequence <= done.last_sequence:
             first, end = rows_within(portion, sequence, envelope.rows)
             rows[portion.link] = rows.get(portion.link, 0) + end - first
         return outline(envelope)
 
-    key = memo_key(runs, await _inputs(home, lease.portions, outlined), partial=lease.partial)
+    inputs = await _inputs(home, lease.portions, outlined)
     lease.rows = rows
-    return key
+    key = memo_key(runs, inputs, partial=lease.partial)
+    if left_bytes < 0:
+        return key, None
+    read = iter(digests)
+    contents = [SnapshotInput(one.link, tuple((next(read), first, end) for _, first, end in one.values), one.schema) for one in inputs]
+    return key, memo_key(runs, contents, partial=lease.partial)
 
 
 async def snapshot_digest(home: Home, runs: str, lease: Lease) -> bytes:

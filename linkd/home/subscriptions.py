@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from linkd.core.dead_letters import Letter, dead_link
@@ -61,7 +61,7 @@ class Subscription:
             stack.callback(self._left, group)
             lost = lost_to(self.home, group.name, link, call.seen)
             yield Opened(group.generation, link.generations[group.generation].schema, group.terms.lease_s, lost)
-            outgoing = Outgoing(self.home, call.form)
+            outgoing = stack.enter_context(closing(Outgoing(self.home, call.form)))
             while True:
                 await self.home.room()
                 if group.superseded(link) and not call.follow:

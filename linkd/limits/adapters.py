@@ -103,6 +103,8 @@ PIPE_BUFFER_BYTES = 1 * MIB
 """Of a pipe to or from a program: as much as the kernel gives anybody, and fewer switches between the two than with its usual 64 KiB."""
 RAW_PIECE_BYTES = 16 * MIB
 """Bytes of one value of a raw stream: larger ones do not fit into a file of the lane and take twice the time. Two are in hand."""
+FILES_ON_LOOP_MAX_BYTES = 64 * KIB
+"""Of a run's file that is written or read on the event loop: a millisecond; to wake a thread for it takes as long, several times in each run."""
 LINE_QUIET_S = 0.05
 """Rows of an endless filter are those of the value that it has read when nothing follows them for this long: what it writes at once is one commit."""
 LINE_LAST_QUIET_S = 1.0

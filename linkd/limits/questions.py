@@ -16,6 +16,8 @@ QUERIES_WAITING_MAX = 64
 CHECKED_STATEMENTS_MAX = 128
 CHECKED_STATEMENTS_MAX_CHARS = 256 * KIB
 """Statements that a process which runs queries need not check again: of each it keeps a tree of fifty times its text, so 13 MiB of them."""
+BOUND_STATEMENTS_MAX = 16
+"""Of these as many stand bound to the tables that they read last: those of a page of a dashboard. Each has a connection of its own."""
 REMEMBERED_STATEMENTS_MAX_BYTES = 1 * MIB
 """Texts of statements, and schemas of what they read and give, that a home knows again: hundreds of a dashboard's, or two over the widest tables."""
 QUERY_CHILD_IDLE_S = 30.0

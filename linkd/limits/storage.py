@@ -187,6 +187,10 @@ MEMO_OUTPUTS_MAX = 1_024
 """Values of one outcome: one with more is made again rather than remembered."""
 MEMO_SNAPSHOT_MAX_BYTES = 8 * GIB
 """Of a snapshot whose outcome is remembered: its content is read for that, some seconds of a disk and a core behind the commit."""
+MEMO_AT_HAND_MAX = 1_024
+"""Outcomes that were found and wait for their turn, in memory: those of some tasks that stand by as far ahead as they may."""
+MEMO_AT_HAND_MAX_BYTES = 4 * MIB
+"""The same in payload bytes: what is beyond it is read again from the memo."""
 MEMO_DIGESTS_KEPT = 4_096
 """Digests of values that several tasks read, or that windows share, in memory: some 400 KiB."""
 MEMO_WORKED_AT_MAX = 4_096

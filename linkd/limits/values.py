@@ -27,12 +27,17 @@ GENERATION_SCHEMAS_MAX = 64
 """Schemas that a generation has had, one grown from the other: each is kept in memory and in each checkpoint for as long as its values are."""
 MESSAGE_METADATA_MAX_BYTES = 1 * MIB
 """Metadata of one Arrow IPC message: about ten thousand columns, and it is parsed on the event loop."""
+TEXT_LOOKED_AT_BYTES = 64 * KIB
+"""Characters of a column that are looked at at once, for ASCII: they fit the fastest cache, and for fewer it is not worth a look of its own."""
 
 # -- rows and JSON -------------------------------------------------------------------------------------------------------------------------
 JSON_ROW_MAX_BYTES = 16 * MIB
 """One row given as JSON text."""
 DECODED_KEPT_MAX_BYTES = 32 * MIB
 """Values that are kept decoded while windows of rows go through them; what is above is decoded again for each window."""
+RECENT_KEPT_MAX_BYTES = 64 * MIB
+"""Bulk that stays in memory for streams that go along with its link and are sent it as bytes, and is given up when somebody else needs room: a
+stream that comes along only just is some fifty MiB behind; who is further behind reads files."""
 KEY_ROWS_AT_ONCE = 4_096
 """Rows of which the keys are hashed at once: some hundred KiB of Python objects, however large the value is."""
 JSON_ROWS_AT_ONCE = 4_096

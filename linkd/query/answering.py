@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,8 +25,10 @@ from linkd.errors import InvalidArgument, QueryInvalid, SchemaMismatch
 from linkd.limits import CONNECT_TIMEOUT_S, STREAM_FRAME_MAX_BYTES
 from linkd.model.frozen import frozen
 from linkd.query.assignment import assigned
+from linkd.query.bound import BoundStatements, lasts
 from linkd.query.checked import Checked, CheckedStatements, Plan, checked
-from linkd.query.engine import Database, Watch
+from linkd.query.engine import BoundStatement, Database, Watch
+from linkd.query.explanation import EXPLAINED
 from linkd.query.insertion import InsertInto, fitted
 from linkd.query.parameter_rows import ROWS_TABLE, over_rows, values_of
 from linkd.query.parameter_types import parameter_types
@@ -33,8 +37,8 @@ from linkd.query.tables import Ask, Asked, Ready, Tables
 from linkd.wire.arrow_ipc import read_stream
 
 T = TypeVar("T")
-Write = Callable[[memoryview], None]
-"""Hands one Arrow message out; waits while whoever takes them is slow. Called in the thread of the query."""
+Write = Callable[[Sequence[memoryview]], None]
+"""Hands Arrow messages out, in as few steps as it can; waits while whoever takes them is slow. Called in the thread of the query."""
 
 
 @frozen()
@@ -59,16 +63,17 @@ class Answering:
         self._parser = self._database.connection.cursor()
         self._tables = Tables(Shelf(directory, spill_bytes), self._connected, self._database.connection, self._parser)
         self._checked = CheckedStatements()
+        self._bound = BoundStatements()
         self._connection: Connection | None = None
 
     async def answer(self, call: Call, ask: Ask, write: Write) -> dict[str, Any]:
         """Runs one statement; what there is to tell of it. Raises errors of the tree. Cancelling it ends the statement, and
         whoever calls does that when its time is over."""
-        statement = self._checked.get(call.sql)
-        if statement is None:
-            statement = await asyncio.to_thread(checked, call.sql, self._parser, self._catalog)
-            self._checked.keep(call.sql, statement)
         with Watch() as watch:
+            statement = self._checked.get(call.sql)
+            if statement is None:
+                statement = await _in_thread(partial(checked, call.sql, self._parser, self._catalog), watch)
+                self._checked.keep(call.sql, statement)
             if call.operation == "prepare":
                 return await self._prepare(statement, ask, write, watch)
             return await self._run(statement, call, ask, write, watch)
@@ -81,6 +86,7 @@ class Answering:
     async def close(self) -> None:
         if self._connection is not None:
             await self._connection.close()
+        self._bound.clear()
         self._database.close()
 
     async def _run(self, known: Checked, call: Call, ask: Ask, write: Write, watch: Watch) -> dict[str, Any]:
@@ -97,15 +103,27 @@ class Answering:
         # What several rows of values read is all of it; those of one may tell what need not be read.
         values = rows_of_values[0] if len(rows_of_values) == 1 else {}
         asked = await self._tables.asked(statement, known.target, values, ask)
-        ready = await self._tables.read(await self._tables.plan(known, asked), asked, values)
-        if gathered is not None:
-            ready = Ready(gathered[0], {ROWS_TABLE: gathered[1]}, frozenset())
-        run = _Run(self._database, known, ready, asked, rows_of_values, watch, write)
+        bound = self._bound.take(known, asked)
+        if bound is not None:
+            self._tables.use(asked)
+            run = _Run(known, asked, rows_of_values, watch, write, lambda _: bound, partial(self._bound.keep, known, asked))
+        else:
+            plan = await self._tables.plan(known, asked)
+            ready = await self._tables.read(plan, asked, values)
+            if gathered is not None:
+                ready = Ready(gathered[0], {ROWS_TABLE: gathered[1]}, frozenset())
+            keep = partial(self._bound.keep, known, asked) if lasts(known, plan) else BoundStatement.close
+            run = _Run(known, asked, rows_of_values, watch, write, partial(self._bind, known, ready, watch), keep)
         try:
             rows = await _in_thread(run.run, watch)
         finally:
-            self._tables.shelf.tidy()
+            if self._tables.shelf.tidy():
+                self._bound.clear()
         return {"rows": rows, "links": statement.read_links()}
+
+    def _bind(self, known: Checked, ready: Ready, watch: Watch, values: Mapping[str, Any]) -> BoundStatement:
+        given, explained = ready.given(values), known.is_explained
+        return self._database.bind(known.statement, ready.tables, text=ready.text, watch=watch, explained=explained, values=given)
 
     async def _prepare(self, known: Checked, ask: Ask, write: Write, watch: Watch) -> dict[str, Any]:
         statement = known.statement
@@ -117,7 +135,7 @@ class Answering:
             known.keep_prepared(plan, asked.target_schema, answer)
         schema, told = answer
         if known.insertion is None:
-            write(memoryview(schema.serialize()))
+            write([memoryview(schema.serialize())])
         return dict(told)
 
     async def _described(self, known: Checked, plan: Plan, asked: Asked, watch: Watch) -> tuple[pa.Schema, Mapping[str, Any]]:
@@ -130,6 +148,8 @@ class Answering:
             target = _schema(asked.target_schema)
             for name, index in fitted(known.insertion, schema.names, target.names if target is not None else ()):
                 filled[index] = target.field(name).type if target is not None else None
+        if known.is_explained:
+            schema = EXPLAINED
         names = sorted(statement.parameters, key=lambda name: (len(name), name) if name.isdigit() else (0, name))
         parameters = parameter_types(statement.tree, names, [table.schema for table in ready.tables.values()], filled)
         return schema, {
@@ -156,43 +176,48 @@ class Answering:
 class _Run:
     """A statement over its tables, in a thread."""
 
-    database: Database
     checked: Checked
-    ready: Ready
     asked: Asked
     rows_of_values: Sequence[Mapping[str, Any]]
     watch: Watch
     write: Write
+    bind: Callable[[Mapping[str, Any]], BoundStatement]
+    keep: Callable[[BoundStatement], None]
+    """What becomes of a bound statement that has run."""
 
     def run(self) -> int:
         """Hands out the rows, each schema before the first of its own; how many rows there were."""
         fitting = _Fitting(self.checked.insertion, _schema(self.asked.target_schema), self.asked.target_declared)
         rows, said = 0, None
         for values in self.rows_of_values:
-            with self.database.select(
-                self.checked.statement,
-                self.ready.tables,
-                text=self.ready.text,
-                watch=self.watch,
-                values=self.ready.given(values),
-            ) as result:
-                said = self._say(fitting.begin(result.schema), said)
+            with self._bound(values) as bound, bound.run(self.watch) as result:
+                schema = fitting.begin(result.schema)
                 for batch in result.batches:
                     fit = fitting.fit(batch)
-                    said = self._say(fit.schema, said)
-                    rows += self._hand_out(fit)
+                    said = self._hand_out(fit, said)
+                    rows += fit.num_rows
+                if said is None:
+                    self.write([memoryview(schema.serialize())])
+                    said = schema
         return rows
 
-    def _say(self, schema: pa.Schema, said: pa.Schema | None) -> pa.Schema:
-        """Hands out a schema that was not said before; what was said now."""
-        if said is None or not schema.equals(said):
-            self.write(memoryview(schema.serialize()))
-        return schema
+    @contextmanager
+    def _bound(self, values: Mapping[str, Any]) -> Iterator[BoundStatement]:
+        bound = self.bind(values)
+        try:
+            yield bound
+        except BaseException:
+            bound.close()
+            raise
+        self.keep(bound)
 
-    def _hand_out(self, batch: pa.RecordBatch) -> int:
+    def _hand_out(self, batch: pa.RecordBatch, said: pa.Schema | None) -> pa.Schema:
+        """The batch, behind its schema if that is not the one that was `said`; what is said now."""
+        messages = [memoryview(batch.schema.serialize())] if said is None or not batch.schema.equals(said) else []
         for piece in split(batch, STREAM_FRAME_MAX_BYTES) if self._is_cut(batch) else [batch]:
-            self.write(memoryview(piece.serialize()))
-        return int(batch.num_rows)
+            self.write([*messages, memoryview(piece.serialize())])
+            messages = []
+        return batch.schema
 
     def _is_cut(self, batch: pa.RecordBatch) -> bool:
         """Rows for a reader come in messages that every client takes; those for a link stay values of full size."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 from linkd.limits import CHECKED_STATEMENTS_MAX, CHECKED_STATEMENTS_MAX_CHARS
 from linkd.model.frozen import frozen
 from linkd.query.answers import StatementKind
+from linkd.query.explanation import explained_in
 from linkd.query.insertion import InsertInto, insertion_in
 from linkd.query.pruning import Pruning, prunings
 from linkd.query.rewriting import parameters_in, text_to_run
@@ -40,6 +41,8 @@ class Checked:
 
     statement: Statement
     insertion: InsertInto | None
+    is_explained: bool = False
+    """Whether it is not to run, but to tell how it would."""
     _plan: Plan | None = None
     _prepared: tuple[Plan, bytes, Any] | None = None
 
@@ -73,9 +76,10 @@ class Checked:
 
 def checked(sql: str, parser: duckdb.DuckDBPyConnection, catalog: str = "") -> Checked:
     """Raises QueryInvalid for what may not run. `catalog` is the pipeline's name, which may stand before those of links."""
-    insertion = insertion_in(sql, catalog)
-    text = insertion.select if insertion is not None else sql
-    return Checked(check_select(text, None, parser=parser, catalog=catalog), insertion)
+    explained = explained_in(sql)
+    insertion = insertion_in(sql, catalog) if not explained else None
+    text = insertion.select if insertion is not None else explained or sql
+    return Checked(check_select(text, None, parser=parser, catalog=catalog), insertion, bool(explained))
 
 
 @dataclass(slots=True)

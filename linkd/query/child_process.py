@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from linkd.errors import Error, InternalFault, every_error
+from linkd.errors import Error, InternalFault, QueryInvalid, every_error
 from linkd.limits import QUERY_CANCEL_TIMEOUT_S, QUERY_END_TIMEOUT_S, QUERY_PIECE_BYTES
 from linkd.query.pipe import cut, parsed, read_frame, said
 from linkd.wire.lane import FrameKind, frame
@@ -107,8 +107,10 @@ class ChildProcess:
             async with asyncio.timeout(within_s):
                 found = await read_frame(self.process.stdout)
         except TimeoutError:
-            self.close()
-            found = None
+            await self.closed()
+            raise QueryInvalid(
+                f"the query was stopped: it took longer than {within_s:g} s, and its process was ended with it; other queries are not touched"
+            ) from None
         if found is None:
             self.is_usable = False
             code = await self.process.wait()

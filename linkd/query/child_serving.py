@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from linkd.query.diagnosis import OUT_OF_MEMORY_HINT
 from linkd.query.engine import Database
 from linkd.query.pipe import cut, parsed, read_frame, said
 from linkd.wire.lane import FrameKind, frame
+
+_WRITTEN_AT_ONCE = 1024
+"""Parts of one write: of more the kernel takes none."""
 
 
 async def serve(told: dict[str, Any], directory: Path, database: Database, output: int) -> None:
@@ -92,10 +96,8 @@ class Serving:
         finally:
             self._asked = None
 
-    def _write(self, message: memoryview) -> None:
-        for part in cut(message):
-            _write_all(self._output, part)
-        _write_all(self._output, frame(FrameKind.DONE))
+    def _write(self, messages: Sequence[memoryview]) -> None:
+        _write_all(self._output, *(part for message in messages for part in (*cut(message), frame(FrameKind.DONE))))
 
 
 async def _standard_input() -> asyncio.StreamReader:
@@ -104,10 +106,15 @@ async def _standard_input() -> asyncio.StreamReader:
     return reader
 
 
-def _write_all(descriptor: int, data: bytes | memoryview) -> None:
-    rest = memoryview(data)
+def _write_all(descriptor: int, *parts: bytes | memoryview) -> None:
+    """In as few writes as the pipe has room for: each of them wakes up who reads."""
+    rest = [memoryview(part) for part in parts]
     while rest:
-        rest = rest[os.write(descriptor, rest) :]
+        written = os.writev(descriptor, rest[:_WRITTEN_AT_ONCE])
+        while rest and written >= len(rest[0]):
+            written -= len(rest.pop(0))
+        if written:
+            rest[0] = rest[0][written:]
 
 
 def _told(error: Error) -> dict[str, Any]:

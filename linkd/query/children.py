@@ -238,6 +238,8 @@ class QueryChildren:
             call.target = question["target"]
             target = insertion_target(self.home, call.who, call.target)
             answer |= {"target_schema": _text(target.schema), "target_declared": target.declared}
+        if question["links"]:
+            answer["links"] = tables.readable_names(self.home, call.who)
         call.extents = [extent for of_table in found for extent in of_table]
         call.held.enter_context(tables.held(self.home, call.who, call.extents))
         answer["tables"] = [[extent.told() for extent in of_table] for of_table in found]

@@ -33,6 +33,8 @@ from linkd.core.pipeline import ParamValue
 from linkd.errors import Error, QueryInvalid, SchemaMismatch
 from linkd.model.frozen import frozen
 from linkd.query.diagnosis import run_error, streamed_error
+from linkd.query.durations import check_durations
+from linkd.query.explanation import EXPLAINED, told
 from linkd.query.rewriting import text_to_run
 from linkd.query.statement import Statement
 
@@ -109,8 +111,26 @@ class Database:
         values: Mapping[str, Any] = NO_VALUES,
     ) -> Iterator[Result]:
         """As `run_select`, with `text` in place of its own; `values` are as DuckDB takes them. Not for several statements at once."""
-        with closing(self.connection.cursor()) as connection, watch.over(connection, statement.text):
-            with watch.errors():
+        bound = self.bind(statement, tables, text=text, watch=watch, deterministic=deterministic, values=values)
+        with closing(bound), bound.run(watch) as result:
+            yield result
+
+    def bind(
+        self,
+        statement: Statement,
+        tables: Mapping[str, pa.Table],
+        *,
+        text: str = "",
+        watch: Watch,
+        deterministic: bool = False,
+        explained: bool = False,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> BoundStatement:
+        """What `select` runs, or how it would if it is `explained`, as often as the tables stay what they are. `close` it."""
+        connection = self.connection.cursor()
+        try:
+            with watch.over(connection, statement.text), watch.errors():
+                check_durations(statement, tables)
                 for name, table in tables.items():
                     connection.register(name, table)
                 # The line end closes a comment, which would otherwise hide what DuckDB writes behind the text.
@@ -119,10 +139,10 @@ class Database:
                     _check_names(relation.columns, statement)
                     if not statement.ordered:
                         relation = _ordered(connection, relation, text or statement.text, values)
-                reader = relation.to_arrow_reader(limits.ROWS_PER_VALUE)
-                schema = _result_schema(relation, reader.schema)
-            batches = _link_batches(reader, schema, watch)
-            yield Result(schema, _cut(batches, schema) if deterministic else batches, watch)
+                return BoundStatement(statement.text, connection, relation, deterministic, explained)
+        except BaseException:
+            connection.close()
+            raise
 
     def schema_of(self, text: str, tables: Mapping[str, pa.Table], values: Mapping[str, Any], watch: Watch) -> pa.Schema:
         """The schema of what a statement gives, found over `tables`, which hold no rows."""
@@ -135,6 +155,34 @@ class Database:
             part = _relation(connection, f"SELECT * FROM ({text}\n) LIMIT 0", values) if values else relation.limit(0)
             schema = _result_schema(part, part.to_arrow_reader(1).schema)
             return pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
+
+
+@dataclass(slots=True)
+class BoundStatement:
+    """A statement over its tables, on a connection of its own: no other statement sees these. Runs do not overlap."""
+
+    sql: str
+    connection: duckdb.DuckDBPyConnection
+    relation: duckdb.DuckDBPyRelation
+    deterministic: bool
+    explained: bool
+    _schema: pa.Schema | None = None
+
+    @contextmanager
+    def run(self, watch: Watch) -> Iterator[Result]:
+        """What it gives now. One that has failed, or whose rows were not all taken, is not run again."""
+        with watch.over(self.connection, self.sql):
+            with watch.errors():
+                if self.explained:
+                    schema, batches = EXPLAINED, iter([told(self.relation.explain())])
+                else:
+                    reader = self.relation.to_arrow_reader(limits.ROWS_PER_VALUE)
+                    schema = self._schema = self._schema or _result_schema(self.relation, reader.schema)
+                    batches = _link_batches(reader, schema, watch)
+            yield Result(schema, _cut(batches, schema) if self.deterministic else batches, watch)
+
+    def close(self) -> None:
+        self.connection.close()
 
 
 @contextmanager

@@ -20,15 +20,16 @@ from linkd.errors import QueryInvalid, SchemaMismatch
 from linkd.model.frozen import frozen
 from linkd.query.diagnosis import pointed_at
 
-_GAP = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)"
+GAP = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)"
+"""Blanks and comments: one of what may stand between words."""
 _NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\U0010ffff][\w$]*)'
-_BEGIN = re.compile(rf"{_GAP}*INSERT\b", re.IGNORECASE | re.DOTALL)
+_BEGIN = re.compile(rf"{GAP}*INSERT\b", re.IGNORECASE | re.DOTALL)
 # Names are not compared in either case: of a range of a million characters that takes longer to compile than everything else here.
-_INTO = re.compile(rf"{_GAP}+(?i:INTO){_GAP}+(?P<name>{_NAME}(?:{_GAP}*\.{_GAP}*{_NAME})*)", re.DOTALL)
-_COLUMNS = re.compile(rf"{_GAP}*\({_GAP}*(?P<list>{_NAME}(?:{_GAP}*,{_GAP}*{_NAME})*){_GAP}*\)", re.DOTALL)
-_BY_NAME = re.compile(rf"{_GAP}+BY{_GAP}+NAME\b", re.IGNORECASE | re.DOTALL)
-_WITH = re.compile(rf"{_GAP}*WITH\b", re.IGNORECASE | re.DOTALL)
-_VALUES = re.compile(rf"{_GAP}*VALUES\b", re.IGNORECASE | re.DOTALL)
+_INTO = re.compile(rf"{GAP}+(?i:INTO){GAP}+(?P<name>{_NAME}(?:{GAP}*\.{GAP}*{_NAME})*)", re.DOTALL)
+_COLUMNS = re.compile(rf"{GAP}*\({GAP}*(?P<list>{_NAME}(?:{GAP}*,{GAP}*{_NAME})*){GAP}*\)", re.DOTALL)
+_BY_NAME = re.compile(rf"{GAP}+BY{GAP}+NAME\b", re.IGNORECASE | re.DOTALL)
+_WITH = re.compile(rf"{GAP}*WITH\b", re.IGNORECASE | re.DOTALL)
+_VALUES = re.compile(rf"{GAP}*VALUES\b", re.IGNORECASE | re.DOTALL)
 _EACH = re.compile(_NAME)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 

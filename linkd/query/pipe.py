@@ -12,15 +12,15 @@ Frames are those of the lane (`wire.lane`): a length, a kind, content. Over its 
 
 and over its standard output it says, of one statement after the other,
 
-    CALL      JSON {"tables": [{"link", "generation", "history"}], "target"}: which values are those of the tables that the statement reads, and
-              may it write to the link `target` (if that is not empty)?
+    CALL      JSON {"tables": [{"link", "generation", "history"}], "target", "links"}: which values are those of the tables that the statement
+              reads, may it write to the link `target` (if that is not empty), and, if `links` is true, which are the links that may be read?
     MESSAGE   a part of an Arrow IPC message: the schema of the result, then its record batches; of an INSERT another schema, where it grows
     DONE      that message is whole
     STATUS    JSON, the end of the statement: {"rows", "links", ...} or {"code", "message"} of the error tree
 
-The answer to a question is {"tables", "target_schema", "target_declared"}: for each table its extents (`home.tables`), the schema of the target in
-base64, and whether it is declared; or {"permitted": [names]} if a table is not among those that may be read; or {"code", "message"}. The process
-ends when its input does.
+The answer to a question is {"tables", "target_schema", "target_declared", "links"}: for each table its extents (`home.tables`), the schema of the
+target in base64, whether it is declared, and the names of links; or {"permitted": [names]} if a table is not among those that may be read; or
+{"code", "message"}. The process ends when its input does.
 """
 
 from __future__ import annotations

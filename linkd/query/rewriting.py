@@ -1,4 +1,5 @@
-"""The text that DuckDB runs, where it is not the one that was written: of statements with `link(...)`, a link's schema, or a system column.
+"""The text that DuckDB runs, where it is not the one that was written: of statements with `link(...)`, SHOW TABLES, a link's schema, or a
+system column.
 
 `_seq`, `_time`, `_task` and `_value` are columns of every link that `SELECT *` does not show. A statement that names none of them is given tables
 without them; one that does has them left out of each `*`, by the name of the table they belong to.
@@ -20,7 +21,8 @@ from linkd.query.walk import Node
 
 def text_to_run(statement: Statement, hidden: Mapping[str, Collection[str]], parser: duckdb.DuckDBPyConnection) -> str:
     """`hidden` names, for each table, the system columns that it is given beside its own. Raises QueryInvalid."""
-    if not statement.histories and not statement.is_qualified and not any(hidden.values()):
+    is_plain = not (statement.histories or statement.lists_links or statement.is_qualified)
+    if is_plain and not any(hidden.values()):
         return statement.text
     names = {id(node): table for node, table in statement.links}
     before: list[tuple[Node, Any]] = []
@@ -32,7 +34,7 @@ def text_to_run(statement: Statement, hidden: Mapping[str, Collection[str]], par
             shown = [(alias, columns) for alias, columns in tables if columns]
             if shown and _joins_naturally(select["from_table"]):
                 raise QueryInvalid("a NATURAL JOIN would join by the system columns of the links too: write USING (columns)")
-            for star in _stars(select) if shown else ():
+            for star in stars(select) if shown else ():
                 before.append((star, star["qualified_exclude_list"]))
                 star["qualified_exclude_list"] = [*star["qualified_exclude_list"], *_excluded(star, shown)]
         return text_of(statement.tree, parser)
@@ -109,7 +111,7 @@ def _joins_naturally(source: Node | None) -> bool:
     return any(join["ref_type"] == "NATURAL" for join in joins(source))
 
 
-def _stars(select: Node) -> Iterator[Node]:
+def stars(select: Node) -> Iterator[Node]:
     """The `*` of a SELECT, and not those of queries within it."""
     waiting: list[Any] = [select["select_list"]]
     while waiting:

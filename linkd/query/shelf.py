@@ -204,11 +204,20 @@ class Shelf:
             gathering.end()
             stand.cover(begin, end)
 
-    def tidy(self) -> None:
+    def use(self, wanted: Wanted) -> None:
+        """What is here of it is read again, as it was given out before."""
+        key = wanted.link, wanted.incarnation, wanted.generation
+        if key in self._stands:  # of a link without values there is nothing here
+            self._stands.move_to_end(key)
+            self._used.add(key)
+
+    def tidy(self) -> bool:
         """A statement has ended: lets go of generations of its links that it did not read, and of what was used least recently if there is too much.
+        Whether it let go of any.
 
         What is mapped keeps its file from being used again, and a generation that nobody asks for any more has been replaced by another one.
         """
+        before = len(self._stands)
         links = {link for link, _, _ in self._used}
         for key in [key for key in self._stands if key[0] in links and key not in self._used]:
             del self._stands[key]
@@ -216,6 +225,7 @@ class Shelf:
         values = sum(stand.values for stand in self._stands.values())
         while (values > SHELF_VALUES_MAX or len(self._stands) > LINKS_MAX) and len(self._stands) > 1:
             values -= self._stands.popitem(last=False)[1].values
+        return len(self._stands) < before
 
     def laid(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch in a mapped file, if it is large. Raises StorageFailed, QueryInvalid where there is no room."""

@@ -42,7 +42,7 @@ _REMEDIES = {
     "SET": "settings are linkd's own",
     "VARIABLE_SET": "write the value into the query",
     "LOAD": "extensions are closed to queries",
-    "EXPLAIN": "run the SELECT itself",
+    "EXPLAIN": "it stands right before a SELECT of a client, without options and without ANALYZE",
 }
 
 
@@ -54,7 +54,8 @@ class Statement:
     may depend on the order in which rows are met (sums of floating point numbers, ties of an ORDER BY, LIMIT, windows, ...).
     `unnamed` says whether a column of the result is an expression without a name of its own; `named` are those that have one.
     `parameters` are the names behind `$` that it has to be given values for. `histories` are tables beside those of `tables`; with one of them, a
-    name of `system_columns`, or a link that is named with its schema, DuckDB runs not `text` but what `rewriting` makes of it.
+    name of `system_columns`, a link that is named with its schema, or a SHOW TABLES (`lists_links`), DuckDB runs not `text` but what `rewriting`
+    makes of it.
     """
 
     text: str
@@ -67,6 +68,7 @@ class Statement:
     histories: tuple[History, ...] = ()
     system_columns: frozenset[str] = frozenset()
     is_qualified: bool = False
+    lists_links: bool = False
     tree: Node = field(default_factory=dict, repr=False, compare=False)
     links: tuple[tuple[Node, str], ...] = field(default=(), repr=False, compare=False)
     """The nodes of the tree that are tables of links, with the names under which DuckDB is given them."""
@@ -87,7 +89,8 @@ def check_select(
 ) -> Statement:
     """The query in `sql`, if it is exactly one SELECT that reads links and computes, and nothing else.
 
-    It may name the `parameters` there are, as `$name`; with None any that its caller has values for. `catalog` may stand before the schema of a
+    It may name the `parameters` there are, as `$name`; with None, which is for somebody who asks, any that its caller has values for, and it may
+    be SHOW TABLES. `catalog` may stand before the schema of a
     link. Raises `QueryInvalid` with the place in the text and a remedy. Reads and changes nothing; takes a millisecond with a `parser` (a database
     that is closed), some tens without.
     """
@@ -99,6 +102,10 @@ def check_select(
         tree = _tree(connection, text)
     walk = Walk(sql, catalog)
     walk.run(tree)
+    if walk.lists_links and parameters is not None:
+        raise QueryInvalid(
+            "SHOW TABLES is for who asks: a task reads the links of its wiring, and what it gives is to be the same each time"
+        )
     ordered = _has_modifier(tree, "ORDER_MODIFIER")
     items = [item for item in _leftmost(tree).get("select_list", ()) if item["class"] != "STAR"]
     names = [item["alias"] or (item["column_names"][-1] if item["class"] == "COLUMN_REF" else "") for item in items]
@@ -113,6 +120,7 @@ def check_select(
         histories=tuple(walk.histories),
         system_columns=frozenset(walk.system_columns),
         is_qualified=walk.is_qualified,
+        lists_links=walk.lists_links,
         tree=tree,
         links=tuple(walk.links),
     )

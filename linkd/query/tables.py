@@ -29,7 +29,7 @@ from linkd.query.rewriting import parameters_in
 from linkd.query.sequence_ranges import narrowed
 from linkd.query.shelf import Block, Chosen, Shelf, Wanted, committed
 from linkd.query.statement import Statement
-from linkd.query.walk import History, Node
+from linkd.query.walk import LINKS_TABLE, History, Node
 
 Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 """Asks the home (see `pipe`)."""
@@ -38,6 +38,11 @@ _MOMENT = ("TIMESTAMPTZ", "epoch_ns({})", "a moment, as in '2026-11-22T10:00' or
 _ARGUMENTS = {"generation": ("UBIGINT", "{}", "the number of one, from 1 on"), "since": _MOMENT, "until": _MOMENT}
 """Of `link(...)`: as what DuckDB reads each, what of it is wanted, and what it has to be."""
 _SYSTEM_TYPES = {"_seq": pa.int64(), "_time": pa.timestamp("us", "UTC"), "_task": pa.string(), "_value": pa.string()}
+
+
+_LINKS_SCHEMA = pa.schema({"name": pa.string()})
+_NO_LINKS = frozenset({COMMITS_LINK, LINKS_TABLE})
+"""Tables that have no values."""
 
 
 @frozen()
@@ -53,9 +58,11 @@ class Part:
 
 @frozen()
 class Asked:
-    """What the home answered: the parts of each table, oldest first, and the schema message of the link that rows go to, which may be declared."""
+    """What the home answered: the parts of each table, oldest first, the links there are if the statement asks for them, and the schema message of
+    the link that rows go to, which may be declared."""
 
     parts: Mapping[str, Sequence[Part]]
+    links: Sequence[str] | None = None
     target_schema: bytes = b""
     target_declared: bool = False
 
@@ -86,7 +93,7 @@ class Tables:
     async def asked(self, statement: Statement, target: str, values: Mapping[str, Any], ask: Ask) -> Asked:
         """Which values the statement reads: from now on they stay. Raises QueryInvalid, NotAllowed, LinkNotFound."""
         names = sorted(statement.tables)
-        if not names and not statement.histories and not target:
+        if not (names or statement.histories or statement.lists_links or target):
             return Asked({})
         asked = [{"link": name, "generation": 0, "history": False} for name in names]
         ranges = [self._range(history, values) for history in statement.histories]
@@ -94,18 +101,24 @@ class Tables:
             {"link": history.link, "generation": generation, "history": True}
             for history, (generation, _, _) in zip(statement.histories, ranges, strict=True)
         ]
-        answer = await ask({"tables": asked, "target": target})
+        answer = await ask({"tables": asked, "target": target, "links": statement.lists_links})
         if "permitted" in answer:
             statement.check_reads(answer["permitted"])
         parts = {name: [_part(one) for one in of_table] for name, of_table in zip(names, answer["tables"], strict=False)}
         for history, (_, since_ns, until_ns), of_table in zip(statement.histories, ranges, answer["tables"][len(names) :], strict=True):
             parts[history.table] = [_part(one, since_ns, until_ns) for one in of_table]
-        return Asked(parts, base64.b64decode(answer.get("target_schema", "")), answer.get("target_declared", False))
+        return Asked(parts, answer.get("links"), base64.b64decode(answer.get("target_schema", "")), answer.get("target_declared", False))
 
     async def plan(self, statement: Checked, asked: Asked) -> Plan:
         """What becomes of the statement over the columns that its tables have now. Raises SchemaMismatch, QueryInvalid."""
         schemas = await self._schemas(asked)
         return statement.plan(schemas, hidden_columns(statement.statement, schemas), self.parser)
+
+    def use(self, asked: Asked) -> None:
+        """What is asked for is read again, in tables that were made before."""
+        for parts in asked.parts.values():
+            for part in parts:
+                self.shelf.use(part.wanted)
 
     def empty(self, plan: Plan) -> Ready:
         """The tables without their rows."""
@@ -131,6 +144,8 @@ class Tables:
                 ]
             tables[name] = table_of(plan.schemas[name], blocks, plan.hidden[name])
         self._committed = None
+        if asked.links is not None:
+            tables[LINKS_TABLE] = pa.table({"name": asked.links}, _LINKS_SCHEMA)
         return Ready(plan.text, tables, plan.parameters)
 
     async def _schemas(self, asked: Asked) -> dict[str, pa.Schema]:
@@ -143,6 +158,8 @@ class Tables:
         if COMMITS_LINK in asked.parts:
             self._committed = await committed(await self.connect())
             schemas[COMMITS_LINK] = self._committed.schema
+        if asked.links is not None:
+            schemas[LINKS_TABLE] = _LINKS_SCHEMA
         return schemas
 
     async def _blocks(self, part: Part, pruning: Pruning | None, values: Mapping[str, Any]) -> list[Block]:
@@ -237,7 +254,7 @@ def hidden_columns(statement: Statement, schemas: Mapping[str, pa.Schema]) -> di
     """The system columns that each table of `schemas` is given: those that the statement names somewhere, unless the link has one so called."""
     named = statement.system_columns
     own = {name: {column.lower() for column in schema.names} for name, schema in schemas.items()}
-    return {name: [column for column in _SYSTEM_TYPES if column in named - own[name] and name != COMMITS_LINK] for name in schemas}
+    return {name: [column for column in _SYSTEM_TYPES if column in named - own[name] and name not in _NO_LINKS] for name in schemas}
 
 
 def _part(told: Mapping[str, Any], since_ns: int | None = None, until_ns: int | None = None) -> Part:

@@ -20,6 +20,8 @@ from linkd.query.functions import FUNCTIONS, OPERATORS, ORDER_FREE_AGGREGATES, S
 Node = dict[str, Any]
 
 HISTORY_FUNCTION = "link"
+LINKS_TABLE = "links there are"
+"""What SHOW TABLES reads: a name that no link has."""
 SYSTEM_COLUMNS = ("_seq", "_time", "_task", "_value")
 """Columns that every link has beside its own: the position of the value that a row belongs to, when and by which task it was made, and its id."""
 
@@ -36,6 +38,8 @@ _PARTS = (
 )
 _ORDER_SENSITIVE_PARTS = frozenset({"LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"})
 _ORDER_SENSITIVE_JOINS = frozenset({"ASOF", "POSITIONAL", "NEAREST"})
+_SHOWN_TABLES = '"tables"'
+"""What DuckDB makes of SHOW TABLES."""
 _NO_ORDINALITY = "WITHOUT_ORDINALITY"
 _HISTORY = "a link's history is link('name', generation => 3, since => '2026-11-22T10:00', until => '2026-11-23')"
 _FILES = "queries read links, not files: bring a file in as a link with `from:` in the pipeline file"
@@ -68,6 +72,8 @@ class Walk:
         self.order_sensitive = False
         self.is_qualified = False
         """Whether a link was named with its schema."""
+        self.lists_links = False
+        """Whether there is a SHOW TABLES."""
         self._columns: list[Node] = []
         self._places = {(DB_SCHEMA,), (catalog.lower(), DB_SCHEMA)}
         self._sql = sql
@@ -137,9 +143,7 @@ class Walk:
             self._below(node, scope, but=("function",))
             self._below(function, scope)
         elif kind == "SHOW_REF":
-            if node["query"] is None or node["table_name"]:
-                raise self._refused(node, "SHOW is not for queries: `linkd ls` lists the links, DESCRIBE name shows the columns of one")
-            self._below(node, scope)
+            self._show(node, scope)
         elif kind in _PARTS:
             distinct_on = kind == "DISTINCT_MODIFIER" and node.get("distinct_on_targets")
             if kind in _ORDER_SENSITIVE_PARTS or node.get("ref_type") in _ORDER_SENSITIVE_JOINS or distinct_on:
@@ -147,6 +151,17 @@ class Walk:
             self._below(node, scope)
         else:
             raise self._refused(node, f"{kind.replace('_', ' ').lower()} is not known to linkd")
+
+    def _show(self, node: Node, scope: frozenset[str]) -> None:
+        """DESCRIBE and SUMMARIZE have a query; SHOW TABLES becomes a table."""
+        place = tuple(node[key].lower() for key in ("catalog_name", "schema_name") if node[key])
+        if node["query"] is not None and not node["table_name"]:
+            self._below(node, scope)
+        elif node["table_name"] == _SHOWN_TABLES or (node["show_type"] == "SHOW_FROM" and place in self._places):
+            _become_table(node, LINKS_TABLE, node["alias"])
+            self.lists_links = True
+        else:
+            raise self._refused(node, "SHOW TABLES lists the links, DESCRIBE name shows the columns of one; there is no other SHOW")
 
     def _table(self, node: Node, scope: frozenset[str]) -> None:
         name = node["table_name"].lower()
@@ -201,21 +216,7 @@ class Walk:
             f"history {len(self.histories) + 1} of {link}", link, *(given.get(name) for name in ("generation", "since", "until"))
         )
         self.histories.append(history)
-        table = {
-            "type": "BASE_TABLE",
-            "alias": node["alias"] or link,
-            "sample": None,
-            "query_location": node["query_location"],
-            "query_location_length": node["query_location_length"],
-            "schema_name": "",
-            "table_name": history.table,
-            "column_name_alias": node["column_name_alias"],
-            "catalog_name": "",
-            "at_clause": None,
-            "qualified_name": {"path": [history.table]},
-        }
-        node.clear()
-        node.update(table)
+        _become_table(node, history.table, node["alias"] or link)
         self.links.append((node, history.table))
 
     def _check_function(self, node: Node, name: str, allowed: Collection[str]) -> None:
@@ -229,6 +230,14 @@ class Walk:
 
     def _refused(self, node: Node, fault: str) -> QueryInvalid:
         return QueryInvalid(pointed_at(fault, self._sql, node.get("query_location", -1), node.get("query_location_length", 0)))
+
+
+def _become_table(node: Node, table: str, alias: str) -> None:
+    """What a FROM has there is a table of this name."""
+    parts = {key: node.get(key, []) for key in ("query_location", "query_location_length", "column_name_alias")}
+    names = {"alias": alias, "catalog_name": "", "schema_name": "", "table_name": table, "qualified_name": {"path": [table]}}
+    node.clear()
+    node |= {"type": "BASE_TABLE", "sample": None, "at_clause": None, **parts, **names}
 
 
 def _suggestable(names: Collection[str]) -> Iterator[str]:

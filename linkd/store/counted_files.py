@@ -39,15 +39,15 @@ class CountedFiles:
         self.written_bytes = 0
 
     def count(self, directory: Path, but: Collection[str] = ()) -> None:
-        """Counts what is there, at any depth, but for what has one of these names."""
+        """Counts what is there, at any depth, but for what has one of these names. Symbolic links count with what they are, wherever they lead."""
         for name in self._files.list(directory):
             path = directory / name
             if name in but:
                 continue
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 self.count(path)
             else:
-                found = path.stat()
+                found = path.lstat()
                 node = self._named[path] = _Node(
                     min(found.st_size, found.st_blocks * _BLOCK_BYTES)
                 )  # of one that was stretched, what it has
@@ -159,6 +159,9 @@ class _CountedFile:
     def reserve(self, size_bytes: int) -> None:
         self._file.reserve(size_bytes)
         self._files.wrote(self._node, size_bytes, 0)
+
+    def begin_sync(self, start: int, size_bytes: int) -> None:
+        self._file.begin_sync(start, size_bytes)
 
     def datasync(self) -> None:
         self._file.datasync()

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from linkd.durability import sync_data, sync_directory
+from linkd.durability import begin_sync, sync_data, sync_directory
 from linkd.errors import StateDamaged, StorageFailed, StorageFull
 
 Bytes = bytes | bytearray | memoryview
@@ -47,6 +47,10 @@ class File(Protocol):
 
     def reserve(self, size_bytes: int) -> None:
         """Make the file so long, with room on the medium for all of it: what lies behind its end reads as zeros, and writing there finds room."""
+        ...
+
+    def begin_sync(self, start: int, size_bytes: int) -> None:
+        """Written bytes that `datasync` will be asked for may go to the medium from now on. Promises nothing, and never fails."""
         ...
 
     def datasync(self) -> None:
@@ -145,6 +149,9 @@ class LocalFile:
             zeros = bytes(_ZEROS_BYTES)
             for at in range(os.fstat(self._fd).st_size, size_bytes, len(zeros)):
                 self._write_rest(memoryview(zeros)[: size_bytes - at], at)
+
+    def begin_sync(self, start: int, size_bytes: int) -> None:
+        begin_sync(self._fd, start, size_bytes)
 
     def datasync(self) -> None:
         with _refusals("sync", self._path):

@@ -23,6 +23,7 @@ import base64
 import json
 import sqlite3
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,12 @@ class MemoFile:
                 self._drop(oldest)
             self._say()
 
-    def used(self, key: bytes) -> None:
-        """It was recalled."""
+    def used(self, keys: Sequence[bytes]) -> None:
+        """These were recalled, in this order."""
         with self._lock, translated(self._path), self._connection:
-            self._last_use += 1
-            self._connection.execute("UPDATE outcome_rows SET use = ? WHERE key = ?", (self._last_use, key))
+            rows = [(self._last_use + number, key) for number, key in enumerate(keys, 1)]
+            self._connection.executemany("UPDATE outcome_rows SET use = ? WHERE key = ?", rows)
+            self._last_use += len(rows)
             self._say()
 
     def forget(self, key: bytes) -> None:

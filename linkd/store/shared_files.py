@@ -117,14 +117,39 @@ class SharedFiles:
     async def placed(
         self, file: SharedFile, body_offset: int, body_bytes: int, metadata: bytes, *, xxh3: int | None = None
     ) -> PlacedPayload:
+        """As `placed_at_once`; a message of which no `xxh3` is said is read for that."""
+        if xxh3 is not None:
+            return self.placed_at_once(file, body_offset, body_bytes, metadata, xxh3=xxh3)
+        region, info = self._region(file, body_offset, body_bytes, metadata)
+        try:
+            if body_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
+                xxh3 = payload_xxh3(region, metadata)
+            else:
+                xxh3 = await asyncio.to_thread(payload_xxh3, region, metadata)
+        except BaseException:
+            region.discard()
+            raise
+        return PlacedPayload(region, metadata, info, xxh3)
+
+    def placed_at_once(self, file: SharedFile, body_offset: int, body_bytes: int, metadata: bytes, *, xxh3: int) -> PlacedPayload:
         """A value that lies in the file: its body, behind all that was placed there before, and the metadata of its record batch.
 
-        `xxh3` is that of the message, where whoever laid it says so; else it is read for that. (What a publisher says is held against the content
-        by everybody who reads it, so one that is wrong spoils its own value; to read it here would prove no more: it may still be written to.)
+        `xxh3` is that of the message, as whoever laid it says. (What a publisher says is held against the content by everybody who reads it, so
+        one that is wrong spoils its own value; to read it here would prove no more: it may still be written to.)
 
         Raises `InvalidArgument` for what does not fit the file or is not sound (`wire.arrow_ipc.check_batch`), `ValueTooLarge`,
         `StorageFailed`. The payload is settled with its commit, or by `discard`.
         """
+        region, info = self._region(file, body_offset, body_bytes, metadata)
+        try:
+            region.check_there()
+        except BaseException:
+            region.discard()
+            raise
+        return PlacedPayload(region, metadata, info, xxh3)
+
+    def _region(self, file: SharedFile, body_offset: int, body_bytes: int, metadata: bytes) -> tuple[Region, arrow_ipc.BatchInfo]:
+        """Where the body lies, taken note of, and what the metadata says."""
         size_bytes = arrow_ipc.PREFIX_BYTES + len(metadata) + body_bytes
         if size_bytes > limits.VALUE_SIZE_MAX_BYTES:
             raise ValueTooLarge(
@@ -137,18 +162,7 @@ class SharedFiles:
         with self._lock:
             inode = self._inodes.placing(file.id, file.number, body_offset, body_bytes)
             inode.is_newest(body_offset, metadata, info)
-        region = Region(file, inode, body_offset, body_bytes, self.settled)
-        try:
-            if xxh3 is not None:
-                region.check_there()
-            elif body_bytes <= limits.INLINE_PAYLOAD_MAX_BYTES:
-                xxh3 = payload_xxh3(region, metadata)
-            else:
-                xxh3 = await asyncio.to_thread(payload_xxh3, region, metadata)
-        except BaseException:
-            region.discard()
-            raise
-        return PlacedPayload(region, metadata, info, xxh3)
+        return Region(file, inode, body_offset, body_bytes, self.settled), info
 
     def unshare(self, file: SharedFile, *, reusable: bool) -> None:
         """Its writer places nothing more in it; what it has placed may be committed yet. Again is harmless.

@@ -289,6 +289,9 @@ class _FaultyFile:
         if there_bytes < size_bytes:
             self.pwrite(bytes(size_bytes - there_bytes), there_bytes)
 
+    def begin_sync(self, start: int, size_bytes: int) -> None:
+        """Whether it reached the medium nobody knows, here as there."""
+
     def datasync(self) -> None:
         self._files._step("sync", self._path)
         if self._files._bad_syncs:

@@ -108,6 +108,7 @@ async def test_line_ends_marks_and_quotes_of_all_kinds_mean_the_same(desk: Desk,
         ("f.csv.zip", zipped({"f.csv": b"a,b\n1,x\n", "__MACOSX/f": b"clutter", "d/": b""})),
         ("f.csv.zip", b"a,b\n1,x\n"),
     ],
+    ids=["gzip", "two of gzip", "zip", "none"],
 )
 async def test_packing_is_told_by_content_not_by_name(desk: Desk, name: str, content: bytes) -> None:
     desk.file(name, content)

@@ -131,6 +131,7 @@ def test_both_faces_have_the_same_methods() -> None:
         asynchronous = {
             "aclose",
             "ahead",
+            "at_hand",
             "room",
             "put",
             "wake",

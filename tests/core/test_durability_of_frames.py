@@ -155,12 +155,14 @@ def test_what_lay_in_volatile_files_is_lost_where_a_tail_may_be(boot: str, clean
     assert ledger.links["loose"].there_from(3) == (7 if lost else 3)
 
 
-def test_what_a_frame_drops_makes_its_payloads_no_more_durable() -> None:
+@pytest.mark.parametrize(
+    "beside", [Dropped("loose", 1, 1, 1, "full"), GenerationEnded("loose", 1, GenerationEnd.SEALED, 1)], ids=["drops", "seals"]
+)
+def test_what_a_frame_drops_or_seals_makes_its_payloads_no_more_durable(beside: Record) -> None:
     loose, safe = sample_value("loose", 1), sample_value("safe", 1)
-    drop = Dropped("loose", 1, 1, 1, "full")
-    assert bulk_within_s([drop, loose.stored], TERMS.__getitem__) == math.inf
-    assert within_s(drop, loose.stored) == 0.0
-    assert bulk_within_s([drop, loose.stored, safe.stored], TERMS.__getitem__) == 0.0
+    assert bulk_within_s([loose.stored, beside], TERMS.__getitem__) == math.inf
+    assert within_s(loose.stored, beside) == 0.0
+    assert bulk_within_s([loose.stored, safe.stored, beside], TERMS.__getitem__) == 0.0
 
 
 def test_where_syncs_have_no_effect_every_link_begins_an_incarnation_those_that_came_later_too() -> None:

@@ -97,3 +97,13 @@ def test_what_a_run_of_a_program_on_files_costs_is_measured(tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout + done.stderr
     figures = {figure["name"]: figure for figure in json.loads(results.read_text())["figures"]}
     assert figures["each"]["run_ms"] > figures["each"]["start_ms"] > 0
+
+
+@pytest.mark.slow
+def test_what_a_remembered_outcome_costs_is_measured(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    command = [sys.executable, str(BENCHMARKS / "memo.py"), "--dir", str(tmp_path), "--results", str(results)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [figure] = json.loads(results.read_text())["figures"]
+    assert figure["run_ms"] > figure["hit_ms"] > 0

@@ -13,6 +13,8 @@ from file_runs import file_runs, said
 from linkd.faces.files.fifo_runs import run_fifos
 
 NEED_NOT = "write `files: {both_four: whole}` for a file, where it need not be opened"
+FIRST, IS_FIRST = "first=$(ls -i OUT)", '[ "$(ls -i OUT)" = "$first" ]'
+"""What a program says that waits, behind its opening of a stream, until linkd has put the one in its place that nobody is to open."""
 LEFT = [{"name": f"{'x' * 200}{number}"} for number in range(4000)]
 RIGHT = [{"name": "theirs"}]
 
@@ -56,7 +58,7 @@ async def test_a_stream_is_opened_once_and_an_output_at_all(tmp_path: Path, capf
         ),
         "two": ("paste $LINKD_IN/ours.csv $LINKD_IN/ours.csv > OUT", again.format("$LINKD_IN/ours.csv", "read", "ours")),
         "three": (
-            "echo name > OUT; cat $LINKD_IN/theirs.csv > /dev/null; echo x >> OUT",
+            f"{FIRST}; echo name > OUT; cat $LINKD_IN/theirs.csv > /dev/null; while {IS_FIRST}; do :; done; echo x >> OUT; exec sleep 50",
             again.format("$LINKD_OUT/both_three.csv", "written", "both_three"),
         ),
         "four": (

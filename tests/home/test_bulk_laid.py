@@ -8,14 +8,18 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from lane_writer import LaneWriter, lane_of, numbers
+from raw_client import until
 
 import linkd.aio
 from linkd.core.layout import Layout
 from linkd.core.links import LinkShape
+from linkd.home.home import Home
+from linkd.home.outgoing import Out, Outgoing
 from linkd.limits import LAID_AFTER_BYTES, MIB
 from linkd.model.terms import Handover, LinkTerms
 from linkd.model.values import Durability
 from linkd.testing.home import InProcessHome, running_home
+from linkd.wire.arrow_ipc import prefix
 
 TERMS = LinkTerms(Durability.MEMORY)
 LAYOUT = Layout("bulk", {"events": LinkShape("events", "", terms=TERMS)}, {}, frozenset({"events"}))
@@ -44,7 +48,7 @@ async def test_bulk_over_grpc_is_laid_where_it_stays(tmp_path: Path, monkeypatch
                     await client.publish("events", pa.RecordBatch.from_pydict({"n": [-1]}))  # what is small stays in the journal
                     assert _shared_files(home) == 1
             await client.publish("events", pa.RecordBatch.from_pydict({"n": [-2]}))
-        assert home.is_idle
+        await until(lambda: home.is_idle)
         for crash in (True, False):
             await home.restart(crash=crash)
             async with await linkd.aio.connect(home.endpoint) as client:
@@ -70,3 +74,48 @@ async def test_publishers_that_are_not_trusted_send_their_values_and_readers_map
                 assert all(one.out is None for one in files._mapped.values())
         async with lane_of(home) as hostile:
             assert not (await LaneWriter(hostile, "events").reserve(numbers(1))).file
+
+
+async def _next(home: Home, outgoing: Outgoing, sequence: int) -> Out:
+    [(envelope, place)] = home.store.values("events", sequence, sequence)
+    return await outgoing.value(envelope, place)
+
+
+async def _is_whole(home: Home, out: Out, begin: bytes = b"") -> bool:
+    """Whether these are the bytes that are stored: `begin` and what follows."""
+    assert out.place is not None
+    metadata, body = await home.store.read_payload(out.envelope, out.place)
+    return begin + b"".join([piece async for piece in out.chunks]) == prefix(len(metadata)) + metadata + body
+
+
+async def test_who_goes_along_is_sent_from_memory_what_was_laid_until_somebody_else_needs_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINKD_TRANSPORT", "grpc")
+    async with (
+        running_home(tmp_path / "state", layout=LAYOUT, supervised=False) as running,
+        await linkd.aio.connect(running.endpoint) as client,
+    ):
+        home, memory = running.home, running.home.memory
+        for number in range(VALUES):
+            await client.publish("events", _batch(number))
+        assert not memory.used_bytes, "nobody goes along"
+        outgoing, other = Outgoing(home), Outgoing(home, goes_along=False)
+        for one in (outgoing, other):
+            assert await _is_whole(home, await _next(home, one, VALUES))
+        for number in range(3):
+            await client.publish("events", _batch(number))
+        sizes = [envelope.size_bytes for envelope, _ in home.store.values("events", VALUES + 1, VALUES + 3)]
+        assert memory.used_bytes == sum(sizes)
+        assert await _is_whole(home, await _next(home, outgoing, VALUES + 1))
+        assert memory.used_bytes == sum(sizes[1:])
+        out = await _next(home, outgoing, VALUES + 2)
+        begin = bytes(await anext(out.chunks)) + bytes(await anext(out.chunks))
+        await memory.take(memory.size_bytes)
+        assert await _is_whole(home, out, begin), "the rest comes from its file"
+        assert await _is_whole(home, await _next(home, outgoing, VALUES + 3))
+        memory.give(memory.size_bytes)
+        await client.publish("events", _batch(3))
+        assert memory.used_bytes > BATCH_BYTES
+        outgoing.close()
+        assert not memory.used_bytes

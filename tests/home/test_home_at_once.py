@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import xxhash
+from lane_writer import LaneWriter, lane_of, numbers, small_home
+from raw_client import arrow_message, until
 from small_pipeline import Connect
 
 import linkd.aio
@@ -14,6 +17,7 @@ from linkd.home.at_once import AtOnce
 from linkd.home.intake import ARROW, BYTES, ROWS, Incoming, Target, discard, prepare
 from linkd.limits import HASHED_ON_LOOP_MAX_BYTES, INLINE_PAYLOAD_MAX_BYTES
 from linkd.model.values import Producer
+from linkd.store.placed_payload import PlacedPayload
 from linkd.testing.home import InProcessHome
 from linkd.wire.opaque import OPAQUE_SCHEMA_ID, OPAQUE_SCHEMA_MESSAGE, opaque_message
 from linkd.wire.v1 import value_pb2
@@ -96,6 +100,45 @@ async def test_a_damaged_message_is_refused_as_everywhere(open_home: InProcessHo
     for damaged in (MESSAGE[:-8], MESSAGE + bytes(8), MESSAGE[:8] + b"\xff" + MESSAGE[9:]):
         with pytest.raises(InvalidArgument):
             path.prepare(replace(VALUE, parts=(damaged,)))
+
+
+async def test_where_a_value_lies_is_looked_at_only_if_nothing_else_is_unusual(open_home: InProcessHome) -> None:
+    path = await at_once(open_home)
+    value = replace(VALUE, parts=())
+    asked: list[str] = []
+
+    def nowhere() -> PlacedPayload:
+        asked.append("asked")
+        raise InvalidArgument("it lies nowhere")
+
+    unusual = [{"link": "never"}, {"schema": b""}, {"form": BYTES}, {"attributes": {"a": "b"}}, {"producer": Producer("~me", 1, 3)}]
+    assert [path.publish(replace(value, **changes), nowhere) for changes in unusual] == [None] * len(unusual)
+    assert not asked
+    with pytest.raises(InvalidArgument, match="it lies nowhere"):
+        path.publish(value, nowhere)
+
+
+async def test_values_that_lie_where_they_stay_are_the_same_by_the_short_path(tmp_path: Path) -> None:
+    async with small_home(tmp_path / "state") as home, lane_of(home) as channel, linkd.aio.connect(home.endpoint) as client:
+        await client.publish("events", [{"n": 0}])
+        writer = LaneWriter(channel, "events")
+        await writer.reserve(numbers(1))
+        _, message = arrow_message(numbers(1))
+        for told in ({"schema": writer.schema}, {"schema": b""}, {"schema": b"", "attributes": {"a": "b"}}):
+            placed = writer.lay(numbers(1))
+            placed.xxh3 = xxhash.xxh3_64_intdigest(message)
+            await writer.publish(placed, **told)
+        with pytest.raises(InvalidArgument, match="must lie"):
+            await writer.publish(placed, schema=b"")
+        first, *others = [value async for value in client.read("events", first=2)]
+        for number, other in enumerate(others, 3):
+            assert other.to_table().equals(first.to_table())
+            alike = replace(first.envelope, position=replace(first.envelope.position, sequence=number))
+            for unlike in ("id", "created_at_ns", "attributes", "traceparent"):
+                alike = replace(alike, **{unlike: getattr(other.envelope, unlike)})
+            assert other.envelope == alike
+        del first, others, other
+    await until(lambda: home.is_idle)
 
 
 async def test_a_reader_of_bytes_is_told_of_a_value_of_many_rows(open_home: InProcessHome, connect: Connect) -> None:

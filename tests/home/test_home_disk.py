@@ -16,10 +16,13 @@ from linkd import aio
 from linkd.core.disk import DiskState, Volume
 from linkd.core.layout import OPEN
 from linkd.errors import StorageFull
+from linkd.home.clock import SystemClock
+from linkd.home.disk import DiskBudget, counted
 from linkd.limits import DISK_BUDGET_MIN_BYTES, DISK_LOOK_INTERVAL_S, DISK_RESERVED_SHARE, GIB, MIB, RETRY_FULL_S
 from linkd.store.counted_files import CountedFiles
 from linkd.store.files import LocalFiles
 from linkd.telemetry.events import DiskPaused, DiskResumed
+from linkd.telemetry.hub import Telemetry
 from linkd.testing.home import InProcessHome, running_home
 from linkd.wire import methods
 from linkd.wire.v1 import links_pb2 as pb
@@ -53,6 +56,18 @@ async def test_what_is_held_is_counted_as_it_is_written(open_home: InProcessHome
     again = CountedFiles(LocalFiles())
     again.count(open_home.directory, but=("logs", "spill", "catalog.db", "catalog.db-wal", "catalog.db-shm"))
     assert open_home.home.disk.files.held_bytes == again.held_bytes
+
+
+def test_where_a_program_made_its_directory_a_link_out_of_here_nothing_is_looked_at(tmp_path: Path) -> None:
+    kept = tmp_path / "state" / "failed" / "work" / "6f43767c"
+    (kept / "in").mkdir(parents=True)
+    (kept / "in" / "rows.csv").write_bytes(bytes(1_000))
+    (tmp_path / "large").write_bytes(bytes(MIB))
+    for name, target in (("out", tmp_path), ("gone", tmp_path / "nothing"), ("file", tmp_path / "large")):
+        (kept / name).symlink_to(target)
+    disk = DiskBudget(tmp_path / "state", counted(tmp_path / "state"), Telemetry(), SystemClock())
+    disk.state()
+    assert 1_000 <= disk.held_bytes < 10_000
 
 
 async def test_publishing_pauses_while_consumers_go_on_and_resumes(open_home: InProcessHome, connect: Connect) -> None:

@@ -14,6 +14,7 @@ from small_pipeline import Connect
 
 from linkd.core.memo import REMEMBERED
 from linkd.model.terms import Order
+from linkd.model.values import Envelope
 from linkd.store.memo import MEMO_FILE
 from linkd.telemetry.events import MemoFailed, OutcomeChecked, OutcomeRecalled
 from linkd.testing.home import InProcessHome
@@ -129,6 +130,31 @@ async def test_what_is_known_stands_by_until_all_before_it_is_settled_and_newer_
         assert await next_snapshot(stream) is None
         await ended(home, connect)
         assert await doubled(home, connect) == [4, 8, 2, 4, 8, 10, 4]
+
+
+async def test_a_run_that_follows_commits_again_what_comes_again_as_it_comes(tmp_path: Path, connect: Connect) -> None:
+    async with home_with(tmp_path) as (home, _):
+        assert await work(await begin(home, connect, [1, 2]), home, connect) == [1, 2]
+        client, outsider = await begin_again(home, connect, follow=True), await connect(home)
+        stream = await client.snapshots()
+        task = home.home.ledger.tasks["double"]
+        await until(lambda: task.commits == 2)
+        for number, commits in ((3, 3), (1, 4), (3, 5)):
+            await outsider.publish("numbers", {"n": number})
+            if commits == 3:
+                await double(client, await taken(stream))
+            await until(lambda commits=commits: task.commits == commits)
+        await home.home.memo.settled()
+        values = [envelope.attributes.get(REMEMBERED, "") for envelope in made(home, "doubled")]
+        assert values == ["doubled@1", "doubled@2", "", "doubled@1", "doubled@5"], "in the order of the input, and made once"
+        assert (await memo_of(client)).recalled == 4
+        assert len([event for event in home.events.heard if isinstance(event, OutcomeRecalled)]) == 4
+
+
+def made(home: InProcessHome, link: str) -> list[Envelope]:
+    """The values of the newest generation, the growing one."""
+    newest = max(home.home.ledger.links[link].generations)
+    return [envelope for envelope, _ in home.home.store.values(link) if envelope.generation == newest]
 
 
 async def test_one_of_two_that_are_alike_is_worked_at_and_the_other_waits_for_it(tmp_path: Path, connect: Connect) -> None:

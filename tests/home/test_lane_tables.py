@@ -13,7 +13,7 @@ from small_pipeline import Connect
 
 import linkd.aio
 from linkd.home.tokens import RUN_NAME
-from linkd.limits import INLINE_PAYLOAD_MAX_BYTES
+from linkd.limits import INLINE_PAYLOAD_MAX_BYTES, PLACED_AT_ONCE_BYTES
 from linkd.testing.home import InProcessHome
 
 REPEATED = 4_000
@@ -157,3 +157,21 @@ async def test_outputs_of_commits_go_by_place_and_are_what_was_published(home: I
         (value,) = [value async for value in outsider.read("doubled")]
         assert value.to_table()["n"].to_pylist() == list(range(0, 100_000, 2))
         assert value.envelope.parents
+
+
+async def test_the_outputs_of_a_commit_behind_the_first_go_by_place_though_their_link_has_no_schema_yet(
+    home: InProcessHome, connect: Connect
+) -> None:
+    tables = [pa.table({"n": range(start, start + PLACED_AT_ONCE_BYTES // 8)}) for start in range(3)]
+    async with linkd.aio.connect(home.endpoint) as outsider:
+        await outsider.publish("numbers", tables[0])
+        await (await connect(home, RUN_NAME)).begin()
+        async with linkd.aio.connect(home.endpoint, token=home.token("double")) as task:
+            async for snapshot in task.snapshots():
+                async with snapshot:
+                    for table in tables:
+                        await snapshot.publish("doubled", table)
+                break
+        of_doubled = [file for link, file in home.home.store._holdings.files() if link == "doubled" and file.shared]
+        assert [(file.first_sequence, file.last_sequence) for file in of_doubled] == [(2, 3)]
+        assert [value.to_table() async for value in outsider.read("doubled")] == tables

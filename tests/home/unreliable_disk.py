@@ -44,6 +44,7 @@ class _UnreliableFile:
         self._files = files
         self.pread, self.pwrite, self.pwritev = file.pread, file.pwrite, file.pwritev
         self.reserve, self.truncate, self.size, self.close = file.reserve, file.truncate, file.size, file.close
+        self.begin_sync = file.begin_sync
 
     def datasync(self) -> None:
         assert self._files.gate.wait(DEADLINE_S), "the gate stays closed"

@@ -14,6 +14,8 @@ import pytest
 
 from linkd.client.calls import Endpoint
 from linkd.client.session import Client, connect
+from linkd.core.layout import Layout
+from linkd.core.links import LinkShape
 from linkd.core.payload import payload
 from linkd.core.rights import OUTSIDER
 from linkd.errors import InternalFault, LinkNotFound, Overloaded, QueryInvalid, SchemaMismatch
@@ -22,11 +24,12 @@ from linkd.home.intake import ARROW, Incoming
 from linkd.home.publishing import PublishSession
 from linkd.home.staging import StagedValues
 from linkd.home.tables import TableAsked
-from linkd.limits import GIB, QUERIES_MAX, QUERIES_WAITING_MAX
+from linkd.limits import BOUND_STATEMENTS_MAX, GIB, QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_END_TIMEOUT_S
 from linkd.query.answering import Answering, Call
 from linkd.query.children import QueryChildren
 from linkd.query.engine import Database
 from linkd.testing.home import InProcessHome, running_home
+from linkd.wire.arrow_ipc import schema_id
 
 ENDLESS = "SELECT count(*) AS n FROM range(100000000000) t(i) WHERE i % 7 = 1"
 ROWS = pa.table({"a": [1, 2], "b": ["x", "y"]})
@@ -77,7 +80,7 @@ async def select(answers: Answering, home: InProcessHome, sql: str) -> list[dict
         return {"tables": [[extent.told() for extent in of_table] for of_table in found]}
 
     messages: list[bytes] = []
-    await answers.answer(Call("select", sql, 60.0, ""), ask, lambda message: messages.append(bytes(message)))
+    await answers.answer(Call("select", sql, 60.0, ""), ask, lambda several: messages.extend(map(bytes, several)))
     found: list[dict[str, Any]] = pa.ipc.open_stream(b"".join(messages)).read_all().to_pylist()
     return found
 
@@ -156,6 +159,56 @@ async def replace(home: InProcessHome, link: str, batch: pa.RecordBatch) -> None
     await ack
 
 
+async def test_what_is_asked_again_is_run_again_and_over_other_rows_anew(home: InProcessHome, client: Client, tmp_path: Path) -> None:
+    async with answering(home, tmp_path / "scratch") as answers:
+
+        async def taken(sql: str) -> list[dict[str, Any]]:
+            """Twice, for the second time it stands there bound."""
+            first, second = await select(answers, home, sql), await select(answers, home, sql)
+            assert first == second or "uuid" in sql
+            return second
+
+        await client.publish("t", [{"n": 1}])
+        everything, empty, failing = (
+            "SELECT n FROM t",
+            "SELECT n FROM t WHERE n > 5",
+            "SELECT 1 // (n - 2) AS one, n::VARCHAR::DATE AS d FROM t WHERE n > 1",
+        )
+        assert await taken(everything) == [{"n": 1}]
+        assert await taken(empty) == []
+        assert len({(await taken("SELECT uuid() AS u FROM t"))[0]["u"] for _ in range(3)}) == 3
+        assert await taken(failing) == []
+        await client.publish("t", [{"n": 20}])
+        assert await taken(everything) == [{"n": 1}, {"n": 20}]
+        assert await taken(empty) == [{"n": 20}]
+        for _ in range(2):
+            with pytest.raises(QueryInvalid, match="date"):
+                await select(answers, home, failing)
+        await client.publish("t", [{"n": 3, "more": "x"}])
+        assert await taken("SELECT * FROM t WHERE n = 3") == [{"n": 3, "more": "x"}]
+        for number in range(2 * BOUND_STATEMENTS_MAX):
+            assert await taken(f"SELECT {number} AS x FROM t LIMIT 1") == [{"x": number}]
+        assert await taken(everything) == [{"n": 1}, {"n": 20}, {"n": 3}]
+
+
+async def test_a_declared_link_without_values_is_a_table_of_no_rows_however_often_it_is_asked_for(tmp_path: Path) -> None:
+    declared = ROWS.schema.serialize().to_pybytes()
+    layout = Layout("pipeline", {"t": LinkShape("t", "", (schema_id(declared), declared))}, {}, frozenset({"t"}))
+    async with running_home(tmp_path / "state", layout=layout, supervised=False) as home, answering(home, tmp_path / "scratch") as answers:
+        for _ in range(3):
+            assert await select(answers, home, "SELECT a, count(*) AS n FROM t GROUP BY a") == []
+
+
+async def test_one_that_is_left_while_it_is_checked_does_not_hold_up_the_next(home: InProcessHome, tmp_path: Path) -> None:
+    async with answering(home, tmp_path / "scratch") as answers:
+        long = asyncio.create_task(select(answers, home, f"SELECT 1 IN ({', '.join(map(str, range(3000)))}) AS n"))
+        await asyncio.sleep(0)  # it is begun
+        long.cancel()
+        await asyncio.wait([long])
+        assert long.cancelled()
+        assert await select(answers, home, "SELECT 1 AS one") == [{"one": 1}]
+
+
 async def test_generations_with_columns_more_and_wider_numbers_are_one_table_and_others_are_not(
     home: InProcessHome, tmp_path: Path
 ) -> None:
@@ -205,6 +258,12 @@ async def test_a_process_waits_for_the_first_statement_and_the_next_and_one_that
     with pytest.raises(QueryInvalid, match=r"^the query was stopped: it took longer than 0\.2 s$"):
         async for _ in queries.run(OUTSIDER, ENDLESS, 0.2):
             pass
+    [child] = queries.children()
+    child.process.send_signal(signal.SIGSTOP)  # as in a function that DuckDB cannot interrupt
+    with pytest.raises(QueryInvalid, match=r"^the query was stopped: it took longer than 0\.1 s, and its process was ended with it"):
+        async for _ in queries.run(OUTSIDER, ENDLESS, 0.1 - QUERY_END_TIMEOUT_S):
+            pass
+    assert await rows_of(queries, "SELECT 1 AS one") == [{"one": 1}]
     await queries.close()
     assert queries.children() == []
 
@@ -254,6 +313,28 @@ async def test_statements_are_prepared_and_rows_inserted_with_their_lineage(home
             await client.execute(sql)
     with pytest.raises(QueryInvalid, match="this statement is an INSERT, and it gives no rows"):
         await client.query("INSERT INTO t VALUES (1, 'x')").rows()
+
+
+async def test_links_and_columns_are_shown_and_plans_told(home: InProcessHome, client: Client) -> None:
+    queries = home.links.queries
+    await client.publish("t", ROWS)
+    assert await rows_of(queries, "SHOW TABLES") == [{"name": "_commits"}, {"name": "t"}]
+    await client.publish("u", ROWS)
+    assert await rows_of(queries, "SHOW TABLES") == [{"name": "_commits"}, {"name": "t"}, {"name": "u"}]
+    joined = "SELECT name, a, _seq FROM (SHOW TABLES FROM links) s JOIN links.t ON s.name = 't' WHERE a > ?"
+    assert await rows_of(queries, joined, {"least": [1]}) == [{"name": "t", "a": 2, "_seq": 1}]
+    described = await rows_of(queries, "DESCRIBE t")
+    assert [(column["column_name"], column["column_type"]) for column in described] == [("a", "BIGINT"), ("b", "VARCHAR")]
+    for sql, names in (("SHOW TABLES", ["name"]), ("EXPLAIN SELECT 1 AS one", ["explain_key", "explain_value"])):
+        prepared = await queries.prepare(OUTSIDER, sql)
+        assert pa.ipc.read_schema(pa.py_buffer(prepared.schema)).names == names
+    for parameters in (None, {"least": [1]}):
+        for _ in range(2):
+            [plan] = await rows_of(queries, f"explain SELECT b, sum(a) FROM t WHERE a > {'?' if parameters else 1} GROUP BY b", parameters)
+            assert plan["explain_key"] == "physical_plan"
+            assert "a > 1" in plan["explain_value"]
+    with pytest.raises(QueryInvalid, match="there is no link `v`"):
+        await rows_of(queries, "EXPLAIN SELECT * FROM v")
 
 
 async def test_what_is_asked_again_is_known_as_long_as_the_columns_are_the_same(home: InProcessHome, client: Client) -> None:

@@ -171,6 +171,9 @@ class WatchedFile:
     def pread(self, length: int, offset: int) -> bytes:
         return self.file.pread(length, offset)
 
+    def begin_sync(self, start: int, size_bytes: int) -> None:
+        self.file.begin_sync(start, size_bytes)
+
     def datasync(self) -> None:
         self.file.datasync()
 

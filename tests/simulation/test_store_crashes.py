@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from thoroughness import examples
 
 from linkd.core.durability import started
 from linkd.core.ledger import Ledger
@@ -54,7 +55,7 @@ WITHIN_S = {"a": 0.0, "b": math.inf, "c.rejects": INTERVAL_S}
 """Each link, and how soon behind their ack its values are synced."""
 LINKS = tuple(WITHIN_S)
 WEAK = ("b", "c.rejects")
-SEEDS_PER_TEST = 10
+SEEDS, SEEDS_PER_TEST = examples(100), 10
 
 made = functools.lru_cache(maxsize=None)(sample_value)
 
@@ -390,7 +391,7 @@ async def work(store: Store, files: FaultyFiles, model: Model, chance: random.Ra
     assert all(one.acked for one in model.frames)
 
 
-@pytest.mark.parametrize("first", range(0, 200, SEEDS_PER_TEST), ids=lambda first: f"seeds-{first}")
+@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_TEST), ids=lambda first: f"seeds-{first}")
 def test_what_was_acked_survives_any_power_cut(memory_path: Path, first: int) -> None:
     for seed in range(first, first + SEEDS_PER_TEST):
         assert asyncio.run(run(seed, memory_path / f"{seed}.db")) == []

@@ -38,6 +38,16 @@ def test_files_count_with_their_length_from_their_first_byte_to_their_deletion(t
     assert files.held_bytes == 0
 
 
+def test_a_symbolic_link_is_itself_wherever_it_leads(tmp_path: Path, files: CountedFiles) -> None:
+    (tmp_path / "state" / "inside").mkdir(parents=True)
+    for number, target in enumerate((tmp_path, tmp_path / "state", tmp_path / "gone", tmp_path / "large")):
+        (tmp_path / "state" / "inside" / f"{number}").symlink_to(target)
+    (tmp_path / "large").write_bytes(bytes(100_000))
+    (tmp_path / "state" / "one").write_bytes(bytes(1_000))
+    files.count(tmp_path / "state")
+    assert 1_000 <= files.held_bytes < 10_000
+
+
 @pytest.mark.parametrize("first_to_leave", ["writer", "reader"])
 def test_a_deleted_file_counts_until_its_last_writer_and_reader_have_left(tmp_path: Path, files: CountedFiles, first_to_leave: str) -> None:
     writer, reader = files.create(tmp_path / "one"), files.open(tmp_path / "one")

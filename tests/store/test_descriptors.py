@@ -54,6 +54,9 @@ class Handle:
     def truncate(self, length: int) -> None:
         self.file.truncate(length)
 
+    def begin_sync(self, start: int, size_bytes: int) -> None:
+        self.file.begin_sync(start, size_bytes)
+
     def datasync(self) -> None:
         self.file.datasync()
         self.unsynced.clear()

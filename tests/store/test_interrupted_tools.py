@@ -94,6 +94,9 @@ class KilledFile:
         self.files.step()
         self.file.reserve(size_bytes)
 
+    def begin_sync(self, start: int, size_bytes: int) -> None:
+        self.file.begin_sync(start, size_bytes)
+
     def datasync(self) -> None:
         self.file.datasync()
 

@@ -65,7 +65,7 @@ def test_what_is_used_least_makes_room_by_number_and_by_size(tmp_path: Path) -> 
     with closing(MemoFile(tmp_path / MEMO_FILE, outcomes_max=3)) as file:
         for number in range(3):
             file.keep(key(number), inlined(10))
-        file.used(key(0))
+        file.used([key(0)])
         file.keep(key(3), inlined(10))
         assert [file.find(key(number)) is not None for number in range(4)] == [True, False, True, True]
         file.forget(key(2))

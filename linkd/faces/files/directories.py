@@ -140,6 +140,8 @@ class Left:
 
     files: dict[str, Path]
     strays: tuple[str, ...]
+    size_bytes: int
+    """Of these files, directories not counted."""
 
     def note(self, task: FileTask) -> str:
         """What there is to say about the strays; "" if there are none."""
@@ -161,17 +163,19 @@ def take_outputs(task: FileTask, directory: RunDirectory) -> Left:
             found = sorted(os.listdir(descriptor))  # noqa: PTH208  # of the directory that was looked at
             names = {output: task.file_name(output) for output in task.outputs}
             strays = tuple(name for name in found if name not in names.values())
-            files = {}
+            files, size_bytes = {}, 0
             for output, name in names.items():
                 if name not in found:
                     raise TaskFailed(_missing(task, output, name, strays))
                 files[output] = directory.taken / name
                 os.rename(name, files[output], src_dir_fd=descriptor)
-                if task.terms.formats[output] != FILE_FORMAT or not stat.S_ISDIR(files[output].lstat().st_mode):
-                    _check_regular(task, name, files[output])
+                now = files[output].lstat()
+                if task.terms.formats[output] != FILE_FORMAT or not stat.S_ISDIR(now.st_mode):
+                    _check_regular(task, name, now.st_mode)
+                    size_bytes += now.st_size
         finally:
             os.close(descriptor)
-    return Left(files, strays)
+    return Left(files, strays, size_bytes)
 
 
 def _opened(task: FileTask, path: Path) -> int:
@@ -184,8 +188,7 @@ def _opened(task: FileTask, path: Path) -> int:
         raise TaskFailed(f"{task.name}: ${OUT_VARIABLE} {now}: it is linkd's, write into it and leave it where it is") from error
 
 
-def _check_regular(task: FileTask, name: str, path: Path) -> None:
-    mode = path.lstat().st_mode
+def _check_regular(task: FileTask, name: str, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "no file")
         what = f"{task.name} made ${OUT_VARIABLE}/{name} {kind}"

@@ -11,6 +11,7 @@ any other one ends with the first failure.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -27,6 +28,7 @@ from linkd.client.publish_stream import PublishStream
 from linkd.client.snapshots import Snapshot, Snapshots, known_schema, lease_lost, stage
 from linkd.client.values import Input
 from linkd.client.worker import attend, connected
+from linkd.core.artifact_references import references_of
 from linkd.core.evolution import together
 from linkd.core.schema import OPAQUE_SCHEMA
 from linkd.errors import EXIT_DONE, EXIT_TASK_FAILED, DataFault, LeaseLost, Overloaded, StorageFull, TaskFailed, UsageFault
@@ -36,7 +38,7 @@ from linkd.faces.files.execution import Ended, run_program, say
 from linkd.faces.files.failed_runs import keep
 from linkd.faces.files.guard import Guard, guarding
 from linkd.faces.files.room import while_there_is_room
-from linkd.faces.files.threads import in_thread
+from linkd.faces.files.threads import in_thread, in_thread_if_large
 from linkd.faces.files.whole_files import InputFile, output_values
 from linkd.faces.files.work import FILE_FORMAT, IN_VARIABLE, RAW, FileTask
 from linkd.limits import CREDIT_BYTES, OUTPUT_ROOM_TIMEOUT_S
@@ -61,6 +63,8 @@ class Run:
     """Pieces of its outputs that the home has taken."""
     fits: bool = True
     """There is room for its files when it has failed."""
+    files_bytes: float = math.inf
+    """Of its files, where that is known."""
 
 
 class EachRuns:
@@ -118,14 +122,22 @@ class EachRuns:
 
     def _under_way(self) -> list[asyncio.Task[Any]]:
         """Begins what can begin now; what is to be waited for, nothing if all is done."""
-        working = [run.working for run in self._in_hand if not run.working.done()]
-        has_room = len(working) < self._task.terms.parallel and len(self._in_hand) <= self._task.terms.parallel
-        if self._coming is None and has_room and not self._over and not self._fails:
-            self._coming = self._group.create_task(self._snapshots.ahead(), name=f"linkd snapshots of {self._task.name}")
         if self._settling is None and (due := self._due()) is not None:
             self._in_hand.remove(due)
             self._settling = self._group.create_task(self._settled(due), name=f"linkd commit of {self._task.name}")
+        while self._has_room() and (snapshot := self._snapshots.at_hand()) is not None:
+            self._begin(snapshot)
+        if self._has_room():
+            self._coming = self._group.create_task(self._snapshots.ahead(), name=f"linkd snapshots of {self._task.name}")
+        working = [run.working for run in self._in_hand if not run.working.done()]
         return [*working, *(task for task in (self._coming, self._settling) if task is not None)]
+
+    def _has_room(self) -> bool:
+        """Whether another run can begin."""
+        if self._coming is not None or self._over or self._fails:
+            return False
+        parallel = self._task.terms.parallel
+        return len(self._in_hand) <= parallel and sum(not run.working.done() for run in self._in_hand) < parallel
 
     def _due(self) -> Run | None:
         """The run that is to be settled next, if it is over."""
@@ -163,7 +175,7 @@ class EachRuns:
         try:
             return await self._settle(run)
         finally:
-            await in_thread(self._directories.give_back, run.directory)
+            await in_thread_if_large(run.files_bytes, self._directories.give_back, run.directory)
 
     async def _settle(self, run: Run) -> int:
         ended = run.working.result()
@@ -174,7 +186,7 @@ class EachRuns:
                         await while_there_is_room(
                             self._connection, self._task, run.directory, self._stage(run), lambda: run.staged, OUTPUT_ROOM_TIMEOUT_S
                         )
-                        await in_thread(self._directories.empty, run.directory)
+                        await in_thread_if_large(run.files_bytes, self._directories.empty, run.directory)
                     except (TaskFailed, DataFault, UsageFault, StorageFull, Overloaded) as error:
                         ended = Ended(EXIT_TASK_FAILED, error.message)
                         run.fits = not isinstance(error, StorageFull | Overloaded)
@@ -190,9 +202,11 @@ class EachRuns:
         return code
 
     async def _stage(self, run: Run) -> None:
-        left = await in_thread(take_outputs, self._task, run.directory)
+        left = take_outputs(self._task, run.directory)
         if note := left.note(self._task):
             say(note)
+        elif FILE_FORMAT not in self._task.terms.formats.values():
+            run.files_bytes = left.size_bytes + sum(map(_size_bytes, run.snapshot.inputs.values()))
         for wire, path in left.files.items():
             known = known_schema(run.snapshot, wire)
             async with aclosing(output_values(self._connection, self._road, self._task, wire, path, known, self._adapter)) as made:
@@ -247,7 +261,13 @@ async def write_input(task: FileTask, road: ArtifactRoad, rows: Input, directory
     elif kind == RAW and any(bytes_of(task, rows.link, value.envelope) for value in rows.values):
         await _write_bytes(task, road, rows, path, adapter)
     else:
-        await in_thread(_write_rows, task, await rows.loaded(), path, adapter)
+        await in_thread_if_large(_size_bytes(rows), _write_rows, task, await rows.loaded(), path, adapter)
+
+
+def _size_bytes(rows: Input) -> int:
+    """Of the values, and of what does not come with them."""
+    envelopes = [value.envelope for value in rows.values]
+    return sum(one.size_bytes + sum(apart.size_bytes for apart in references_of(one.attributes)) for one in envelopes)
 
 
 async def _write_bytes(task: FileTask, road: ArtifactRoad, rows: Input, path: Path, adapter: Adapter) -> None:

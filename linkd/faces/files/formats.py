@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from linkd.client.publishing import KnownSchema
 from linkd.core.arrow_types import type_text
-from linkd.core.schema import OPAQUE_SCHEMA, is_opaque
+from linkd.core.schema import OPAQUE_SCHEMA, is_opaque, opaque_batch
 from linkd.errors import InvalidArgument, SchemaMismatch
 from linkd.faces.files.directories import translated
 from linkd.faces.files.raw import raw_bytes
+from linkd.faces.files.rooms import Rooms
 from linkd.faces.files.stream_ends import Receiving
 from linkd.faces.files.work import RAW
 from linkd.limits import CSV_BLOCK_BYTES, RAW_PIECE_BYTES
@@ -113,13 +114,16 @@ def _joined(waiting: list[bytes], source: Receiving, size_bytes: int) -> bytes:
 
 def _opaque_values(source: Receiving) -> Iterator[pa.RecordBatch]:
     """What comes as opaque values: one, or several of `RAW_PIECE_BYTES`; none of no bytes. Nothing is copied but out of the pipe."""
+    rooms = Rooms(RAW_PIECE_BYTES)
     while True:
-        room = bytearray(RAW_PIECE_BYTES)
-        have = source.read_into(memoryview(room))
+        room = rooms.take()
+        have = source.read_into(room.memory)
         if not have:
             return
-        if have < len(room) // 2:
-            room = room[:have]
+        if have < RAW_PIECE_BYTES // 2:
+            yield opaque_batch(room.memory[:have])  # a value that may wait for long does not hold all of the room
+            continue
         offsets = pa.py_buffer(bytes(_OFFSET_BYTES) + have.to_bytes(_OFFSET_BYTES, "little"))
-        column = pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(memoryview(room)[:have])])
+        column = pa.Array.from_buffers(pa.binary(), 1, [None, offsets, room.buffer(have)])
+        del room
         yield pa.RecordBatch.from_arrays([column], schema=OPAQUE_SCHEMA)

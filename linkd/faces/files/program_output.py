@@ -14,11 +14,11 @@ _READ_BYTES = 64 * 1024
 
 
 class ProgramOutput:
-    """The reading end of a pipe, of which the program has the other as its standard output and error: `descriptor`."""
+    """The reading end of a pipe, of which the program has the other as its standard output and error: `descriptor`. `close` it."""
 
-    def __init__(self, descriptor: int, reader: asyncio.StreamReader) -> None:
-        self.descriptor = descriptor
-        self._reader = reader
+    def __init__(self) -> None:
+        self._reading, self.descriptor = os.pipe()
+        os.set_blocking(self._reading, False)
         self._tail = b""
 
     def started(self) -> None:
@@ -29,7 +29,7 @@ class ProgramOutput:
     async def pass_on(self) -> None:
         """Until nobody has the other end any more. Whole lines go out at once: other programs may print beside this one."""
         begun = b""
-        while content := await self._reader.read(_READ_BYTES):
+        while content := await self._read():
             self._tail = (self._tail + content)[-4 * DEAD_LETTER_REASON_MAX_CHARS :]
             lines, end, rest = (begun + content).rpartition(b"\n")
             if len(rest) >= _READ_BYTES:
@@ -39,6 +39,26 @@ class ProgramOutput:
                 await asyncio.to_thread(_written, lines + end)
         if begun:
             await asyncio.to_thread(_written, begun + b"\n")
+
+    async def _read(self) -> bytes:
+        """What there is, at least a byte; nothing at the end."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return os.read(self._reading, _READ_BYTES)
+            except BlockingIOError:
+                readable: asyncio.Future[None] = loop.create_future()
+                loop.add_reader(self._reading, _done, readable)
+                try:
+                    await readable
+                finally:
+                    loop.remove_reader(self._reading)
+
+    def close(self) -> None:
+        """Nobody passes it on any more."""
+        if self.descriptor >= 0:
+            self.started()
+        os.close(self._reading)
 
     async def last_words(self, reading: asyncio.Task[None]) -> None:
         """The program is gone: what it printed is in the pipe already, unless something that it started keeps that open."""
@@ -61,18 +81,16 @@ class ProgramOutput:
 @asynccontextmanager
 async def program_output() -> AsyncIterator[ProgramOutput]:
     """A pipe for what one program prints, for the length of the block."""
-    reading, writing = os.pipe()
-    reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", buffering=0)
-    )
-    output = ProgramOutput(writing, reader)
+    output = ProgramOutput()
     try:
         yield output
     finally:
-        if output.descriptor >= 0:
-            output.started()
-        transport.close()
+        output.close()
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _written(content: bytes) -> None:

@@ -1,4 +1,5 @@
-"""Blocking work on the files of a run, off the event loop: never left running behind a cancellation, for the files are used again."""
+"""Blocking work on the files of a run, off the event loop unless they are small: never left running behind a cancellation, for the files are used
+again."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
+
+from linkd.limits import FILES_ON_LOOP_MAX_BYTES
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,3 +26,8 @@ async def in_thread(work: Callable[P, T], *arguments: P.args, **named: P.kwargs)
         if not running.cancelled():
             running.exception()  # seen: whoever cancelled has no use for it
         raise
+
+
+async def in_thread_if_large(size_bytes: float, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """As `in_thread`, of work on so many bytes: with few of them it is done before a thread would have begun."""
+    return work(*arguments, **named) if size_bytes <= FILES_ON_LOOP_MAX_BYTES else await in_thread(work, *arguments, **named)

@@ -28,8 +28,9 @@ from linkd.errors import BadRow, Error, SchemaMismatch
 from linkd.faces.files.contents import OutputValues, bytes_value, file_value
 from linkd.faces.files.directories import translated
 from linkd.faces.files.raw import RAW_VALUE_MAX_BYTES, raw_bytes, raw_values
-from linkd.faces.files.threads import in_thread
+from linkd.faces.files.threads import in_thread_if_large
 from linkd.faces.files.work import FILE_FORMAT, IN_VARIABLE, OUT_VARIABLE, RAW, FileTask
+from linkd.limits import FILES_ON_LOOP_MAX_BYTES
 from linkd.plugin.contract import REJECT, Adapter, CsvDialect, LinkOptions, RowWriter
 
 _TEXT = ("csv", "jsonl")
@@ -49,7 +50,7 @@ class InputFile:
         options = _options(task, wire, path, IN_VARIABLE)
         self._shown = options.shown
         with translated(self._shown):
-            self._file = path.open("xb")
+            self._file = path.open("x+b")  # read, too: an artifact that is copied into it is verified where it lies
         self._writer: RowWriter | None = None
         if task.terms.formats[wire] != RAW and schema.names:
             try:
@@ -118,7 +119,7 @@ async def batch_values(connection: Connection, wire: str, batch: pa.RecordBatch,
     schema = known.schema or batch.schema.serialize().to_pybytes()
 
     async def encode_rows(rows: pa.RecordBatch | pa.Table) -> tuple[Payload, ...]:
-        return await in_thread(encode, wire, rows, schema=schema, declared=known.declared, inputs=())
+        return await in_thread_if_large(rows.nbytes, encode, wire, rows, schema=schema, declared=known.declared, inputs=())
 
     return OutputValues(*await encoded(connection, batch, None, encode_rows))
 
@@ -138,6 +139,10 @@ async def output_batches(
         return
     if size_bytes == 0 and kind in _TEXT:
         return
+    if size_bytes <= FILES_ON_LOOP_MAX_BYTES and (small := _at_once(task, wire, path, known, adapter)) is not None:
+        for batch in small:
+            yield batch
+        return
     options = replace(_options(task, wire, path, OUT_VARIABLE), on_bad_row=REJECT)
     if known.declared:
         options = replace(options, schema={field.name: type_text(field.type) for field in _read_schema(known)})
@@ -155,6 +160,19 @@ async def output_batches(
                 yield batch.data
     finally:
         await source.close()
+
+
+def _at_once(task: FileTask, wire: str, path: Path, known: KnownSchema, adapter: Adapter) -> list[pa.RecordBatch] | None:
+    """The rows of a small text of known columns; None where they are to be found, or one does not fit: a source tells which, and why."""
+    if task.terms.formats[wire] not in _TEXT or not known.schema:
+        return None
+    schema = _read_schema(known)
+    options = replace(_options(task, wire, path, OUT_VARIABLE), schema={field.name: type_text(field.type) for field in schema})
+    try:
+        with path.open("rb") as file:
+            return list(adapter.row_decoder(options).typed(file.read, schema))
+    except (Error, OSError):
+        return None
 
 
 def _bad_row(task: FileTask, rejects: pa.RecordBatch) -> BadRow:

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from linkd.errors import Error, InternalFault, InvalidArgument
-from linkd.limits import ARTIFACT_PACKED_MAX_BYTES
+from linkd.limits import ARTIFACT_PACKED_MAX_BYTES, ARTIFACT_STEP_BYTES
 from linkd.store.artifacts.checksums import ContentHash, digest_of_content
 from linkd.store.artifacts.naming import Paths
 from linkd.store.files import Bytes, File, Files
@@ -26,6 +26,7 @@ class IncomingArtifact:
         self._file: File | None = None
         self._parts: list[bytes] = []
         self._held_bytes = 0
+        self._on_its_way_bytes = 0
         self._hash: ContentHash | None = None
         self.size_bytes = size_bytes
         self.is_exact = is_exact
@@ -52,6 +53,7 @@ class IncomingArtifact:
         else:
             file, hashed = self._in_file()
             file.pwrite(data, self._held_bytes)
+            self._begin_sync(self._held_bytes + len(data))
             hashed.update(data)
         self._held_bytes += len(data)
 
@@ -67,6 +69,7 @@ class IncomingArtifact:
         self._check(end)
         if end < self._held_bytes or self._file is None or self._hash is None:
             raise InvalidArgument(f"an upload that stands at {self._held_bytes:,} bytes cannot have been written up to {end:,}")
+        self._begin_sync(end)
         self._hash.update_from(self._file, self._held_bytes, end)
         self._held_bytes = end
         if self._hash.size_bytes != end:
@@ -112,6 +115,12 @@ class IncomingArtifact:
             self._has_name = False
             with contextlib.suppress(Error):  # the next start deletes it
                 self._files.unlink(self._path)
+
+    def _begin_sync(self, end: int) -> None:
+        """The disk writes while the rest comes, so that little is left for the sync."""
+        if self._file is not None and end - self._on_its_way_bytes >= ARTIFACT_STEP_BYTES:
+            self._file.begin_sync(self._on_its_way_bytes, end - self._on_its_way_bytes)
+            self._on_its_way_bytes = end
 
     def _check(self, end: int) -> None:
         if end > self.size_bytes:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from sql_database import SHARED, Database
+from sql_database import SHARED, Database, connect
 
 from linkd.testing.postgres import PostgresMissing, PostgresServer
+
+if TYPE_CHECKING:
+    from adbc_driver_postgresql.dbapi import Connection
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Function]) -> None:
@@ -31,17 +35,24 @@ def server() -> Iterator[PostgresServer]:
     found.stop()
 
 
+@pytest.fixture(scope="session")
+def anybody(server: PostgresServer) -> Iterator[Connection]:
+    """Whoever else is at work in the shared database."""
+    with connect(server.url(database=SHARED)) as connection:
+        yield connection
+
+
 @pytest.fixture(params=["postgresql", "sqlite", "duckdb"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """One of each kind."""
     if request.param == "postgresql":
-        return Database(request.param, tmp_path, request.getfixturevalue("server"), SHARED)
+        return request.getfixturevalue("postgres")
     return Database(request.param, tmp_path)
 
 
 @pytest.fixture
-def postgres(server: PostgresServer, tmp_path: Path) -> Database:
-    return Database("postgresql", tmp_path, server, SHARED)
+def postgres(server: PostgresServer, anybody: Connection, tmp_path: Path) -> Database:
+    return Database("postgresql", tmp_path, server, SHARED, anybody)
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -16,24 +17,38 @@ from linkd.plugin.contract import LinkOptions, Sink, SinkMode, SinkResult, Sourc
 from linkd.testing.adapter_conformance import read_all
 from linkd.testing.postgres import PostgresServer
 
+if TYPE_CHECKING:
+    from adbc_driver_postgresql.dbapi import Connection
+
 _numbers = itertools.count(1)
 
 SHARED = "shared"
 """A database of the server that one test after the other has to itself."""
 
 
+def connect(url: str) -> Connection:
+    """As anybody connects to a PostgreSQL. Ends with the block that it is the subject of."""
+    from adbc_driver_postgresql import dbapi
+
+    return dbapi.connect(url, autocommit=True)
+
+
 @dataclass
 class Database:
-    """A database of one kind, with nothing in it, and what linkd reads from it and writes to it."""
+    """A database of one kind, with nothing in it, and what linkd reads from it and writes to it.
+
+    `anybody` is connected to the shared one: to connect takes a hundred times longer than most of what is asked then.
+    """
 
     kind: str
     base: Path
     server: PostgresServer | None = None
     name: str = field(default_factory=lambda: f"test_{next(_numbers)}")
+    anybody: Connection | None = None
 
     def __post_init__(self) -> None:
-        if self.server is not None and self.name == SHARED:
-            self.server.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public", SHARED)
+        if self.anybody is not None:
+            self.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public", "SELECT 1")
         elif self.server is not None:
             self.server.psql(f"CREATE DATABASE {self.name}")
 
@@ -44,9 +59,7 @@ class Database:
     def run(self, *statements: str) -> list[tuple[Any, ...]]:
         """Runs them as anybody would; the rows of the last one."""
         if self.kind == "postgresql":
-            from adbc_driver_postgresql import dbapi
-
-            with dbapi.connect(self.url(), autocommit=True) as connection, connection.cursor() as cursor:
+            with self._connected() as connection, connection.cursor() as cursor:
                 for statement in statements[:-1]:
                     cursor.executescript(statement)
                 cursor.execute(statements[-1])
@@ -66,6 +79,11 @@ class Database:
             return found
         finally:
             lite.close()
+
+    def _connected(self) -> contextlib.AbstractContextManager[Connection]:
+        if self.anybody is not None:
+            return contextlib.nullcontext(self.anybody)
+        return connect(self.url())
 
     def options(self, table: str = "orders", **options: Any) -> LinkOptions:
         link = options.pop("link", "orders")
