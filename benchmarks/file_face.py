@@ -19,13 +19,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-from rounds import append_result, linkd, machine_line, scratch_directory
+from rounds import append_result, have_memory, linkd, machine_line, scratch_directory
 
 from linkd.client import sync
 
 LARGE_RUNS, SMALL_RUNS = 300, 20
 LARGE_PIPE_BYTES, SMALL_PIPE_BYTES = 10**9, 2_000_000
 PIPE_ROWS = 65_536
+FILES_OF_A_PIPE = 6
+"""As much memory is touched beforehand: the two links that are read, what the programs make of them, and what is on its way."""
 BAR_OVERHEAD_MS, BAR_PIPE_RATIO, BAR_RAW_MB_S = 5.0, 0.6, 1_000
 RESULTS = Path(__file__).parent / "results" / "file_face.jsonl"
 EACH = """\
@@ -115,6 +117,7 @@ def made_csv(path: Path, size_bytes: int) -> None:
 
 def pyarrow_s(directory: Path) -> float:
     """Of pyarrow to read the file and to write it again."""
+    have_memory(2 * (directory / "rows.csv").stat().st_size)
     began_s = time.perf_counter()
     pa_csv.write_csv(pa_csv.read_csv(directory / "rows.csv"), directory / "again.csv")
     return time.perf_counter() - began_s
@@ -124,6 +127,7 @@ def cat_s(directory: Path, size_bytes: int) -> float:
     """Of as many bytes through `cat` from file to file with nothing around it: what the machine gives."""
     with (directory / "blob").open("wb") as file:
         subprocess.run(["head", "-c", str(size_bytes), "/dev/zero"], stdout=file, check=True)
+    have_memory(size_bytes)
     began_s = time.perf_counter()
     subprocess.run(["/bin/sh", "-c", "cat < blob | cat > same"], cwd=directory, check=True)
     return time.perf_counter() - began_s
@@ -133,6 +137,7 @@ def measure_pipe(directory: Path, size_bytes: int) -> dict[str, Any]:
     (directory / "pipes.yaml").write_text(PIPES.replace("SIZE", str(size_bytes)))
     made_csv(directory / "rows.csv", size_bytes)
     csv_bytes = (directory / "rows.csv").stat().st_size
+    have_memory(FILES_OF_A_PIPE * size_bytes)
     subprocess.run(linkd("run", "-q", "pipes.yaml"), cwd=directory, check=True, stdout=subprocess.DEVNULL)
     with sync.connect(directory / "pipes.yaml") as client:
         ends_ns = {link: next(iter(client.read(link, last_values=1))).envelope.created_at_ns for link in ("rows", "copy", "blob", "same")}
