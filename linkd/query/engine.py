@@ -81,9 +81,9 @@ class Database:
             "temp_directory": str(spill_dir),
             "threads": threads,
         }
-        if spill_bytes is not None:
-            config["max_temp_directory_size"] = f"{spill_bytes}B"
         connection = duckdb.connect(":memory:", config=config)
+        if spill_bytes is not None:  # among the settings above DuckDB says that it has taken it, and does not hold it
+            connection.execute(f"SET GLOBAL max_temp_directory_size = '{spill_bytes}B'")
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute("SET lock_configuration = true")
         return Database(connection)

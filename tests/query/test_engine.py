@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing, nullcontext
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from linkd import limits
 from linkd.errors import QueryInvalid, SchemaMismatch
-from linkd.query.engine import run_select
+from linkd.query.engine import Database, Watch, run_select
 from linkd.query.statement import Statement, check_select
 
 FLOWN = pa.table({"carrier": ["UA", "AA", "UA", None], "distance": pa.array([1400, 1416, None, 500], pa.int64())})
@@ -271,6 +272,18 @@ class TestEnding:
         statement = check_select("SELECT range % 1000003 AS k, count(*) AS n FROM range(2000000) GROUP BY k ORDER BY n, k")
         with run_select(statement, {}, spill_dir=spill_dir, memory_limit_bytes=24 * limits.MIB) as result:
             assert sum(batch.num_rows for batch in result.batches) == 1_000_003
+
+    @pytest.mark.parametrize(("spill_bytes", "fits"), [(256 * limits.MIB, True), (limits.MIB, False)])
+    def test_a_query_takes_no_more_disk_than_its_quota(self, spill_bytes: int, fits: bool, spill_dir: Path) -> None:
+        statement = check_select("SELECT range AS n, repeat('x', 100) || range AS s FROM range(500000) ORDER BY hash(range)")
+        refusal = pytest.raises(QueryInvalid, match="it needs more memory and temporary disk than queries have")
+        with (
+            closing(Database.open(spill_dir, memory_limit_bytes=32 * limits.MIB, threads=1, spill_bytes=spill_bytes)) as database,
+            Watch(limits.QUERY_TIMEOUT_S) as watch,
+            nullcontext() if fits else refusal,
+            database.select(statement, {}, text=statement.text, watch=watch) as result,
+        ):
+            assert sum(batch.num_rows for batch in result.batches) == 500_000
 
     def test_a_query_too_large_for_memory_and_disk_says_so(self, spill_dir: Path) -> None:
         statement = check_select("SELECT list(range) AS l FROM range(5000000)")
