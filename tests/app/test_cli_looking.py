@@ -58,8 +58,9 @@ def next_line(process: Command) -> str:
 
 
 def test_tail_goes_on_with_what_comes_until_ctrl_c(endpoint: str) -> None:
-    with client_face.connect(endpoint) as client, started("tail", "arrivals", "-f", "-n", "1", "-p", endpoint) as process:
+    with client_face.connect(endpoint) as client, contextlib.ExitStack() as stack:
         client.publish("arrivals", [{"n": 1}])
+        process = stack.enter_context(started("tail", "arrivals", "-f", "-n", "1", "-p", endpoint))
         lines = [next_line(process), next_line(process)]
         client.publish("arrivals", [{"n": 22}, {"n": 333}])
         lines += [next_line(process), next_line(process)]
